@@ -1,0 +1,355 @@
+"""The seams of the house: what one room may ask of another without knowing it.
+
+`Model` answers, `Store` keeps, `Engine` runs, `Clock` tells the time. Rooms are written
+against these; the composition root (`dragoman.server`) plugs implementations together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from dragoman.core.events import Event
+from dragoman.core.messages import ModelEvent, ModelRequest, ToolSpec
+from dragoman.core.records import (
+    Approval,
+    Counter,
+    Item,
+    Key,
+    Page,
+    Repeat,
+    Run,
+    RunStatus,
+    Setting,
+    Thread,
+    Visibility,
+    Vote,
+    Write,
+)
+
+Clock: TypeAlias = Callable[[], float]
+"""Seconds since the epoch, as a float."""
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Anything that answers a `ModelRequest` with an async stream.
+
+    A plain `str` in the stream counts as `ModelText`. Closing the iterator (`aclose`) or
+    cancelling the task that reads it stops the call. Errors: any exception fails the step; a
+    `DragomanError` keeps its `code` and `retryable`.
+    """
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent | str]: ...
+
+
+class Store(Protocol):
+    """The journal and the rows around it.
+
+    `commit` is the only way to change anything. Reads never show half a commit. Every read
+    that starts from an id of the outside names the tenant. Pages are keyset pages: cost grows
+    with what is read, not with what is stored.
+    """
+
+    async def commit(self, *writes: Write) -> None:
+        """Do all writes in one transaction, in order; durable when it returns.
+
+        Raises StaleWrite, LimitExceeded or ProtocolError as the writes' docstrings say, and then
+        nothing of this commit has happened.
+        """
+        ...
+
+    async def thread(self, tenant: str, id: str, *, owner: str | None = None) -> Thread | None:
+        """The thread with this id; with `owner`, only if it is this owner's."""
+        ...
+
+    async def thread_by_number(self, number: int) -> Thread | None: ...
+
+    async def threads(
+        self,
+        tenant: str,
+        owner: str | None,
+        *,
+        limit: int,
+        after: str | None = None,
+        before: str | None = None,
+    ) -> Page[Thread]:
+        """Newest first (by number); `owner=None` means all of the tenant.
+
+        `after=X`: those that follow X (older). `before=X`: the up to `limit` ones directly before X
+        (newer), in the same order; `more` then speaks of that direction. X may be a deleted thread
+        whose mark is still kept. Raises NotFound for an X that this owner never had.
+        """
+        ...
+
+    async def items(
+        self, thread: int, *, after: int = 0, before: int | None = None, limit: int = 1000, newest: bool = False
+    ) -> Page[Item]:
+        """Items with after < pos < before, in order of pos; `newest` takes them from the end, newest first."""
+        ...
+
+    async def item(self, thread: int, id: str) -> Item | None: ...
+
+    async def run(self, id: str, *, tenant: str | None = None) -> Run | None:
+        """The run; with `tenant`, only if it is this tenant's."""
+        ...
+
+    async def runs(
+        self,
+        tenant: str,
+        *,
+        owner: str | None = None,
+        thread: int | None = None,
+        status: Sequence[RunStatus] | None = None,
+        name: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page[Run]:
+        """Newest first; `after` is a run id. Raises NotFound for an unknown `after`."""
+        ...
+
+    async def unfinished(self) -> Sequence[Run]:
+        """All active runs of all tenants, oldest first: what a restarted engine takes up."""
+        ...
+
+    async def events(self, run: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
+        """Events with seq > after, in order. May return more than `limit` to keep a row whole."""
+        ...
+
+    async def approval(self, id: str, *, tenant: str | None = None) -> Approval | None: ...
+
+    async def approvals(self, run: str) -> Sequence[Approval]:
+        """All approvals of a run, in order of creation."""
+        ...
+
+    async def pending_approvals(self, *, before: float | None = None, limit: int = 100) -> Sequence[Approval]:
+        """Pending approvals that expire before a time, soonest first."""
+        ...
+
+    async def votes(self, thread: int, user: str | None = None) -> Sequence[Vote]:
+        """Votes of a thread, oldest first."""
+        ...
+
+    async def setting(self, tenant: str, owner: str, name: str) -> Setting | None: ...
+
+    async def counter(self, tenant: str, owner: str, name: str, *, now: float) -> Counter | None:
+        """The counter's open window, or None if there is none at `now`."""
+        ...
+
+    async def key(self, id: str) -> Key | None: ...
+
+    async def keys(self, tenant: str | None = None) -> Sequence[Key]: ...
+
+    async def repeat(self, tenant: str, owner: str, key: str, *, now: float) -> Repeat | None: ...
+
+    async def secret(self, name: str) -> bytes:
+        """A random 32-byte secret of this store, made at first use and kept (signing, hashing)."""
+        ...
+
+    async def check(self) -> None:
+        """A cheap read and write path check for readiness; raises Unavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Finish pending commits and release everything; idempotent."""
+        ...
+
+
+# --------------------------------------------------------------------------- engine words
+
+
+@dataclass(frozen=True, slots=True)
+class NewThread:
+    """How to make the thread if its id is not known yet."""
+
+    title: str = ""
+    visibility: Visibility = "private"
+    branch: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A counter that accepting the turn moves on; see `records.Count`."""
+
+    name: str
+    limit: int | None
+    resets: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question to an agent, as a face hands it to the engine.
+
+    `parts` is the user message's content as in `records.Item`. `mode`: `new` appends a message;
+    `edit` replaces the stored message `message_id` and drops what follows it; `regenerate` keeps
+    the user message `message_id` (None: the last one), drops what follows it and answers anew (`parts` is empty).
+    A `thread_id` of None makes a thread with a fresh id. `client_tools` says whether whoever reads the answer can run tools of its own and send the output back.
+    `busy` says what to do with an active run of the thread. A `new` message whose id the thread
+    has already is a repetition: see `Started.outcome`.
+
+    `permissions`: tool name → `always_allow` | `always_ask` | `blocked`. `approvals`: `ask`, or
+    `deny` where the face cannot ask, or `hide` to not offer such tools at all.
+    `approval_ttl` seconds until a pending approval counts as denied with `approval_reason`.
+    `instructions` are appended to the agent's own.
+    """
+
+    tenant: str
+    owner: str
+    agent: str
+    thread_id: str | None = None
+    message_id: str | None = None
+    parts: tuple[dict[str, Any], ...] = ()
+    message_extra: dict[str, Any] = field(default_factory=dict)
+    mode: Literal["new", "edit", "regenerate"] = "new"
+    new_thread: NewThread = field(default_factory=NewThread)
+    reasoning: bool = False
+    instructions: tuple[str, ...] = ()
+    permissions: Mapping[str, str] = field(default_factory=dict)
+    approvals: Literal["ask", "deny", "hide"] = "ask"
+    client_tools: bool = False
+    approval_ttl: float = 24 * 3600.0
+    approval_reason: str = "expired"
+    busy: Literal["supersede", "reject", "queue"] = "supersede"
+    quota: Quota | None = None
+    face: str = "own"
+    kind: Literal["chat", "completion"] = "chat"
+    max_seconds: float = 600.0
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What became of a `Turn`. `after`: a reader of this answer begins behind this seq.
+
+    `started`: a new run. `attached`: the same message came before and its run is still active.
+    `answered`: the same message came before and its answer is stored.
+    """
+
+    run: Run
+    outcome: Literal["started", "attached", "answered"]
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A human's answer to one pending tool call, named by `call` or by `approval` id.
+
+    `input` replaces the arguments; `answers` is handed to the tool. `output` and `error` answer a
+    client-side tool instead.
+    """
+
+    approved: bool = True
+    call: str | None = None
+    approval: str | None = None
+    reason: str | None = None
+    input: dict[str, Any] | None = None
+    answers: dict[str, Any] | None = None
+    output: Any = None
+    error: str | None = None
+    is_result: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What became of decisions. `after`: the continuation is what follows this seq.
+
+    `accepted`: at least one decision was new. `repeated`: all had been decided the same way
+    before (or the call never needed one); the run may be active or over.
+    """
+
+    run: Run
+    outcome: Literal["accepted", "repeated"]
+    calls: tuple[str, ...]
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInfo:
+    """What faces may tell about an agent."""
+
+    name: str
+    model: str
+    instructions: str
+    tools: tuple[ToolSpec, ...]
+    read_only: frozenset[str]
+    needs_approval: frozenset[str]
+    client_tools: frozenset[str]
+
+
+class Tail(Protocol):
+    """A reader of one run's journal: first what is stored, then what comes."""
+
+    async def next(self, timeout: float | None = None) -> Sequence[Event]:
+        """The next events, at least one; empty when the run has ended (or its thread is deleted) and all was read.
+
+        Raises builtin TimeoutError after `timeout` seconds without an event; then call again.
+        Raises Unavailable (code `closing`) when this engine shuts down: the run goes on elsewhere or later.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """Runs agents. Everything it acknowledges is committed first.
+
+    Errors: NotFound (no such run, thread, call; `code` says which: `not_found:thread`,
+    `not_found:run`, `not_found:call`, `not_found:approval`, `not_found:message`), Conflict
+    (`conflict:busy`, `conflict:message`, `conflict:approval`, `conflict:thread`), Forbidden (`forbidden:thread`: the
+    thread is another owner's), BadRequest (`bad_request:input`, `bad_request:agent`), LimitExceeded.
+    """
+
+    async def start(self, turn: Turn) -> Started: ...
+
+    async def decide(
+        self,
+        tenant: str,
+        owner: str,
+        thread_id: str,
+        decisions: Sequence[Decision],
+        *,
+        by: str | None = None,
+        channel: Literal["reply", "side"] = "side",
+    ) -> Decided:
+        """Decide pending calls of the thread; each at most once, the first wins.
+
+        All decisions are checked before the first is stored: an unknown call is NotFound, an
+        opposite or superseded one Conflict, changed arguments that do not fit the tool BadRequest.
+        """
+        ...
+
+    async def cancel(self, run_id: str, *, reason: str = "stopped") -> bool:
+        """End the run; returns once its last event is committed. False if it had ended before."""
+        ...
+
+    async def delete_thread(self, tenant: str, owner: str, thread_id: str) -> Thread:
+        """Cancel what runs in it, then delete it; gives the thread as it was."""
+        ...
+
+    async def delete_threads(self, tenant: str, owner: str) -> int:
+        """Delete all threads of an owner; gives their number."""
+        ...
+
+    def tail(self, run_id: str, *, after: int = 0) -> Tail: ...
+
+    def events(self, run_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+        """`tail`, one event at a time, to the run's end."""
+        ...
+
+    async def active_run(self, thread: Thread) -> Run | None:
+        """The thread's run that has not ended, if any."""
+        ...
+
+    def agents(self) -> Sequence[AgentInfo]: ...
+
+    async def open(self) -> None:
+        """Take up unfinished runs of the store and start timers."""
+        ...
+
+    async def close(self, *, grace: float = 5.0) -> None:
+        """Stop executing; unfinished runs stay in the journal and go on at the next `open`."""
+        ...
+
+
+Authenticator: TypeAlias = Callable[[Mapping[str, str]], Awaitable[Any]]
+"""A user's callable: request headers (lower-case names) → Principal, or None to refuse."""

@@ -1,0 +1,148 @@
+"""Takes secrets out of what is logged, recorded, journalled or shown.
+
+One module for the whole package, so that one test file shows what is caught. It knows names
+that carry secrets (`authorization`, `x-storageapi-token`, `password` …) and texts that are
+secrets wherever they stand (bearer strings, API keys, JSON web tokens, credentials in URLs).
+It errs on the side of taking out too much, and is for data about a conversation, never for
+the conversation itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+REDACTED = "[redacted]"
+
+_MAX_DEPTH = 64
+
+_SEPARATORS = re.compile(r"[\s_.-]")
+_SECRET_NAMES = frozenset(
+    {"authorization", "proxyauthorization", "cookie", "cookies", "setcookie", "secrets", "passwords", "auth"}
+    | {"credential", "credentials", "passphrase", "pwd", "passwd", "bearer", "jwt"}
+)
+_SECRET_ENDINGS = ("token", "password", "secret", "apikey", "accesskey", "privatekey", "secretkey", "signingkey")
+
+# Names as they stand in text, in front of a value; plural `tokens` counts something and is not among them.
+_NAME = (
+    r"(?:(?:proxy[-_ ]?)?authorization|(?:api|access|private|secret|signing)[-_ ]?key|passphrase|password|passwd|pwd"
+    r"|secret|token|credentials?|(?:set-)?cookie)"
+)
+_NAME_HINTS = ("authorization", "key", "pass", "pwd", "secret", "token", "credential", "cookie")
+_SCHEME = r"(?:bearer|basic|digest)\s"
+_IS = r"\s{0,4}[:=]\s{0,4}"
+
+# (words, one of which is in every text that the pattern finds something in; the pattern)
+_PATTERNS = tuple(
+    (hints, re.compile(pattern, re.ASCII | re.IGNORECASE | re.MULTILINE))
+    for hints, pattern in (
+        # a header line: all of it, for cookies and digests have blanks inside
+        (
+            ("authorization", "cookie"),
+            r"^[ \t]*(?:(?:proxy-)?authorization|(?:set-)?cookie)[ \t]*:[ \t]*(?P<secret>[^\r\n]+)",
+        ),
+        # "name": "value"; the same as JSON inside JSON; 'name': 'value'; name=value
+        (_NAME_HINTS, _NAME + r'"?' + _IS + r'"(?P<secret>(?:[^"\\]|\\.)+)"'),
+        (_NAME_HINTS, _NAME + r'\\{1,3}"' + _IS + r'\\{1,3}"(?P<secret>(?:[^"\\]|\\+[^"\\])+)\\{1,3}"'),
+        (_NAME_HINTS, _NAME + r"'?" + _IS + r"'(?P<secret>(?:[^'\\]|\\.)+)'"),
+        (
+            _NAME_HINTS,
+            rf"{_NAME}\\{{0,3}}[\"']?{_IS}(?!(?:null|none|true|false)\b)(?:{_SCHEME}\s{{0,3}})?(?!{_SCHEME})"
+            r"(?P<secret>[^\s\"'\\,;&<>(){}\[\]]+)",
+        ),
+        (("bearer",), r"(?<![a-z0-9])bearer\s{1,4}(?P<secret>[a-z0-9._~+/=:-]{6,})"),
+        (
+            ("basic",),  # base64 has a digit, a sign or a capital within; "basic knowledge" has not
+            r"(?<![a-z0-9])basic\s{1,4}(?P<secret>(?-i:(?=[A-Za-z+/]+[0-9=]|[A-Za-z+/][a-z+/]*[A-Z]))[a-z0-9+/]{8,}={0,2})",
+        ),
+        (("sk-", "sk_", "pk-", "pk_", "rk-", "rk_"), r"(?<![a-z0-9])(?P<secret>[spr]k[-_][a-z0-9_-]{8,})"),
+        (("dk_", "nk_"), r"(?<![a-z0-9])(?P<secret>[dn]k_[a-z0-9_-]{6,})"),
+        (("gh",), r"(?<![a-z0-9])(?P<secret>gh[pousr]_[a-z0-9]{16,})"),
+        (("xox",), r"(?<![a-z0-9])(?P<secret>xox[a-z]-[a-z0-9-]{10,})"),
+        (("akia",), r"(?<![a-z0-9])(?P<secret>(?-i:AKIA[0-9A-Z]{16}))"),
+        (("eyj",), r"(?<![a-z0-9_-])(?P<secret>(?-i:eyJ)[a-z0-9_-]{8,}\.[a-z0-9_-]{8,}(?:\.[a-z0-9_-]*)?)"),
+        (("://",), r"://(?P<secret>[^\s/?#@\"'<>]{1,256})@"),
+        (
+            ("sig", "auth", "key", "code"),
+            r"[?&;](?:sig|signature|x-amz-signature|x-goog-signature|auth|key|code)=(?P<secret>[^\s\"'\\&;#<>]+)",
+        ),
+    )
+)
+
+
+def is_secret_name(name: object) -> bool:
+    """Whether a header or field of this name carries a secret; case and separators do not count."""
+    if not isinstance(name, str):
+        return False
+    plain = _SEPARATORS.sub("", name).lower()
+    return plain in _SECRET_NAMES or plain.endswith(_SECRET_ENDINGS)
+
+
+def secret_spans(text: str) -> list[tuple[int, int]]:
+    """Where secrets stand in a text: (start, end) pairs, in order and without overlap."""
+    low = text.lower()
+    found: list[tuple[int, int]] = []
+    for hints, pattern in _PATTERNS:
+        if any(hint in low for hint in hints):
+            found += [match.span("secret") for match in pattern.finditer(text)]
+    found.sort()
+    spans: list[tuple[int, int]] = []
+    for start, end in found:
+        if text[start:end] == REDACTED:
+            continue
+        if spans and start < spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
+        else:
+            spans.append((start, end))
+    return spans
+
+
+def redact_text(text: str) -> str:
+    """The text with every secret in it replaced by `REDACTED`."""
+    pieces: list[str] = []
+    place = 0
+    for start, end in secret_spans(text):
+        pieces += (text[place:start], REDACTED)
+        place = end
+    return "".join((*pieces, text[place:])) if pieces else text
+
+
+def redact(value: Any) -> Any:
+    """A copy of a JSON-like value without its secrets; the value itself is not changed.
+
+    What stands under a secret name is replaced whole, unless it is None, a boolean or empty
+    (and a number under a name that counts tokens stays); all other texts go through `redact_text`.
+    Values of other kinds are kept. Nesting deeper than 64 levels is replaced whole.
+    """
+    return _redact(value, _MAX_DEPTH)
+
+
+def _redact(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, bytes):
+        return redact_text(value.decode("latin-1")).encode("latin-1")
+    if not isinstance(value, Mapping | list | tuple | set | frozenset):
+        return value
+    if depth == 0:
+        return REDACTED
+    if isinstance(value, Mapping):
+        return {key: _redact_field(key, inner, depth - 1) for key, inner in value.items()}
+    inner = [_redact(element, depth - 1) for element in value]
+    return inner if isinstance(value, list) else tuple(inner)
+
+
+def _redact_field(name: object, value: Any, depth: int) -> Any:
+    if not is_secret_name(name):
+        return _redact(value, depth)
+    if value is None or isinstance(value, bool) or value in ("", b"", [], {}, ()):
+        return value
+    if isinstance(value, int | float) and str(name).lower().endswith(("token", "tokens")):
+        return value
+    return REDACTED
+
+
+def redact_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Header fields as a plain dict, the values of secret ones replaced."""
+    return {name: REDACTED if is_secret_name(name) else redact_text(value) for name, value in headers.items()}

@@ -1,0 +1,385 @@
+"""The driver of one run: takes what happened, asks the reducer, commits, then acts.
+
+Everything that happens to a run goes through one inbox, so a run needs no locks. What has
+gathered while a commit was under way becomes the next commit; an idle driver commits at once.
+A paused run's driver goes to sleep for good (`parked`) and is made anew when it is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from dragoman.core.errors import DragomanError, UsageError
+from dragoman.core.events import Event, RunCreated
+from dragoman.core.messages import (
+    ModelEvent,
+    ModelFinish,
+    ModelRequest,
+    ModelToolCall,
+    ModelToolDelta,
+)
+from dragoman.core.ports import Decided, Decision, Model, Store
+from dragoman.core.records import Run, Write
+from dragoman.core.redact import redact_text
+from dragoman.engine.conversation import conversation
+from dragoman.engine.decisions import judge
+from dragoman.engine.journal import Feed
+from dragoman.engine.projection import Projector
+from dragoman.engine.reducer import (
+    Begin,
+    CallModel,
+    Cancel,
+    Command,
+    Decide,
+    Fact,
+    GiveUp,
+    Heard,
+    Input,
+    ModelEnded,
+    ModelFailed,
+    Rules,
+    RunTool,
+    StopWork,
+    ToolRaised,
+    ToolReturned,
+    decide,
+)
+from dragoman.engine.state import RunState, evolve
+from dragoman.engine.tools import ToolContext
+
+logger = logging.getLogger("dragoman.engine")
+
+MAX_WAITING = 512
+"""Pieces a model may be ahead of the journal before it has to wait."""
+
+CONTEXT_ITEMS = 2000
+"""How many of a thread's newest items a model is given at most."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request from outside that wants to know what became of it."""
+
+    what: tuple[tuple[str, Decision], ...] | Cancel
+    reply: asyncio.Future[Any]
+    by: str | None = None
+    channel: Literal["reply", "side", "system"] = "side"
+
+
+class Driver:
+    """Executes one run. Made by the engine, which is told by `on_exit(driver, error)` when it stops."""
+
+    def __init__(
+        self,
+        run: Run,
+        state: RunState,
+        projector: Projector,
+        rules: Rules,
+        *,
+        model: Model | None,
+        store: Store,
+        feed: Feed,
+        max_seconds: float,
+        on_exit: Callable[[Driver, BaseException | None], None],
+    ) -> None:
+        self.run = run
+        self.state = state
+        self._projector = projector
+        self._rules = rules
+        self._model = model
+        self._store = store
+        self._feed = feed
+        self._max_seconds = max_seconds
+        self._on_exit = on_exit
+        self._inbox: list[Input | Asked] = []
+        self._wake = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop_task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
+
+    # ------------------------------------------------------------------ from outside
+
+    async def begin(self, created: RunCreated, before: Sequence[Write]) -> Callable[[], None]:
+        """Commit the first events together with the writes that make the run, and give the start button.
+
+        Raises whatever `Store.commit` raises; then nothing has happened.
+        """
+        outcome = decide(self.state, Begin(), self._rules)
+        now = self._rules.now()
+        events = self._number([Fact(created), *outcome.facts], now)
+        await self._store.commit(*before, *self._projector.writes(self.state, events))
+        self._feed.publish(events, final=self.state.is_final)
+
+        def start() -> None:
+            self._carry_out(outcome.commands)
+            self.start()
+
+        return start
+
+    def attach(self, run: Run) -> None:
+        """Learn what the store gave the run: its thread's number."""
+        self.run = self._projector.run = run
+
+    def start(self, *inputs: Input) -> None:
+        """Run the loop, with these inputs first."""
+        self._inbox.extend(inputs)
+        self._set_timer()
+        self._loop_task = asyncio.create_task(self._loop(), name=f"run {self.run.id}")
+
+    def ask(
+        self,
+        what: tuple[tuple[str, Decision], ...] | Cancel,
+        *,
+        by: str | None = None,
+        channel: Literal["reply", "side", "system"] = "side",
+    ) -> Awaitable[Any]:
+        """Decide or cancel; the answer (`Decided`, or whether it was still active) comes after the commit."""
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._put(Asked(what, reply, by, channel))
+        return reply
+
+    async def close(self) -> None:
+        """Stop executing without another event; the run goes on when it is taken up again."""
+        self._closing = True
+        self._stop_work()
+        tasks = [*self._tasks, *([self._loop_task] if self._loop_task else [])]
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # ------------------------------------------------------------------ the loop
+
+    def _put(self, given: Input | Asked) -> None:
+        self._inbox.append(given)
+        self._wake.set()
+
+    async def _loop(self) -> None:
+        error: BaseException | None = None
+        try:
+            while not self.state.is_final:
+                if not self._inbox:
+                    if self.state.status == "paused" and not self._tasks:
+                        return  # parked: nothing can happen but what comes from outside
+                    self._wake.clear()
+                    await self._wake.wait()
+                batch, self._inbox = self._inbox, []
+                self._drained.set()
+                await self._step(batch)
+        except asyncio.CancelledError as cancelled:
+            error = cancelled
+            if not self._closing:
+                raise
+        except Exception as failure:
+            error = failure
+            logger.exception("run stopped by a fault", extra={"run_id": self.run.id})
+        finally:
+            self._stop_work()
+            # in one go with the check of the inbox above, so that no request falls between
+            self._on_exit(self, error)
+            for left in self._inbox:
+                if isinstance(left, Asked) and not left.reply.done():
+                    self._answer_late(left, error)
+
+    def _answer_late(self, left: Asked, error: BaseException | None) -> None:
+        if error is not None:
+            left.reply.set_exception(
+                error if isinstance(error, DragomanError) else UsageError("the engine stopped before this was done")
+            )
+        elif isinstance(left.what, Cancel):
+            left.reply.set_result(False)
+        else:
+            self._judge(left)
+
+    async def _step(self, batch: Sequence[Input | Asked]) -> None:
+        events: list[Event] = []
+        commands: list[Command] = []
+        replies: list[tuple[asyncio.Future[Any], Any]] = []
+        now = self._rules.now()
+        for given in batch:
+            if isinstance(given, Asked):
+                answer = self._take(given)
+                if answer is None:
+                    continue
+                given_input, value = answer
+                replies.append((given.reply, value))
+            else:
+                given_input = given
+            if given_input is not None:
+                outcome = decide(self.state, given_input, self._rules)
+                events += self._number(outcome.facts, now)
+                commands += outcome.commands
+        try:
+            if events:
+                await self._store.commit(*self._projector.writes(self.state, events))
+        except BaseException as error:
+            for reply, _ in replies:
+                if not reply.done():
+                    reply.set_exception(
+                        error
+                        if isinstance(error, DragomanError)
+                        else UsageError("the engine stopped before this was done")
+                    )
+            raise
+        if events:
+            self._feed.publish(events, final=self.state.is_final)
+        for reply, value in replies:
+            if not reply.done():
+                reply.set_result(value)
+        self._carry_out(commands)
+        self._set_timer()
+
+    def _take(self, asked: Asked) -> tuple[Input | None, Any] | None:
+        """The input a request amounts to and its answer; None if it was answered already."""
+        if isinstance(asked.what, Cancel):
+            return asked.what, not self.state.is_final
+        return self._judge(asked)
+
+    def _judge(self, asked: Asked) -> tuple[Input | None, Decided] | None:
+        assert not isinstance(asked.what, Cancel)
+        try:
+            judgement = judge(self.state, self._rules.agent, asked.what)
+        except DragomanError as refused:
+            if not asked.reply.done():
+                asked.reply.set_exception(refused)
+            return None
+        calls = tuple(call for call, _ in asked.what)
+        if not judgement.accepted:
+            decided = Decided(self.run, "repeated", calls, judgement.repeated_since)
+            if not asked.reply.done() and self.state.is_final:
+                asked.reply.set_result(decided)
+            return None, decided
+        after = min(self.state.last_seq, judgement.repeated_since)
+        return (
+            Decide(judgement.accepted, asked.by, asked.channel),
+            Decided(self.run, "accepted", calls, after),
+        )
+
+    def _number(self, facts: Sequence[Fact], now: float) -> list[Event]:
+        events: list[Event] = []
+        for fact in facts:
+            event = Event(self.run.id, self.state.last_seq + 1, now, fact.body, fact.step)
+            evolve(self.state, event)
+            events.append(event)
+        return events
+
+    # ------------------------------------------------------------------ doing
+
+    def _carry_out(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            match command:
+                case CallModel():
+                    self._spawn(self._call_model())
+                case RunTool(call=call):
+                    self._spawn(self._run_tool(call))
+                case StopWork():
+                    self._stop_work()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._wake.set()
+
+    def _stop_work(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set_timer(self) -> None:
+        if self.state.status != "running":
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+        elif self._timer is None:
+            left = self.state.active_since + self._max_seconds - self._rules.now()
+            late = GiveUp("timeout", f"the run took longer than {self._max_seconds:g} seconds")
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, left), self._put, late)
+
+    async def _call_model(self) -> None:
+        try:
+            if self._model is None:
+                raise UsageError(f"agent {self.run.name!r} is gone", code="agent_gone")
+            request = await self._request()
+            stream = self._model.stream(request)
+            finish = ModelFinish()
+            ids: dict[str, str] = {}
+            try:
+                async for piece in stream:
+                    if isinstance(piece, ModelFinish):
+                        finish = piece
+                        continue
+                    if isinstance(piece, ModelToolDelta | ModelToolCall):
+                        piece = self._own_id(piece, ids)
+                    self._put(Heard(piece))
+                    if len(self._inbox) >= MAX_WAITING or len(self._inbox) == 1:
+                        await self._yield()
+            finally:
+                aclose = getattr(stream, "aclose", None)
+                if aclose is not None:
+                    await aclose()
+            self._put(ModelEnded(finish.reason))
+        except Exception as error:
+            self._put(self._model_failure(error))
+
+    async def _yield(self) -> None:
+        # a model that never suspends would starve every other run; one that is far ahead waits for the journal
+        await asyncio.sleep(0)
+        while len(self._inbox) >= MAX_WAITING:
+            self._drained.clear()
+            await self._drained.wait()
+
+    def _own_id(self, piece: ModelEvent, ids: dict[str, str]) -> ModelEvent:
+        # providers reuse their ids ("call_0") from answer to answer; ours are unique
+        assert isinstance(piece, ModelToolDelta | ModelToolCall)
+        if piece.call_id not in ids:
+            ids[piece.call_id] = self._rules.new_id()
+        return replace(piece, call_id=ids[piece.call_id])
+
+    def _model_failure(self, error: Exception) -> ModelFailed:
+        ref = secrets.token_hex(6)
+        logger.warning("model call failed", exc_info=error, extra={"run_id": self.run.id, "ref": ref})
+        if isinstance(error, DragomanError):
+            return ModelFailed(error.code or "model_error", redact_text(error.message), error.retryable, ref)
+        return ModelFailed("model_error", redact_text(str(error) or type(error).__name__), False, ref)
+
+    async def _request(self) -> ModelRequest:
+        run, agent = self.run, self._rules.agent
+        items: Sequence[Any] = ()
+        if run.thread is not None:
+            page = await self._store.items(run.thread, limit=CONTEXT_ITEMS, newest=True)
+            items = page.rows[::-1]
+        hidden = self._rules.approvals == "hide"
+        return ModelRequest(
+            model=self._rules.model_name,
+            messages=conversation(items),
+            instructions="\n\n".join(
+                text for text in (agent.instructions, *run.options.get("instructions", ())) if text
+            ),
+            tools=tuple(t.spec for t in agent.tools.values() if not (hidden and t.needs_approval)),
+            options=agent.options,
+            run_id=run.id,
+        )
+
+    async def _run_tool(self, call_id: str) -> None:
+        call = self.state.calls[call_id]
+        made = self._rules.agent.tools.get(call.name)
+        try:
+            if made is None:
+                raise UsageError(f"tool {call.name!r} is gone")
+            context = ToolContext(self.run.id, call_id, self.run.tenant, self.run.owner, call.answers)
+            self._put(ToolReturned(call_id, await made.invoke(call.input, context)))
+        except Exception as error:
+            logger.warning("tool failed", exc_info=error, extra={"run_id": self.run.id, "tool": call.name})
+            self._put(ToolRaised(call_id, redact_text(str(error) or type(error).__name__)))

@@ -1,0 +1,235 @@
+"""Events → the rows that go into the same transaction.
+
+A `Projector` belongs to one run and remembers what later rows need of earlier events (when a
+step began, what it used). It reads the state after the events were folded in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from dragoman.core import events as ev
+from dragoman.core.ids import derived_id
+from dragoman.core.records import (
+    AppendEvents,
+    Approval,
+    ChangeRun,
+    ChangeThread,
+    DecideApproval,
+    Item,
+    ItemStatus,
+    PutApproval,
+    PutItem,
+    PutStep,
+    Run,
+    Step,
+    Write,
+)
+from dragoman.core.usage import Usage
+from dragoman.engine.state import Block, Call, Extra, RunState
+
+
+class Projector:
+    """The rows of one run. `run` gets its thread's number once that is known."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._steps: dict[str, Step] = {}
+
+    def see(self, event: ev.Event) -> Step | None:
+        """Take note of an event; the step row it changes, if any."""
+        step, body = event.step, event.body
+        if step is None:
+            return None
+        match body:
+            case ev.StepStarted():
+                model = body.name if body.kind == "model" else None
+                self._steps[step] = Step(
+                    self.run.id,
+                    step,
+                    body.kind,
+                    body.name,
+                    "running",
+                    event.time,
+                    body.index,
+                    body.attempt,
+                    model=model,
+                )
+            case ev.StepRestarted():
+                self._steps[step] = replace(
+                    self._steps[step], attempt=body.attempt, started=event.time, usage=Usage(), status="running"
+                )
+            case ev.StepCompleted():
+                self._steps[step] = replace(self._steps[step], status="completed", ended=event.time)
+            case ev.StepFailed():
+                error = {"code": body.code, "message": body.message}
+                self._steps[step] = replace(
+                    self._steps[step],
+                    status="cancelled" if body.code == "cancelled" else "failed",
+                    ended=event.time,
+                    error=error,
+                )
+            case ev.UsageCounted():
+                used = Usage(
+                    body.prompt_tokens,
+                    body.completion_tokens,
+                    body.cache_read_tokens,
+                    body.cache_write_tokens,
+                    body.reasoning_tokens,
+                )
+                self._steps[step] = replace(self._steps[step], usage=self._steps[step].usage + used)
+            case _:
+                return None
+        return self._steps[step]
+
+    def writes(self, state: RunState, events: Sequence[ev.Event]) -> list[Write]:
+        """Everything that these events do to the store, themselves included."""
+        writes: list[Write] = []
+        steps: dict[tuple[str, int], Step] = {}
+        run_changes: dict[str, Any] = {}
+        touched: set[str] = set()
+        ending: ev.EventBody | None = None
+        for event in events:
+            if (step := self.see(event)) is not None:
+                steps[step.step, step.attempt] = step
+            body = event.body
+            match body:
+                case ev.BlockDelta() | ev.ToolInputDelta():
+                    continue
+                case ev.StepCompleted() | ev.StepFailed() if event.step in state.step_numbers:
+                    touched.update(entry.id for entry in state.of_step(event.step or ""))
+                case ev.ToolApprovalRequested():
+                    call = state.calls[body.call]
+                    touched.add(call.id)
+                    writes.append(PutApproval(self._approval(call, body, event.time)))
+                case ev.ToolApprovalDecided():
+                    touched.add(body.call)
+                    writes.append(_decision(body, event.time))
+                case ev.ToolOutput() | ev.ToolFailed():
+                    touched.add(body.call)
+                case ev.ToolDenied():
+                    call = state.calls[body.call]
+                    touched.add(call.id)
+                    if call.approval is not None and call.approved is None:
+                        decision = {"reason": body.reason, "channel": "system"}
+                        writes.append(DecideApproval(call.approval, False, decision, event.time))
+                case ev.UsageCounted():
+                    run_changes["usage"] = state.usage
+                case _:
+                    run_changes |= _run_changes(body, event.time)
+                    if isinstance(body, ev.FINAL):
+                        ending = body
+        now = events[-1].time
+        if self.run.thread is not None:
+            writes.extend(self._items(state, touched, ending, now))
+            if ending is not None or touched:
+                writes.append(ChangeThread(self.run.thread, {"updated": now}))
+        if run_changes:
+            writes.append(ChangeRun(self.run.id, run_changes))
+        writes.extend(PutStep(step) for step in steps.values())
+        writes.append(AppendEvents(tuple(events)))
+        return writes
+
+    def _items(self, state: RunState, touched: set[str], ending: ev.EventBody | None, now: float) -> list[Write]:
+        thread = self.run.thread or 0
+        cut: ItemStatus = "completed" if ending is None or isinstance(ending, ev.RunCompleted) else "interrupted"
+        writes: list[Write] = []
+        stored = 0
+        for entry in state.entries:
+            item = self._item(state, entry, cut if isinstance(entry, Block) else "completed", now)
+            if item is not None:
+                stored += 1
+                if entry.id in touched:
+                    writes.append(PutItem(thread, item, replace=True))
+        if ending is not None and (cut == "interrupted" or not stored):
+            mark = Item(
+                derived_id(self.run.id, "end"),
+                "end_of_turn",
+                "assistant",
+                now,
+                {},
+                status=cut,
+                answer=state.answer,
+                run=self.run.id,
+                step=state.rounds,
+            )
+            writes.append(PutItem(thread, mark, replace=True))
+        return writes
+
+    def _item(self, state: RunState, entry: Block | Call | Extra, status: ItemStatus, now: float) -> Item | None:
+        kind: Any
+        match entry:
+            case Block():
+                kind, body = ("reasoning" if entry.kind == "reasoning" else "message"), {"text": entry.text}
+                if entry.kind == "refusal":
+                    body["refusal"] = True  # type: ignore[assignment]  # bodies are JSON
+            case Call():
+                if not entry.has_input:
+                    return None
+                kind, body, status = "tool_call", _call_body(entry), "completed"
+            case Extra():
+                kind, body = entry.kind, entry.body
+        number = state.step_numbers.get(entry.step or "", 0)
+        return Item(
+            entry.id,
+            kind,
+            "assistant",
+            now,
+            body,
+            status=status,
+            answer=state.answer,
+            run=self.run.id,
+            step=number,
+        )
+
+    def _approval(self, call: Call, body: ev.ToolApprovalRequested, now: float) -> Approval:
+        run = self.run
+        request = {"name": call.name, "input": call.input}
+        return Approval(body.approval, run.tenant, run.owner, run.id, call.id, now, body.expires, request)
+
+
+def _decision(body: ev.ToolApprovalDecided, now: float) -> Write:
+    kept = {"reason": body.reason, "channel": body.channel, "input": body.input, "answers": body.answers}
+    decision = {name: value for name, value in kept.items() if value is not None}
+    return DecideApproval(body.approval, body.approved, decision, now, body.by)
+
+
+def _call_body(call: Call) -> dict[str, Any]:
+    body: dict[str, Any] = {"call": call.id, "name": call.name, "input": call.input, "state": call.phase}
+    if call.outcome == "output":
+        body["output"] = call.output
+    elif call.outcome is not None and call.output is not None:
+        body["error"] = call.output
+    if call.raw is not None:
+        body["raw"] = call.raw
+    if call.client:
+        body["client"] = True
+    if call.approval is not None:
+        approval: dict[str, Any] = {"id": call.approval}
+        if call.approved is not None or call.outcome == "denied":
+            approval["approved"] = bool(call.approved)
+            approval["system"] = call.by_system or call.approved is None
+        if call.reason is not None:
+            approval["reason"] = call.reason
+        body["approval"] = approval
+    return body
+
+
+def _run_changes(body: ev.EventBody, now: float) -> dict[str, Any]:
+    match body:
+        case ev.RunStarted():
+            return {"status": "running", "executor": body.executor} | ({} if body.resumed else {"started": now})
+        case ev.RunPaused():
+            return {"status": "paused"}
+        case ev.RunResumed():
+            return {"status": "running"}
+        case ev.RunCompleted():
+            return {"status": "completed", "ended": now}
+        case ev.RunFailed():
+            return {"status": "failed", "ended": now, "error": {"code": body.code, "message": body.message}}
+        case ev.RunCancelled():
+            return {"status": "cancelled", "ended": now, "error": {"code": "cancelled", "message": body.reason}}
+        case _:
+            return {}

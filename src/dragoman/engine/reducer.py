@@ -1,0 +1,522 @@
+"""What a run does next: `(state, input) → bodies of events and commands`.
+
+Pure: it neither waits nor stores nor calls. The driver numbers and commits the events, folds
+them into the state (`state.evolve`), and only then carries out the commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, assert_never
+
+from pydantic_core import from_json
+
+from dragoman.core import events as ev
+from dragoman.core import messages as msg
+from dragoman.core.ports import Decision
+from dragoman.engine.agents import Agent
+from dragoman.engine.state import Call, RunState, tool_step
+from dragoman.engine.tools import InvalidToolInput
+
+# --------------------------------------------------------------------------- inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The run was accepted and stored; do the first step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recover:
+    """The process that ran this is gone; go on from the last event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The model sent something."""
+
+    piece: msg.ModelEvent | str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEnded:
+    """The model's stream is over."""
+
+    finish: ev.FinishReason = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFailed:
+    """The model raised. `ref` finds the full text in the log."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReturned:
+    """A tool gave its result."""
+
+    call: str
+    output: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRaised:
+    """A tool raised."""
+
+    call: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Decisions that `judge` has found new and acceptable."""
+
+    decisions: tuple[tuple[str, Decision], ...]
+    by: str | None
+    channel: Literal["reply", "side", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End the run now."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """End the run as failed: out of time, agent gone, storage fault."""
+
+    code: str
+    message: str
+
+
+Input: TypeAlias = (
+    Begin | Recover | Heard | ModelEnded | ModelFailed | ToolReturned | ToolRaised | Decide | Cancel | GiveUp
+)
+
+
+# --------------------------------------------------------------------------- commands
+
+
+@dataclass(frozen=True, slots=True)
+class CallModel:
+    """Ask the model; feed what it says back as `Heard`."""
+
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Run the tool; feed its result back."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopWork:
+    """Cancel the model call and all tools under way."""
+
+
+Command: TypeAlias = CallModel | RunTool | StopWork
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """The body of an event to come, and the step it belongs to."""
+
+    body: ev.EventBody
+    step: str | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one input brought forth. Filled by the reducer, read by the driver."""
+
+    facts: list[Fact] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+
+    def say(self, body: ev.EventBody, step: str | None = None) -> None:
+        self.facts.append(Fact(body, step))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What does not change during a run: the agent and what the turn allows.
+
+    `new_id` and `now` are injected by the driver, so that the reducer needs no clock.
+    """
+
+    agent: Agent
+    model_name: str
+    executor: str
+    permissions: Mapping[str, str]
+    approvals: Literal["ask", "deny", "hide"]
+    client_tools: bool
+    approval_ttl: float
+    new_id: Callable[[], str]
+    now: Callable[[], float]
+
+    def verdict(self, call: Call) -> Literal["run", "ask", "blocked", "cannot_ask", "client", "no_client", "unknown"]:
+        """What to do with a call whose input fits."""
+        permission = self.permissions.get(call.name)
+        if call.client:
+            if permission == "blocked":
+                return "blocked"
+            return "client" if self.client_tools else "no_client"
+        made = self.agent.tools.get(call.name)
+        if made is None:
+            return "unknown"
+        if permission == "blocked":
+            return "blocked"
+        if permission == "always_ask" or (made.needs_approval and permission != "always_allow"):
+            if self.approvals == "hide" and made.needs_approval:
+                return "unknown"
+            return "ask" if self.approvals == "ask" else "cannot_ask"
+        return "run"
+
+
+def decide(state: RunState, given: Input, rules: Rules) -> Outcome:
+    """The facts that follow from an input, and what to do once they are stored.
+
+    A final state and a piece that comes too late give nothing.
+    """
+    out = Outcome()
+    if state.is_final:
+        return out
+    match given:
+        case Heard(piece=piece):
+            _hear(state, piece, rules, out)
+        case Begin():
+            out.say(ev.RunStarted(rules.executor))
+            _call_model(state, rules, out)
+        case ModelEnded():
+            _model_ended(state, given.finish, rules, out)
+        case ModelFailed():
+            _model_failed(state, given, out)
+        case ToolReturned() | ToolRaised():
+            _tool_ended(state, given, rules, out)
+        case Decide():
+            _decided(state, given, rules, out)
+        case Cancel():
+            _cancel(state, given.reason, out)
+        case GiveUp():
+            _give_up(state, given.code, given.message, out)
+        case Recover():
+            _recover(state, rules, out)
+        case _:
+            assert_never(given)
+    return out
+
+
+# --------------------------------------------------------------------------- the model's turn
+
+
+def _call_model(state: RunState, rules: Rules, out: Outcome) -> None:
+    agent = rules.agent
+    if state.rounds >= agent.max_rounds:
+        _give_up(
+            state, "too_many_rounds", f"the model called tools in {agent.max_rounds} rounds without an answer", out
+        )
+        return
+    if agent.max_tokens is not None and state.usage.total_tokens >= agent.max_tokens:
+        _give_up(state, "too_many_tokens", f"the answer used its {agent.max_tokens} tokens", out)
+        return
+    step = f"model:{state.rounds + 1}"
+    out.say(ev.StepStarted("model", rules.model_name, index=state.rounds + 1), step)
+    out.commands.append(CallModel(step))
+
+
+def _hear(state: RunState, piece: msg.ModelEvent | str, rules: Rules, out: Outcome) -> None:
+    step = state.model_step
+    if step is None:
+        return
+    match piece:
+        case str():
+            _text(state, "text", piece, step, rules, out)
+        case msg.ModelText():
+            _text(state, "text", piece.delta, step, rules, out)
+        case msg.ModelReasoning():
+            _text(state, "reasoning", piece.delta, step, rules, out)
+        case msg.ModelRefusal():
+            _text(state, "refusal", piece.delta, step, rules, out)
+        case msg.ModelToolDelta():
+            _close_block(state, step, out)
+            if piece.call_id not in state.calls:
+                out.say(ev.ToolStarted(piece.call_id, piece.name), step)
+            out.say(ev.ToolInputDelta(piece.call_id, piece.delta), step)
+        case msg.ModelToolCall():
+            _close_block(state, step, out)
+            if piece.call_id not in state.calls:
+                out.say(ev.ToolStarted(piece.call_id, piece.name), step)
+            out.say(_tool_input(piece.call_id, piece.name, piece.input, rules), step)
+        case msg.ModelItem():
+            _close_block(state, step, out)
+            out.say(ev.ItemAdded(rules.new_id(), piece.kind, piece.body), step)
+        case msg.ModelUsage():
+            used = piece.usage
+            out.say(
+                ev.UsageCounted(
+                    used.prompt_tokens,
+                    used.completion_tokens,
+                    used.cache_read_tokens,
+                    used.cache_write_tokens,
+                    used.reasoning_tokens,
+                ),
+                step,
+            )
+        case msg.ModelFinish():
+            raise TypeError("the driver keeps ModelFinish and gives ModelEnded")
+        case _:
+            assert_never(piece)
+
+
+def _text(state: RunState, kind: ev.BlockKind, delta: str, step: str, rules: Rules, out: Outcome) -> None:
+    if not delta:
+        return
+    block = state.open_block
+    if block is not None and block.kind == kind:
+        out.facts.append(Fact(ev.BlockDelta(block.id, delta), step))
+        return
+    _close_block(state, step, out)
+    fresh = rules.new_id()
+    out.say(ev.BlockStarted(fresh, kind), step)
+    out.say(ev.BlockDelta(fresh, delta), step)
+
+
+def _close_block(state: RunState, step: str | None, out: Outcome) -> None:
+    if state.open_block is not None:
+        out.say(ev.BlockEnded(state.open_block.id), step)
+
+
+def _tool_input(call: str, name: str, given: dict[str, Any] | str, rules: Rules) -> ev.ToolInput:
+    client = rules.agent.is_client_tool(name)
+    value: Any = given
+    if isinstance(given, str):
+        try:
+            value = from_json(given) if given.strip() else {}
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            return ev.ToolInput(call, name, {}, "the arguments are not a JSON object", given, client)
+    made = rules.agent.tools.get(name)
+    if made is not None:
+        try:
+            made.check(value)
+        except InvalidToolInput as error:
+            return ev.ToolInput(call, name, value, error.message, None, client)
+    return ev.ToolInput(call, name, value, None, None, client)
+
+
+def _model_ended(state: RunState, finish: ev.FinishReason, rules: Rules, out: Outcome) -> None:
+    step = state.model_step
+    if step is None:
+        return
+    _close_block(state, step, out)
+    calls = [entry for entry in state.of_step(step) if isinstance(entry, Call)]
+    ready: list[Call] = []
+    for call in calls:
+        if call.has_input:
+            ready.append(call)
+            continue
+        said = _tool_input(call.id, call.name, "".join(call.pieces), rules)
+        out.say(said, step)
+        ready.append(
+            Call(call.id, call.name, step, has_input=True, input=said.input, error=said.error, client=said.client)
+        )
+    out.say(ev.StepCompleted("tool-calls" if ready else finish), step)
+    waiting = False
+    for call in ready:
+        waiting |= _dispatch(call, rules, out)
+    if not ready:
+        out.say(ev.RunCompleted(finish))
+    elif not waiting:
+        _call_model(state, rules, out)
+    elif not any(isinstance(command, RunTool) for command in out.commands):
+        _pause(ready, rules, out)
+
+
+def _dispatch(call: Call, rules: Rules, out: Outcome) -> bool:
+    """Say what becomes of a call whose input is known; whether an answer is still to come."""
+    if call.error is not None:
+        out.say(ev.ToolFailed(call.id, call.name, call.error), call.step)
+        return False
+    match rules.verdict(call):
+        case "run":
+            out.say(ev.StepStarted("tool", call.name), tool_step(call.id))
+            out.commands.append(RunTool(call.id))
+            return True
+        case "ask":
+            expires = rules.now() + rules.approval_ttl
+            out.say(ev.ToolApprovalRequested(call.id, rules.new_id(), expires), call.step)
+            return True
+        case "client":
+            return True
+        case "blocked":
+            out.say(ev.ToolDenied(call.id, call.name, "blocked"), call.step)
+        case "cannot_ask":
+            out.say(ev.ToolDenied(call.id, call.name, "this client cannot ask for approval"), call.step)
+        case "no_client":
+            out.say(ev.ToolFailed(call.id, call.name, "this client cannot run tools"), call.step)
+        case "unknown":
+            known = ", ".join(sorted(rules.agent.tools)) or "none"
+            out.say(ev.ToolFailed(call.id, call.name, f"no tool is called {call.name!r}; known: {known}"), call.step)
+        case other:
+            assert_never(other)
+    return False
+
+
+def _pause(calls: Sequence[Call], rules: Rules, out: Outcome) -> None:
+    settled = {f.body.call for f in out.facts if isinstance(f.body, ev.ToolFailed | ev.ToolDenied | ev.ToolOutput)}
+    asked = {f.body.call for f in out.facts if isinstance(f.body, ev.ToolApprovalRequested)}
+    pending = [c for c in calls if c.outcome is None and c.id not in settled]
+    reason: Literal["approval", "client_tool"] = (
+        "approval" if any(c.id in asked or c.approval is not None for c in pending) else "client_tool"
+    )
+    out.say(ev.RunPaused(reason, tuple(c.id for c in pending)))
+
+
+def _model_failed(state: RunState, given: ModelFailed, out: Outcome) -> None:
+    step = state.model_step
+    if step is None:
+        return
+    _close_block(state, step, out)
+    out.say(ev.StepFailed(given.code, given.message), step)
+    _fail_open_calls(state, "the model failed", out)
+    out.say(ev.RunFailed(given.code, given.message, given.retryable, given.ref))
+
+
+def _fail_open_calls(state: RunState, why: str, out: Outcome) -> None:
+    for call in state.unsettled():
+        if call.running:
+            out.say(ev.ToolFailed(call.id, call.name, why), call.step)
+        else:
+            out.say(ev.ToolDenied(call.id, call.name, why), call.step)
+
+
+# --------------------------------------------------------------------------- tools and decisions
+
+
+def _tool_ended(state: RunState, given: ToolReturned | ToolRaised, rules: Rules, out: Outcome) -> None:
+    call = state.calls.get(given.call)
+    if call is None or call.outcome is not None or not call.running:
+        return
+    step = tool_step(call.id)
+    match given:
+        case ToolReturned():
+            out.say(ev.ToolOutput(call.id, call.name, given.output), call.step)
+            out.say(ev.StepCompleted(), step)
+        case ToolRaised():
+            out.say(ev.ToolFailed(call.id, call.name, given.message), call.step)
+            out.say(ev.StepFailed("tool_failed", given.message), step)
+    _go_on(state, rules, out)
+
+
+def _go_on(state: RunState, rules: Rules, out: Outcome) -> None:
+    """After some calls were answered: the next model call, a pause, or wait for what is running."""
+    settled = {f.body.call for f in out.facts if isinstance(f.body, ev.ToolOutput | ev.ToolFailed | ev.ToolDenied)}
+    started = {f.step for f in out.facts if isinstance(f.body, ev.StepStarted | ev.StepRestarted)}
+    open_calls = [c for c in state.unsettled() if c.id not in settled]
+    if not open_calls:
+        _call_model(state, rules, out)
+    elif not any(c.running or tool_step(c.id) in started for c in open_calls):
+        _pause(open_calls, rules, out)
+
+
+def _decided(state: RunState, given: Decide, rules: Rules, out: Outcome) -> None:
+    accepted: list[Call] = []
+    for call_id, decision in given.decisions:
+        call = state.calls[call_id]
+        accepted.append(call)
+        if decision.is_result:
+            continue
+        assert call.approval is not None, "judge admits only calls that asked"
+        out.say(
+            ev.ToolApprovalDecided(
+                call.id,
+                call.approval,
+                decision.approved,
+                decision.reason,
+                given.by,
+                given.channel,
+                decision.input,
+                decision.answers,
+            ),
+            call.step,
+        )
+    if state.status == "paused":
+        out.say(ev.RunResumed())
+    for call, (_, decision) in zip(accepted, given.decisions, strict=True):
+        if decision.is_result:
+            if decision.error is not None:
+                out.say(ev.ToolFailed(call.id, call.name, decision.error), call.step)
+            else:
+                out.say(ev.ToolOutput(call.id, call.name, decision.output), call.step)
+        elif not decision.approved:
+            out.say(ev.ToolDenied(call.id, call.name, decision.reason), call.step)
+        else:
+            out.say(ev.StepStarted("tool", call.name), tool_step(call.id))
+            out.commands.append(RunTool(call.id))
+    _go_on(state, rules, out)
+
+
+# --------------------------------------------------------------------------- endings
+
+
+def _cancel(state: RunState, reason: str, out: Outcome) -> None:
+    _close_block(state, state.model_step, out)
+    if state.model_step is not None:
+        out.say(ev.StepFailed("cancelled", reason), state.model_step)
+    for call in state.unsettled():
+        if call.running:
+            out.say(ev.ToolFailed(call.id, call.name, f"cancelled: {reason}"), call.step)
+            out.say(ev.StepFailed("cancelled", reason), tool_step(call.id))
+        else:
+            out.say(ev.ToolDenied(call.id, call.name, reason), call.step)
+    out.say(ev.RunCancelled(reason))
+    out.commands.append(StopWork())
+
+
+def _give_up(state: RunState, code: str, message: str, out: Outcome) -> None:
+    _close_block(state, state.model_step, out)
+    if state.model_step is not None:
+        out.say(ev.StepFailed(code, message), state.model_step)
+    answered = {f.body.call for f in out.facts if isinstance(f.body, ev.ToolOutput | ev.ToolFailed | ev.ToolDenied)}
+    for call in state.unsettled():
+        if call.id in answered:
+            continue
+        if call.running:
+            out.say(ev.ToolFailed(call.id, call.name, message), call.step)
+            out.say(ev.StepFailed(code, message), tool_step(call.id))
+        else:
+            out.say(ev.ToolDenied(call.id, call.name, message), call.step)
+    out.say(ev.RunFailed(code, message))
+    out.commands.append(StopWork())
+
+
+def _recover(state: RunState, rules: Rules, out: Outcome) -> None:
+    if state.status == "new":
+        decided = decide(state, Begin(), rules)
+        out.facts, out.commands = decided.facts, decided.commands
+        return
+    out.say(ev.RunStarted(rules.executor, resumed=True))
+    if state.model_step is not None:
+        out.say(ev.StepRestarted(state.model_attempt + 1), state.model_step)
+        out.commands.append(CallModel(state.model_step))
+        return
+    for call in state.unsettled():
+        if not call.running:
+            continue
+        made = rules.agent.tools.get(call.name)
+        if made is not None and made.may_run_again:
+            out.say(ev.StepRestarted(call.attempt + 1), tool_step(call.id))
+            out.commands.append(RunTool(call.id))
+        else:
+            out.say(ev.ToolFailed(call.id, call.name, "interrupted"), call.step)
+            out.say(ev.StepFailed("interrupted", "the server stopped while the tool ran"), tool_step(call.id))
+    _go_on(state, rules, out)
