@@ -50,6 +50,9 @@ MAX_FAULTS = 5
 FORGET_DELETED = 24 * 3600.0
 """Seconds for which lists know the place of a deleted thread."""
 
+_TAKE_UP_SECONDS = 5.0
+"""How long a start waits for the first commit of the runs it goes on with."""
+
 
 class EmbeddedEngine:
     """`core.ports.Engine` for one process. Raises UsageError at once for a model no one knows."""
@@ -76,11 +79,15 @@ class EmbeddedEngine:
     # ------------------------------------------------------------------ life
 
     async def open(self) -> None:
+        taken_up: list[JournalTail] = []
         for run in await self._store.unfinished():
             if run.thread is not None:
                 self._active[run.thread] = run.id
             if run.status != "paused":
+                taken_up.append(self.tail(run.id, after=run.last_seq))
                 await self._take_up(run.id)
+        # no reader may see what a broken attempt sent before the journal says that it is void
+        await asyncio.gather(*(tail.next(_TAKE_UP_SECONDS) for tail in taken_up), return_exceptions=True)
         self._sweeper = asyncio.create_task(self._sweep(), name="approvals that expire")
 
     async def close(self, *, grace: float = 5.0) -> None:
@@ -538,15 +545,16 @@ class EmbeddedEngine:
 
     async def _sweep(self) -> None:
         while True:
+            self._expiry_known.clear()  # before the look, so that what comes in the meantime is not missed
             try:
                 upcoming = await self.expire_due()
                 pause = 3600.0 if upcoming is None else min(max(0.0, upcoming - self._clock()), 3600.0)
             except Exception:
                 logger.exception("approvals could not be checked for expiry")
                 pause = 5.0
-            self._expiry_known.clear()
             try:
-                await asyncio.wait_for(self._expiry_known.wait(), pause)
+                async with asyncio.timeout(pause):  # wait_for may swallow a cancel in Python 3.11
+                    await self._expiry_known.wait()
             except TimeoutError:
                 continue
 

@@ -62,7 +62,8 @@ class Feed:
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
         try:
-            await asyncio.wait_for(waiter, timeout) if timeout is not None else await waiter
+            async with asyncio.timeout(timeout):
+                await waiter
         finally:
             self._waiters.discard(waiter)
 

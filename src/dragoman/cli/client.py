@@ -1,0 +1,223 @@
+"""A client of Dragoman's own face, written over the I/O port.
+
+Operations are coroutines; the commands step them with the blocking driver, in their own thread,
+so that Ctrl-C works. Knows the wire, nothing of terminals.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from pydantic_core import from_json, to_json
+
+from dragoman.core.errors import (
+    ConnectionFailed,
+    DragomanError,
+    ProtocolError,
+    RateLimited,
+    RemoteError,
+    ServerError,
+    TransportError,
+    UsageError,
+    class_for_status,
+)
+from dragoman.core.events import FINAL, Event, RunPaused, decode_event
+from dragoman.core.redact import redact_text
+from dragoman.resilience.retry import parse_retry_after
+from dragoman.transport.io import IO, ByteStream
+from dragoman.wire.http import Headers, Request, Response, Timeouts
+from dragoman.wire.sse import SSEDecoder
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+DEMO_KEY = "demo-you"
+
+_PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
+"""Seconds before each attempt to connect again; the last failure is reported."""
+
+_STREAM_TIMEOUTS = Timeouts(read=60.0)  # the server sends a heartbeat every 15 s
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL names this machine by a loopback address or `localhost`."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class OwnFace:
+    """`/dragoman/v1` of one server, as one caller.
+
+    Without a key, a server on a loopback address is tried as the demo's user: a demo server lets
+    it in, any other answers 401.
+    """
+
+    def __init__(self, io: IO, url: str = DEFAULT_URL, key: str | None = None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(f"expected a server's URL such as {DEFAULT_URL!r}, got {redact_text(url)!r}")
+        self._io = io
+        self._base = url.rstrip("/") + "/dragoman/v1"
+        self._key = key or (DEMO_KEY if is_loopback(url) else None)
+
+    async def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
+        """The JSON answer of a GET; query values that are None are left out. Raises DragomanError."""
+        return await self._exchange("GET", path, query=query)
+
+    async def post(self, path: str, body: Any = None) -> Any:
+        """The JSON answer of a POST. Raises DragomanError."""
+        return await self._exchange("POST", path, body={} if body is None else body)
+
+    async def ask(
+        self, text: str, *, agent: str | None = None, thread: str | None = None, message_id: str
+    ) -> AsyncGenerator[Event, None]:
+        """Send a message; the run's events from its first to its last or to a pause.
+
+        `message_id` makes the message safe to send again when the connection breaks before the answer.
+        """
+        message = {"id": message_id, "text": text}
+        body = {"message": message, **({"agent": agent} if agent else {}), **({"thread": thread} if thread else {})}
+        stream = await self._open_patiently("POST", "/runs", body=body)
+        run = stream.headers.get("x-dragoman-run")
+        async with aclosing(self.follow(run, opened=stream)) as events:
+            async for event in events:
+                yield event
+
+    async def follow(
+        self, run: str | None, *, after: int = 0, opened: ByteStream | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """Events of a run with seq > `after`, each once and in order, over as many connections as it takes.
+
+        Ends after the last event of the run, or after a pause if the server ends the stream there.
+        A connection that breaks is made again with the last seq seen; without any progress that is
+        given up after about half a minute. Raises DragomanError.
+        """
+        failures, last, paused = 0, after, False
+        stream = opened
+        while True:
+            lost: DragomanError | None = None
+            try:
+                if stream is None:
+                    stream = await self._open("GET", f"/runs/{quote(run or '', safe='')}/events", last=last)
+                async with aclosing(_events(stream)) as events:
+                    async for event in events:
+                        if event.seq <= last:
+                            continue
+                        run, last, failures = event.run, event.seq, 0
+                        paused = isinstance(event.body, RunPaused)
+                        yield event
+                        if isinstance(event.body, FINAL):
+                            return
+            except (TransportError, ServerError, RateLimited) as error:
+                lost = error
+            if lost is None and (paused or (stream is not None and stream.status == 204)):
+                return
+            stream = None
+            if run is None or failures == len(_PAUSES):
+                raise lost or ProtocolError("the server ended the stream of events before the end of the run")
+            wait = _PAUSES[failures]
+            await self._io.sleep(max(wait, min(lost.retry_after or 0.0, 30.0)) if lost else wait)
+            failures += 1
+
+    async def _exchange(
+        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
+    ) -> Any:
+        response = await self._io.send(self._request(method, path, query=query, body=body, accept="application/json"))
+        if not response.ok:
+            raise _error(response)
+        return response.json() if response.body else None
+
+    async def _open_patiently(self, method: str, path: str, *, body: Any) -> ByteStream:
+        """`_open`, again after a connection that broke; one that could not be made is no server at all."""
+        for pause in _PAUSES:
+            try:
+                return await self._open(method, path, body=body)
+            except ConnectionFailed:
+                raise
+            except TransportError:
+                await self._io.sleep(pause)
+        return await self._open(method, path, body=body)
+
+    async def _open(self, method: str, path: str, *, body: Any = None, last: int = 0) -> ByteStream:
+        request = self._request(method, path, body=body, accept="text/event-stream", last=last)
+        stream = await self._io.stream(request)
+        if stream.status in (200, 204):  # 204: the run has ended, and nothing follows what was seen
+            return stream
+        try:
+            raw = b"".join([piece async for piece in stream])
+        finally:
+            await stream.aclose()
+        raise _error(Response(stream.status, stream.headers, raw))
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        accept: str,
+        last: int = 0,
+    ) -> Request:
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        fields = [("accept", accept)]
+        if self._key:
+            fields.append(("authorization", f"Bearer {self._key}"))
+        if last:
+            fields.append(("last-event-id", str(last)))
+        if body is not None:
+            fields.append(("content-type", "application/json"))
+        return Request(
+            method,
+            self._base + path + (f"?{urlencode(given)}" if given else ""),
+            Headers(fields),
+            None if body is None else to_json(body),
+            _STREAM_TIMEOUTS if accept == "text/event-stream" else Timeouts(),
+        )
+
+
+async def _events(stream: ByteStream) -> AsyncGenerator[Event, None]:
+    decoder = SSEDecoder()
+    try:
+        async for piece in stream:
+            for frame in decoder.feed(piece):
+                if frame.event in ("", "message"):
+                    yield _event(frame.data)
+    finally:
+        await stream.aclose()
+
+
+def _event(data: str) -> Event:
+    try:
+        return decode_event(from_json(data))
+    except ValueError as error:
+        raise ProtocolError(f"expected an event as JSON, got {data[:80]!r}") from error
+
+
+def _error(response: Response) -> RemoteError:
+    """The error that an answer with an error status means; its text is the server's own where there is one."""
+    body: Any = response.text
+    code = message = None
+    try:
+        body = response.json()
+    except ProtocolError:
+        pass
+    inner = body.get("error", body) if isinstance(body, dict) else None
+    if isinstance(inner, dict):
+        code, message = inner.get("code"), inner.get("message")
+    return class_for_status(response.status)(
+        message if isinstance(message, str) and message else f"the server answered with status {response.status}",
+        code=code if isinstance(code, str) else None,
+        status=response.status,
+        retry_after=parse_retry_after(response.headers.get("retry-after"), 0.0),
+        request_id=response.headers.get("x-request-id"),
+        run_id=response.headers.get("x-dragoman-run"),
+        body=body,
+    )

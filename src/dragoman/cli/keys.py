@@ -1,0 +1,217 @@
+"""`dragoman keys`: API keys of a data directory, also while a server uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dragoman.cli.output import print_json, print_table, when
+from dragoman.core.errors import NotFound, UsageError
+from dragoman.core.records import Key, PutKey, RevokeKey, Write
+from dragoman.server.keys import SCOPES, create_key
+from dragoman.server.places import data_directory, user_data_directory
+from dragoman.store.directory import DATABASE_NAME, MEMORY, connect, locate
+from dragoman.store.sqlite import open_beside, open_store
+from dragoman.store.writes import apply
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--app", "app_name", metavar="NAME", help="The app whose default data directory is meant."),
+        click.option("--data", metavar="DIR", help="The data directory, as given to `serve`."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(short_help="Create, list and revoke API keys.")
+def keys() -> None:
+    """API keys of a data directory; a server that uses it sees every change at once."""
+
+
+@keys.command("create")
+@_data_options
+@click.option("--tenant", metavar="NAME", help="Whose rows the key opens. Default: that of the first key.")
+@click.option("--user", metavar="NAME", default="admin", show_default=True, help="Who uses it.")
+@click.option("--scope", type=click.Choice(SCOPES), multiple=True, help="`admin` also reads all of the tenant.")
+@click.option("--name", default="", help="A word to know it by.")
+@click.option("--project", metavar="ID", multiple=True, help="Only for these projects; may be given again.")
+@click.option("--rate", metavar="N/SECONDS", help="At most so many requests, such as 100/60.")
+@click.option("--expires", metavar="TIME", help="Valid for so long, such as 12h or 30d.")
+@click.option("--json", "as_json", is_flag=True, help="Print the key as JSON.")
+def create(
+    data: str | None,
+    app_name: str | None,
+    tenant: str | None,
+    user: str,
+    scope: tuple[str, ...],
+    name: str,
+    project: tuple[str, ...],
+    rate: str | None,
+    expires: str | None,
+    as_json: bool,
+) -> None:
+    """Make a key and print it: the only time that it is shown."""
+    where = find_data(data, app_name)
+    now = time.time()
+    key, text = create_key(
+        tenant=tenant or _first_tenant(where) or app_name or "main",
+        user=user,
+        now=now,
+        scopes=scope or ("use",),
+        name=name,
+        projects=project or None,
+        rate_limit=_rate(rate),
+        expires=None if expires is None else now + _seconds(expires),
+    )
+    commit(where, PutKey(key))
+    if as_json:
+        print_json({**_row(key), "key": text})
+    else:
+        click.echo(text)
+
+
+@keys.command("list")
+@_data_options
+@click.option("--json", "as_json", is_flag=True, help="Print the keys as JSON.")
+def list_keys(data: str | None, app_name: str | None, as_json: bool) -> None:
+    """List keys, without their secrets."""
+    rows = [_row(key) for key in _read(find_data(data, app_name))]
+    if as_json:
+        print_json({"keys": rows})
+        return
+    print_table(
+        ("ID", "NAME", "TENANT", "USER", "SCOPES", "CREATED", "EXPIRES", "STATE"),
+        [
+            (
+                row["id"],
+                row["name"] or "-",
+                row["tenant"],
+                row["user"] or "-",
+                ",".join(row["scopes"]),
+                when(row["created"]),
+                when(row["expires"]),
+                row["state"],
+            )
+            for row in rows
+        ],
+    )
+
+
+@keys.command("revoke")
+@click.argument("key_id", metavar="ID")
+@_data_options
+def revoke(key_id: str, data: str | None, app_name: str | None) -> None:
+    """Make the key ID (as `list` shows it, or the whole key) open nothing any more, at once."""
+    where = find_data(data, app_name)
+    parts = key_id.split("_")
+    wanted = parts[1] if len(parts) == 3 and parts[0] == "dk" else key_id
+    if not any(key.id == wanted for key in _read(where)):
+        raise NotFound(f"there is no key {wanted!r} in {str(where)!r}; `dragoman keys list` shows all")
+    commit(where, RevokeKey(wanted, time.time()))
+    click.echo(f"revoked {wanted}")
+
+
+def find_data(data: str | None, app_name: str | None) -> Path:
+    """The data directory that is meant: told, set, the app's own, or the only one there is.
+
+    Raises UsageError where that is not clear.
+    """
+    given = data or _setting()
+    if given == MEMORY:
+        raise UsageError(f"{MEMORY!r} keeps nothing; name a data directory with --data")
+    if given or app_name:
+        return Path(data_directory(app_name or "", given)).expanduser()
+    base = user_data_directory() / "dragoman"
+    found = sorted(path.parent for path in base.glob(f"*/{DATABASE_NAME}"))
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(path.name for path in found) or "none yet"
+    raise UsageError(f"which data directory? name it with --data, or its app with --app (in {str(base)!r}: {names})")
+
+
+def _setting() -> str | None:
+    try:
+        from dragoman.server.settings_sources import load_settings  # needs the extra `server`
+    except ModuleNotFoundError:
+        return os.environ.get("DRAGOMAN_DATA") or None
+    return load_settings().settings.data
+
+
+def commit(where: Path, *writes: Write) -> None:
+    """One short transaction, beside a server that may be using the store; makes the store if there is none."""
+
+    async def make() -> None:
+        await (await open_store(where)).close()
+
+    place = locate(where)
+    if not place.file.is_file():
+        asyncio.run(make())
+    _read(where)  # refuses a store of another version
+    db = connect(place.file)
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        apply(db, time.time, writes)
+        db.execute("COMMIT")
+    finally:
+        db.close()
+
+
+def _read(where: Path) -> Sequence[Key]:
+    async def read() -> Sequence[Key]:
+        store = await open_beside(where)
+        try:
+            return await store.keys()
+        finally:
+            await store.close()
+
+    return asyncio.run(read())
+
+
+def _first_tenant(where: Path) -> str | None:
+    if not locate(where).file.is_file():
+        return None
+    return next((key.tenant for key in sorted(_read(where), key=lambda key: key.created)), None)
+
+
+def _row(key: Key) -> dict[str, Any]:
+    now = time.time()
+    expired = key.expires is not None and key.expires <= now
+    return {
+        "id": key.id,
+        "name": key.name,
+        "tenant": key.tenant,
+        "user": key.user,
+        "scopes": list(key.scopes),
+        "projects": None if key.projects is None else list(key.projects),
+        "rate_limit": None if key.rate_limit is None else list(key.rate_limit),
+        "created": key.created,
+        "expires": key.expires,
+        "revoked": key.revoked,
+        "state": "revoked" if key.revoked is not None else "expired" if expired else "valid",
+    }
+
+
+def _rate(text: str | None) -> tuple[int, float] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9][0-9]{0,8})/([0-9]{1,9}(?:\.[0-9]+)?)", text)
+    if match is None or float(match[2]) == 0:
+        raise UsageError(f"--rate: expected requests per seconds such as 100/60, got {text!r}")
+    return int(match[1]), float(match[2])
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", text)
+    if match is None:
+        raise UsageError(f"--expires: expected a time such as 90s, 30m, 12h or 30d, got {text!r}")
+    return int(match[1]) * _UNITS[match[2]]

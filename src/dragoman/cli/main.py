@@ -1,0 +1,103 @@
+"""The `dragoman` group: finds commands, turns errors into one line and an exit code.
+
+Commands are imported when they are used, so that `dragoman --help` stays fast and a client that
+lacks the server's packages can still chat.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from dragoman._version import __version__
+from dragoman.cli.exits import ExitCode, describe, failure
+from dragoman.core.errors import DragomanError, MissingExtra
+
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "serve": ("dragoman.cli.serve:serve", "Serve an app, or the demo."),
+    "chat": ("dragoman.cli.chat:chat", "Talk to an agent of a running server."),
+    "runs": ("dragoman.cli.runs:runs", "List, show, follow and cancel runs."),
+    "keys": ("dragoman.cli.keys:keys", "Create, list and revoke API keys."),
+    "kai": ("dragoman.kai.cli:main", "Talk to a Kai service."),
+    "doctor": ("dragoman.cli.doctor:doctor", "Show settings and their sources, and what is missing."),
+}
+
+_EXITS = "\b\nExit codes:\n" + "\n".join(f"  {code.value:<4}{describe(code)}" for code in ExitCode)
+
+
+_EXTRAS = {
+    "rich": "cli",
+    "uvicorn": "server",
+    "starlette": "server",
+    "pydantic_settings": "server",
+    "python_multipart": "server",
+    "orjson": "server",
+    "structlog": "server",
+    "opentelemetry": "server",
+}
+"""Which extra brings a module that could not be imported."""
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Every foreseeable end of a command as a line and an exit code, never a traceback."""
+    try:
+        yield
+    except DragomanError as error:
+        raise failure(error) from error
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        raise failure(MissingExtra("This command", extra)) from error
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(err=True)  # ends the line with ^C
+        raise click.exceptions.Exit(ExitCode.INTERRUPTED.value) from None
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are named in a table and imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        with _one_line_errors():
+            command = getattr(importlib.import_module(module), name)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _one_line_errors():
+            return super().invoke(ctx)
+
+
+@click.group(cls=LazyGroup, epilog=_EXITS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dragoman")
+def cli() -> None:
+    """One system between AI clients and AI models."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; always ends by SystemExit with one of `ExitCode`."""
+    try:
+        cli.main(args=None if arguments is None else list(arguments), prog_name="dragoman")
+    except KeyboardInterrupt:  # between two commands' own handling, such as while importing
+        return ExitCode.INTERRUPTED.value
+    except BrokenPipeError:
+        # the reader is gone; Python would complain again when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.ERROR.value
+    return ExitCode.OK.value

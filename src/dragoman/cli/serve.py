@@ -1,0 +1,97 @@
+"""`dragoman serve`: host an app, or the demo."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from dragoman.cli.client import DEFAULT_URL, DEMO_KEY
+from dragoman.engine.app import App
+
+
+@click.command(short_help="Serve an app, or the demo.")
+@click.argument("app", metavar="[MODULE:APP]", required=False)
+@click.option("--demo", is_flag=True, help="Serve the demo app: no key, no network.")
+@click.option(
+    "--host", multiple=True, metavar="ADDRESS", help="Listen here; may be given again. Default: 127.0.0.1 and ::1."
+)
+@click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port; 0 takes any. Default: 8080.")
+@click.option(
+    "--data",
+    metavar="DIR",
+    help="Keep data here; `:memory:` keeps nothing. Default: DRAGOMAN_DATA, else the user's data directory.",
+)
+@click.option("--config", metavar="FILE", help="Read settings from this file. Default: dragoman.toml, if it is there.")
+@click.option("--reload", is_flag=True, help="Start anew when a Python file of the working directory changes.")
+def serve(
+    app: str | None,
+    demo: bool,
+    host: tuple[str, ...],
+    port: int | None,
+    data: str | None,
+    config: str | None,
+    reload: bool,
+) -> None:
+    """Serve MODULE:APP (as in `app:app`) or, with --demo, the demo app, until Ctrl-C.
+
+    Every setting can be given in the environment or in dragoman.toml as well; `dragoman doctor`
+    shows which one counts.
+    """
+    from dragoman.cli.starting import load_app  # late: `--help` needs no server
+    from dragoman.server.serve import run
+
+    if reload:
+        from dragoman.cli.reloading import keep_serving
+
+        keep_serving(_arguments(app, demo, host, port, data, config))
+        return
+    loaded = load_app(app, demo=demo)
+
+    def started(url: str) -> None:
+        for line in demo_lines(url) if demo else app_lines(loaded, url):
+            click.echo(line)
+        sys.stdout.flush()
+
+    run(loaded, host or None, port, data=data, demo=demo, config=config, on_start=started)
+
+
+def demo_lines(url: str) -> list[str]:
+    """What to do next, in three lines."""
+    where = "" if url == DEFAULT_URL else f"--url {url} "
+    return [
+        f"open   {url}/dragoman/v1/openapi.json",
+        f'chat   {command()} chat {where}"tool: add 2 3"',
+        f"curl   curl -sN {url}/dragoman/v1/runs -H 'authorization: Bearer {DEMO_KEY}' -H 'accept: text/event-stream'"
+        ' -H \'content-type: application/json\' -d \'{"message": {"text": "count: 5"}}\'',
+    ]
+
+
+def app_lines(app: App, url: str) -> list[str]:
+    """Where the app is and how to talk to it."""
+    where = "" if url == DEFAULT_URL else f"--url {url} "
+    return [f"{app.name} listens on {url}; Ctrl-C ends it", f'chat   DRAGOMAN_KEY=… {command()} chat {where}"hello"']
+
+
+def command() -> str:
+    """How to call `dragoman` from another terminal: by its name if the shell finds it, else by its path."""
+    beside = Path(sys.executable).with_name("dragoman.exe" if sys.platform == "win32" else "dragoman")
+    found = shutil.which("dragoman")
+    if found is not None and Path(found).resolve() == beside.resolve():
+        return "dragoman"
+    return str(beside) if beside.is_file() else f"{sys.executable} -m dragoman"
+
+
+def _arguments(
+    app: str | None, demo: bool, host: tuple[str, ...], port: int | None, data: str | None, config: str | None
+) -> list[str]:
+    """The same call without `--reload`."""
+    given = ["serve", *([app] if app else []), *(["--demo"] if demo else [])]
+    for value in host:
+        given += ["--host", value]
+    for name, option in (("--port", port), ("--data", data), ("--config", config)):
+        if option is not None:
+            given += [name, str(option)]
+    return given

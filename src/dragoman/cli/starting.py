@@ -1,0 +1,119 @@
+"""What `serve` needs before it starts, and `doctor` looks at: the app, the settings, data and port.
+
+Needs the extra `server`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from dragoman.cli.doctor import Check
+from dragoman.core.errors import DragomanError, UsageError
+from dragoman.engine.agents import as_model
+from dragoman.engine.app import App
+from dragoman.server.places import data_directory
+from dragoman.server.serve import bind, check_reach
+from dragoman.server.settings import Settings
+from dragoman.server.settings_sources import load_settings
+
+_DEMO = "dragoman.demo.app:app"
+
+
+def load_app(spec: str | None, *, demo: bool) -> App:
+    """The `App` that `module:name` names, or the demo's; a function of that name is called for it.
+
+    Modules are found from the working directory first. Raises UsageError, also for a module that
+    fails when it is imported, with file and line.
+    """
+    if demo and spec is not None:
+        raise UsageError("expected either --demo or MODULE:APP, got both")
+    if spec is None and not demo:
+        raise UsageError("expected --demo, or MODULE:APP such as app:app")
+    module_name, _, name = (spec or _DEMO).partition(":")
+    if not module_name or not name:
+        raise UsageError(f"expected MODULE:APP such as app:app, got {spec!r}")
+    found: Any = _module(module_name)
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise UsageError(f"module {module_name!r} has no {name!r}")
+        found = getattr(found, part)
+    if not isinstance(found, App) and callable(found) and not isinstance(found, type):
+        found = found()
+    if not isinstance(found, App):
+        raise UsageError(f"{spec!r} is no dragoman.App but {type(found).__name__}")
+    return found
+
+
+def _module(name: str) -> Any:
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except DragomanError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise UsageError(f"there is no module {error.name!r} in {here!r} or among the installed ones") from error
+        raise UsageError(f"module {name!r} needs {error.name!r}, which is not installed") from error
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = (
+            f"{error.filename}:{error.lineno}" if isinstance(error, SyntaxError) else f"{place.filename}:{place.lineno}"
+        )
+        raise UsageError(f"module {name!r} cannot be imported: {where}: {type(error).__name__}: {error}") from error
+
+
+def look(
+    spec: str | None, *, demo: bool, data: str | None, config: str | None
+) -> tuple[list[Check], list[dict[str, Any]]]:
+    """What `doctor` tells about a start with these options; nothing is started or changed.
+
+    Raises UsageError for settings that cannot be read.
+    """
+    checks: list[Check] = []
+    app: App | None = None
+    if spec is not None or demo:
+        try:
+            app = load_app(spec, demo=demo)
+            for agent in app.agents:
+                as_model(agent.model, app.models)
+                as_model(agent.reasoning_model, app.models)
+            checks.append(
+                Check("app", f"{app.name}: {', '.join(agent.name for agent in app.agents) or 'no agents'}", True)
+            )
+        except UsageError as error:
+            checks.append(Check("app", error.message, False))
+    loaded = load_settings(overrides={"data": data}, app=app.settings if app else None, config=config, demo=demo)
+    settings = loaded.settings
+    name = "demo" if demo else app.name if app else "NAME"
+    checks += [_data(data_directory(name, settings.data)), _port(settings, demo=demo)]
+    rows = [{"name": row.name, "value": row.value, "source": row.source} for row in loaded.explain()]
+    return checks, rows
+
+
+def _data(where: str | Path) -> Check:
+    if str(where) == ":memory:":
+        return Check("data", "a temporary directory; nothing is kept", True)
+    place = Path(where).expanduser().absolute()
+    if place.is_dir():
+        return Check("data", f"{place}", os.access(place, os.R_OK | os.W_OK | os.X_OK))
+    parent = next(above for above in place.parents if above.exists())
+    return Check("data", f"{place} (will be made)", parent.is_dir() and os.access(parent, os.W_OK | os.X_OK))
+
+
+def _port(settings: Settings, *, demo: bool) -> Check:
+    where = f"{', '.join(settings.host)} port {settings.port}"
+    try:
+        check_reach(settings, demo=demo)
+        for one in bind(settings.host, settings.port):
+            one.close()
+    except UsageError as error:
+        return Check("port", error.message, False)
+    return Check("port", f"{where} is free", True)

@@ -1,0 +1,1 @@
+"""The demo app: what `dragoman serve --demo` serves, built with nothing but the public API."""

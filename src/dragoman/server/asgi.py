@@ -1,0 +1,255 @@
+"""One application out of its parts: settings, store, engine, credentials, faces, lifespan.
+
+The only place where rooms are plugged together. `asgi(app)` starts nothing by itself; the ASGI
+server's lifespan does, and ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from starlette.types import Receive, Scope, Send
+
+from dragoman.core.errors import UsageError
+from dragoman.core.ids import is_id
+from dragoman.core.ports import Clock, Store
+from dragoman.core.records import PutKey
+from dragoman.engine.app import App
+from dragoman.engine.embedded import EmbeddedEngine
+from dragoman.server import kai, operations, own
+from dragoman.server.auth import authentication
+from dragoman.server.closing import Closing
+from dragoman.server.dispatch import Dispatcher
+from dragoman.server.http import Face
+from dragoman.server.keys import create_key
+from dragoman.server.measured import measured
+from dragoman.server.metrics import Metrics
+from dragoman.server.places import data_directory
+from dragoman.server.services import Services
+from dragoman.server.settings import Settings
+from dragoman.server.settings_sources import load_settings
+from dragoman.store.sqlite import open_store
+
+FACES: dict[str, Callable[[Services], Face | Sequence[Face]]] = {"kai": kai.face, "own": own.face}
+"""Name → maker, for the setting `faces`. The operations face is always there."""
+
+_UNAVAILABLE = b'{"code":"starting","message":"The server has not started yet."}'
+
+
+def asgi(
+    app: App,
+    *,
+    settings: Settings | Mapping[str, Any] | None = None,
+    data: str | Path | None = None,
+    demo: bool = False,
+    config: str | Path | None = None,
+    clock: Clock = time.time,
+    announce: Callable[[str], None] | None = None,
+) -> Application:
+    """An ASGI application that serves `app` on all faces.
+
+    `settings` are the strongest source (see `settings_sources`); a `Settings` object is taken as
+    it is. `data` is the data directory or `:memory:`. `demo` lets the demo's public tokens in and
+    sets the demo's defaults. `announce` gets what must be told to a human once, the first key; by
+    default it goes to stderr. Raises UsageError for bad settings; a bad model name or a data
+    directory in use is reported when the lifespan starts.
+    """
+    if isinstance(settings, Settings):
+        given = settings
+    else:
+        given = load_settings(overrides=settings, app=app.settings, config=config, demo=demo).settings
+    unknown = [name for name in given.faces if name not in FACES]
+    if unknown:
+        raise UsageError(f"faces: there is no face {unknown[0]!r}; known: {', '.join(FACES)}")
+    where = data_directory("demo" if demo else app.name, data if data is not None else given.data)
+    return Application(app, given, where, demo=demo, clock=clock, announce=announce or _to_stderr)
+
+
+class Application:
+    """What `asgi` makes: callable by ASGI servers.
+
+    `services` is set while the application is started. `failure` is why it could not start.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        settings: Settings,
+        data: str | Path,
+        *,
+        demo: bool,
+        clock: Clock,
+        announce: Callable[[str], None],
+    ) -> None:
+        self.app = app
+        self.settings = settings
+        self.data = data
+        self.demo = demo
+        self.services: Services | None = None
+        self.failure: Exception | None = None
+        self._clock = clock
+        self._announce = announce
+        self._dispatch: Dispatcher | None = None
+        self._made: tuple[Face, ...] = ()
+        self._signals: dict[int, Any] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind: Literal["http", "websocket", "lifespan"] = scope["type"]
+        if kind == "lifespan":
+            await self._lifespan(receive, send)
+        elif kind == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+        elif self._dispatch is None:
+            headers = [(b"content-type", b"application/json"), (b"retry-after", b"1")]
+            await send({"type": "http.response.start", "status": 503, "headers": headers})
+            await send({"type": "http.response.body", "body": _UNAVAILABLE})
+        else:
+            await self._dispatch(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self.start()
+        except Exception as error:
+            self.failure = error
+            await self.stop()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        self._listen_to_signals()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        try:
+            await self.stop()
+        except Exception as error:
+            logging.getLogger("dragoman.server").exception("shutdown failed")
+            await send({"type": "lifespan.shutdown.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def start(self) -> None:
+        """Open store and engine and build the faces. The lifespan calls it; so may a test."""
+        settings, metrics = self.settings, Metrics()
+        mode: Literal["NORMAL", "FULL"] = "FULL" if settings.store.synchronous == "full" else "NORMAL"
+        opened = await open_store(self.data, synchronous=mode, clock=self._clock)
+        store = measured(opened, metrics)
+        try:
+            engine = EmbeddedEngine(self.app, store, clock=self._clock)
+            if not self.demo:
+                await self._first_key(store)
+            await engine.open()
+        except BaseException:
+            await opened.close()
+            raise
+        self.services = services = Services(
+            app=self.app,
+            engine=engine,
+            store=store,
+            settings=settings,
+            authenticate=authentication(
+                store,
+                self._clock,
+                demo=self.demo,
+                demo_remote=settings.demo.remote,
+                own=self.app.authenticate,
+            ),
+            clock=self._clock,
+            closing=Closing(),
+            metrics=metrics,
+            demo=self.demo,
+        )
+        self._made = _faces(services)
+        self._dispatch = dispatch = Dispatcher(services, self._made)
+        metrics.describe("dragoman_streams_open", "Open streams.")
+        metrics.gauge("dragoman_streams_open", lambda: [((), dispatch.places.open)])
+
+    async def stop(self) -> None:
+        """End streams, stop the engine (unfinished runs go on at the next start), close the store."""
+        services, self.services = self.services, None
+        if services is None:
+            return
+        services.closing.set()
+        self._restore_signals()
+        try:
+            await services.engine.close(grace=self.settings.run.grace_seconds)
+        finally:
+            self._dispatch = None
+            for face in self._made:
+                if face.close is not None:
+                    await face.close()
+            await services.store.close()
+
+    def begin_closing(self) -> None:
+        """Let open streams say goodbye; called by the loop's thread as soon as the end is known."""
+        if self.services is not None:
+            self.services.closing.set()
+
+    async def _first_key(self, store: Store) -> None:
+        if await store.keys():
+            return
+        tenant = self.app.name if is_id(self.app.name) else "main"
+        key, text = create_key(
+            tenant=tenant, user="admin", now=self._clock(), scopes=("use", "admin"), name="first start"
+        )
+        await store.commit(PutKey(key))
+        self._announce(f"The first key, with scope admin of tenant {tenant!r}; it is shown only now:\n  {text}")
+
+    def _listen_to_signals(self) -> None:
+        """Hear of the end early: a server tells the lifespan only when all streams are over.
+
+        The server's own handlers are called as before. Without this, open streams would hold
+        the shutdown of servers that we do not start ourselves.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.getsignal(number)
+            if not callable(before) or before is signal.default_int_handler:
+                continue
+
+            def heard(signum: int, frame: types.FrameType | None, before: Callable[..., Any] = before) -> None:
+                loop.call_soon_threadsafe(self.begin_closing)
+                before(signum, frame)
+
+            self._signals[number] = (before, heard)
+            signal.signal(number, heard)
+
+    def _restore_signals(self) -> None:
+        for number, (before, heard) in self._signals.items():
+            if signal.getsignal(number) is heard:
+                signal.signal(number, before)
+        self._signals.clear()
+
+
+def _faces(services: Services) -> tuple[Face, ...]:
+    made: list[Face] = []
+    for name in services.settings.faces:
+        result = FACES[name](services)
+        made += [result] if isinstance(result, Face) else result
+    return (*made, operations.face(services))
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+class _CallableModule(types.ModuleType):
+    """`dragoman.server.asgi` is documented as the function; once this module is loaded, that name is the module."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Application:
+        return asgi(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _CallableModule
+
+__all__ = ["FACES", "Application", "asgi"]

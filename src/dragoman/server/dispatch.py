@@ -1,0 +1,292 @@
+"""One request, from ASGI message to answer: route, authenticate, limit, handle, send, count.
+
+This is the only module that speaks both ASGI and the values of `http`. Everything that goes
+wrong becomes an answer in the shape of the face that owns the path; what was not foreseen is
+logged with an id, and only the id leaves the house.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Mapping
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from dragoman.core.errors import ConnectionLost, DragomanError, MethodNotAllowed, NotFound, ServerError
+from dragoman.server.addresses import Addresses, networks
+from dragoman.server.closing import ServerClosing
+from dragoman.server.cors import CorsPolicy
+from dragoman.server.http import Answer, Call, EventStream, Face, Reply, Route
+from dragoman.server.limits import StreamPlaces, read_body
+from dragoman.server.routing import Match, Router
+from dragoman.server.services import Services
+from dragoman.server.streams import STREAM_HEADERS, StreamSender
+from dragoman.wire.http import Headers
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_CREDENTIALS = ("x-storageapi-token", "authorization")
+
+REQUESTS = "dragoman_http_requests_total"
+LATENCY = "dragoman_http_request_seconds"
+
+
+class Exchange:
+    """One request on its way: what is known of it so far, and what went out."""
+
+    __slots__ = (
+        "allow",
+        "answered",
+        "began",
+        "call",
+        "cors",
+        "face",
+        "receive",
+        "request_id",
+        "route",
+        "run_id",
+        "send",
+        "status",
+    )
+
+    def __init__(self, receive: Receive, send: Send, request_id: str, face: Face) -> None:
+        self.receive = receive
+        self.send = send
+        self.request_id = request_id
+        self.face = face
+        self.route: Route | None = None
+        self.call: Call | None = None
+        self.cors: list[tuple[bytes, bytes]] = []
+        self.run_id: str | None = None
+        self.status = 0
+        self.allow = ""
+        self.began = self.answered = time.perf_counter()
+
+
+class Dispatcher:
+    """The ASGI application below the lifespan."""
+
+    def __init__(self, services: Services, faces: tuple[Face, ...]) -> None:
+        settings = services.settings
+        self._services = services
+        self._router = Router(faces)
+        self._addresses = Addresses(settings.public_url, networks(settings.trusted_proxies))
+        self._cors = CorsPolicy(settings.cors.origins)
+        self._limits = settings.limits
+        self.places = StreamPlaces(settings.limits)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        request_id = headers.get("x-request-id", "")
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = secrets.token_hex(16)
+        path = _path(scope)
+        match = self._router.find(path)
+        exchange = Exchange(receive, send, request_id, match.face if match else self._router.owner(path))
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            reply = await self._reply(scope, headers, path, match, exchange)
+            await self._send(reply, exchange, head_only=scope["method"] == "HEAD")
+        except ConnectionLost:
+            exchange.status = 499
+        finally:
+            structlog.contextvars.unbind_contextvars("request_id", "run")
+            self._count(scope, exchange)
+
+    async def _reply(self, scope: Scope, headers: Headers, path: str, match: Match | None, exchange: Exchange) -> Reply:
+        """The handler's reply, or the error as the face spells it."""
+        try:
+            return await self._handled(scope, headers, path, match, exchange)
+        except ConnectionLost:
+            raise
+        except DragomanError as error:
+            if error.status is not None and 400 <= error.status < 500:
+                return self._error(error, exchange)
+            if isinstance(error, ServerClosing) or error.status in (503, 504):
+                return self._error(error, exchange)
+            return self._unforeseen(error, exchange)
+        except Exception as error:
+            return self._unforeseen(error, exchange)
+
+    async def _handled(
+        self, scope: Scope, headers: Headers, path: str, match: Match | None, exchange: Exchange
+    ) -> Reply:
+        origin = self._addresses.origin(scope, headers)
+        face, method = exchange.face, scope["method"]
+        allowed = self._cors.check(headers.get("origin"), face.cors, origin.url)
+        exchange.cors = self._cors.headers(allowed, face.cors)
+        if match is None:
+            raise NotFound(f"There is no {path!r} here.")
+        exchange.allow = _allow(match)
+        if method == "OPTIONS":
+            return self._options(headers, match, allowed, exchange)
+        route = match.methods.get(method) or (match.methods.get("GET") if method == "HEAD" else None)
+        if route is None:
+            raise MethodNotAllowed(f"{method} is not possible here; expected {exchange.allow}.")
+        limit = route.body_limit if route.body_limit is not None else self._limits.body
+        seconds = self._limits.body_seconds
+
+        async def read(bound: int) -> bytes:
+            return await read_body(exchange.receive, headers.get("content-length"), limit=bound, seconds=seconds)
+
+        exchange.route = route
+        exchange.call = call = Call(
+            "GET" if method == "HEAD" else method,
+            path[len(match.prefix) :],
+            params=match.params(),
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            request_id=exchange.request_id,
+            prefix=match.prefix,
+            base_url=origin.url + match.prefix,
+            peer=origin.peer,
+            reader=read,
+            body_limit=limit,
+        )
+        if route.auth == "required" or (route.auth == "optional" and any(name in headers for name in _CREDENTIALS)):
+            call.principal = await (face.authenticate or self._services.authenticate)(call)
+        return await self._place_and_handle(route, call)
+
+    async def _place_and_handle(self, route: Route, call: Call) -> Reply:
+        streams = route.streams(call) if callable(route.streams) else route.streams
+        if not streams:
+            return await route.handler(call)
+        who = self.places.take(call.principal if call.signed_in else None)
+        try:
+            reply = await route.handler(call)
+        except BaseException:
+            self.places.give_back(who)
+            raise
+        if isinstance(reply, EventStream):
+            reply.release = lambda: self.places.give_back(who)
+        else:
+            self.places.give_back(who)
+        return reply
+
+    def _options(self, headers: Headers, match: Match, allowed: str | None, exchange: Exchange) -> Answer:
+        if "access-control-request-method" in headers:
+            exchange.cors = self._cors.preflight(allowed, match.face.cors)
+        return Answer(204, headers={"allow": exchange.allow})
+
+    def _error(self, error: DragomanError, exchange: Exchange) -> Answer:
+        error.request_id = exchange.request_id
+        answer = exchange.face.encode_error(error, exchange.route.surface if exchange.route else "api")
+        extra: dict[str, str] = {}
+        if error.retry_after is not None and not any(name.lower() == "retry-after" for name in answer.headers):
+            extra["retry-after"] = str(max(1, int(error.retry_after + 0.999)))
+        if isinstance(error, MethodNotAllowed):
+            extra["allow"] = exchange.allow
+        run_id = answer.run_id or error.run_id
+        return Answer(answer.status, answer.body, {**answer.headers, **extra}, run_id)
+
+    def _unforeseen(self, error: Exception, exchange: Exchange) -> Answer:
+        self._services.log.error(
+            "request failed",
+            face=exchange.face.name,
+            route=exchange.route.path if exchange.route else None,
+            request_id=exchange.request_id,
+            exc_info=error,
+        )
+        hidden = ServerError(f"Something went wrong here; the log has it under {exchange.request_id}.")
+        return self._error(hidden, exchange)
+
+    async def _send(self, reply: Reply, exchange: Exchange, *, head_only: bool) -> None:
+        exchange.run_id = reply.run_id
+        exchange.status = reply.status
+        exchange.answered = time.perf_counter()  # of a stream, the time to its head
+        if reply.run_id is not None:
+            structlog.contextvars.bind_contextvars(run=reply.run_id)
+        if isinstance(reply, EventStream):
+            await self._send_stream(reply, exchange, head_only=head_only)
+            return
+        headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **_lower(reply.headers)}
+        if reply.status not in (204, 304):
+            headers["content-length"] = str(len(reply.body))
+        head = {"type": "http.response.start", "status": reply.status, "headers": _head(headers, exchange)}
+        try:
+            await exchange.send(head)
+            await exchange.send({"type": "http.response.body", "body": b"" if head_only else reply.body})
+        except OSError as error:  # some servers say so when the client has gone
+            raise ConnectionLost("the client left before it had its answer") from error
+
+    async def _send_stream(self, stream: EventStream, exchange: Exchange, *, head_only: bool) -> None:
+        head = _head({**STREAM_HEADERS, **_lower(stream.headers)}, exchange)
+        try:
+            if head_only:
+                await exchange.send({"type": "http.response.start", "status": stream.status, "headers": head})
+                await exchange.send({"type": "http.response.body", "body": b""})
+                await stream.close()
+                return
+            if not stream.release:  # a route that was not marked: it counts, but is not refused any more
+                self.places.open += 1
+            sender = StreamSender(
+                exchange.receive,
+                exchange.send,
+                heartbeat=stream.heartbeat or self._limits.heartbeat_seconds,
+                stall=self._limits.stall_seconds,
+            )
+            try:
+                if not await sender.run(stream, head):
+                    exchange.status = 499
+            finally:
+                if not stream.release:
+                    self.places.open -= 1
+        except asyncio.CancelledError:
+            raise
+        except OSError as error:
+            raise ConnectionLost("the client left before the end of the stream") from error
+        except Exception as error:
+            self._unforeseen(error, exchange)  # too late for an answer: the connection is cut
+        finally:
+            if stream.release:
+                stream.release()
+
+    def _count(self, scope: Scope, exchange: Exchange) -> None:
+        seconds = exchange.answered - exchange.began
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        face = exchange.face.name
+        metrics = self._services.metrics
+        metrics.count(REQUESTS, (("face", face), ("method", method), ("status", str(exchange.status))))
+        metrics.observe(LATENCY, seconds, (("face", face),))
+        if self._services.settings.log.requests:
+            route = exchange.route
+            self._services.log.info(
+                "request",
+                method=method,
+                route=exchange.call.prefix + route.path if route and exchange.call else None,
+                face=face,
+                status=exchange.status,
+                ms=round((time.perf_counter() - exchange.began) * 1000, 2),
+                request_id=exchange.request_id,
+                run=exchange.run_id,
+            )
+
+
+def _path(scope: Scope) -> str:
+    """The raw path below `root_path`; encoded, so that an encoded slash can be told from a slash."""
+    raw = scope.get("raw_path")
+    path: str = raw.decode("latin-1") if raw is not None else scope["path"]
+    root = scope.get("root_path", "").rstrip("/")
+    return path[len(root) :] if root and path.startswith(root + "/") else path
+
+
+def _allow(match: Match) -> str:
+    methods = {*match.methods, "OPTIONS"} | ({"HEAD"} if "GET" in match.methods else set())
+    return ", ".join(sorted(methods))
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _head(headers: dict[str, str], exchange: Exchange) -> list[tuple[bytes, bytes]]:
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    pairs.append((b"x-request-id", exchange.request_id.encode()))
+    if exchange.run_id is not None:
+        pairs.append((b"x-dragoman-run", exchange.run_id.encode("latin-1")))
+    pairs += exchange.cors
+    return pairs

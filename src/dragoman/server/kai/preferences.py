@@ -1,0 +1,66 @@
+"""Custom instructions and tool permissions: stored values, and what they do to a turn (kai.md 3.12)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from dragoman.core.ports import Turn
+from dragoman.core.records import PutSetting, Setting
+from dragoman.server.kai.context import Context
+
+INSTRUCTIONS = "custom_instructions"
+PERMISSIONS = "tool_permissions"
+PROJECT = ""
+"""The owner of what belongs to the whole tenant."""
+
+
+class Preferences:
+    """Reads and changes the settings of projects (owner `""`) and users."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._store = context.services.store
+
+    async def applied(self, turn: Turn) -> Turn:
+        """The turn with instructions (project, then user) and the user's tool permissions."""
+        texts = [await self._value(turn.tenant, PROJECT, INSTRUCTIONS)]
+        if turn.owner != PROJECT:
+            texts.append(await self._value(turn.tenant, turn.owner, INSTRUCTIONS))
+        permissions = await self._value(turn.tenant, turn.owner, PERMISSIONS)
+        return replace(turn, instructions=tuple(text for text in texts if text), permissions=permissions or {})
+
+    async def read(self, tenant: str, owner: str) -> tuple[Any, Any, float, float]:
+        """`(instructions, permissions, created, updated)`; times of the server's start if nothing is stored."""
+        instructions = await self._store.setting(tenant, owner, INSTRUCTIONS)
+        permissions = await self._store.setting(tenant, owner, PERMISSIONS)
+        rows = [row for row in (instructions, permissions) if row is not None]
+        began = self._context.began
+        return (
+            instructions.value if instructions is not None else None,
+            permissions.value if permissions is not None else None,
+            min((row.created for row in rows), default=began),
+            max((row.updated for row in rows), default=began),
+        )
+
+    async def change(self, tenant: str, owner: str, changes: dict[str, Any]) -> None:
+        """Store the fields given; permissions merge key by key, None clears."""
+        now = self._context.services.clock()
+        async with self._context.changing_settings:
+            writes = []
+            if "customInstructions" in changes:
+                writes.append(self._put(tenant, owner, INSTRUCTIONS, changes["customInstructions"], now))
+            if "toolPermissions" in changes:
+                merged = changes["toolPermissions"]
+                if merged is not None:
+                    merged = {**(await self._value(tenant, owner, PERMISSIONS) or {}), **merged}
+                writes.append(self._put(tenant, owner, PERMISSIONS, merged, now))
+            if writes:
+                await self._store.commit(*writes)
+
+    def _put(self, tenant: str, owner: str, name: str, value: Any, now: float) -> PutSetting:
+        return PutSetting(Setting(tenant, owner, name, value, now, now))
+
+    async def _value(self, tenant: str, owner: str, name: str) -> Any:
+        stored = await self._store.setting(tenant, owner, name)
+        return stored.value if stored is not None else None

@@ -1,0 +1,74 @@
+"""How much one process and one user may hold open, and how a body is read within bounds.
+
+Counts only; the refusals are ordinary errors, spelt by the face that the request came to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from starlette.types import Receive
+
+from dragoman.core.errors import BadRequest, ConnectionLost, PayloadTooLarge, RateLimited, Unavailable
+from dragoman.core.principal import Principal
+from dragoman.server.settings import LimitSettings
+
+_Who = tuple[str, str]
+
+
+class StreamPlaces:
+    """Places for open streams: some for the process, fewer for one user."""
+
+    def __init__(self, limits: LimitSettings) -> None:
+        self._limits = limits
+        self._users: Counter[_Who] = Counter()
+        self.open = 0
+
+    def take(self, principal: Principal | None) -> _Who:
+        """Reserve a place. Raises Unavailable (process full) or RateLimited (user full); both say when to retry."""
+        who = (principal.tenant, principal.user) if principal is not None else ("", "")
+        if self.open >= self._limits.streams:
+            raise Unavailable("The server has no place for another stream now.", retry_after=5.0)
+        if self._users[who] >= self._limits.streams_per_user:
+            raise RateLimited(
+                f"There are {self._limits.streams_per_user} open streams of this user; close one first.",
+                retry_after=5.0,
+            )
+        self.open += 1
+        self._users[who] += 1
+        return who
+
+    def give_back(self, who: _Who) -> None:
+        """Free a place that `take` gave."""
+        self.open -= 1
+        self._users[who] -= 1
+        if self._users[who] <= 0:
+            del self._users[who]
+
+
+async def read_body(receive: Receive, declared: str | None, *, limit: int, seconds: float) -> bytes:
+    """The whole body of a request.
+
+    Raises PayloadTooLarge as soon as it is known to be longer than `limit`, BadRequest (408) if it
+    takes longer than `seconds`, ConnectionLost if the client goes away meanwhile.
+    """
+    if declared is not None and declared.isdecimal() and int(declared) > limit:
+        raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
+    pieces: list[bytes] = []
+    size, more = 0, True
+    try:
+        async with asyncio.timeout(seconds):
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ConnectionLost("the client left before its request was complete")
+                piece = message.get("body", b"")
+                more = message.get("more_body", False)
+                size += len(piece)
+                if size > limit:
+                    raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
+                pieces.append(piece)
+    except TimeoutError:
+        raise BadRequest("The body of the request did not arrive in time.", status=408) from None
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

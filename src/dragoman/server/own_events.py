@@ -1,0 +1,64 @@
+"""A run's journal as the own face shows it: server-sent events with the seq as id, or a list."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import orjson
+
+from dragoman.core.errors import Unavailable
+from dragoman.core.events import FINAL, BlockDelta, Event, encode_event
+from dragoman.core.records import Run
+from dragoman.server.closing import read
+from dragoman.server.http import Answer, encode_json
+from dragoman.server.services import Services
+
+OPENING = b"retry: 1000\n\n"
+FAREWELL = b'event: closing\ndata: {"type":"closing"}\n\n'
+"""Sent when the server shuts down: the run goes on, connect again with the last id."""
+
+
+def frame(event: Event) -> bytes:
+    """One event as one frame. A delta is put together from parts: it is most of the traffic."""
+    body = event.body
+    if type(body) is BlockDelta:
+        try:
+            return (
+                b'id: %d\ndata: {"run":%b,"seq":%d,"time":%b,"type":"block.delta",%b"payload":{"block":%b,"delta":%b}}\n\n'
+                % (
+                    event.seq,
+                    orjson.dumps(event.run),
+                    event.seq,
+                    orjson.dumps(event.time),
+                    b'"step":%b,' % orjson.dumps(event.step) if event.step is not None else b"",
+                    orjson.dumps(body.block),
+                    orjson.dumps(body.delta),
+                )
+            )
+        except TypeError:  # a lone surrogate of the model's; the slow way can escape it
+            pass
+    return b"id: %d\ndata: %b\n\n" % (event.seq, encode_json(encode_event(event)))
+
+
+async def stream_events(services: Services, run_id: str, after: int) -> AsyncIterator[bytes]:
+    """Frames of the events behind `after`, to the run's last one; a farewell if the server closes first."""
+    yield OPENING
+    tail = services.engine.tail(run_id, after=after)
+    try:
+        while events := await read(tail, services.closing):
+            yield b"".join([frame(event) for event in events])
+            if isinstance(events[-1].body, FINAL):
+                return
+    except Unavailable as error:
+        if error.code != "closing":
+            raise
+        yield FAREWELL
+
+
+async def list_events(services: Services, run: Run, after: int, limit: int) -> Answer:
+    """`EventList`: what is stored behind `after`; `next` is the `after` of the next page."""
+    rows = await services.store.events(run.id, after=after, limit=limit)
+    last = rows[-1].seq if rows else after
+    return Answer.json(
+        {"events": [encode_event(event) for event in rows], "more": last < run.last_seq, "next": last}, run_id=run.id
+    )

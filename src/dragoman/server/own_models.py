@@ -1,0 +1,364 @@
+"""What Dragoman's own wire says: the bodies of `/dragoman/v1`, as models and as encoders of rows.
+
+The models are read by the OpenAPI document and check what comes in; what goes out is encoded by
+plain functions beside them, and a test holds the two together. Times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from dragoman.core.ids import ID_PATTERN
+from dragoman.core.ports import AgentInfo, Decision
+from dragoman.core.principal import Principal
+from dragoman.core.records import Item, Run, Thread
+
+Id = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN.pattern}$")]
+
+
+class _In(BaseModel):
+    """A request body: unknown fields are ignored, so that older servers take newer clients."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+# --------------------------------------------------------------------------- in
+
+
+class TextIn(_In):
+    type: Literal["text"]
+    text: str = Field(min_length=1)
+
+
+class FileIn(_In):
+    type: Literal["file"]
+    url: str = Field(min_length=1)
+    media_type: str = Field(min_length=1)
+    name: str | None = None
+
+
+PartIn = Annotated[TextIn | FileIn, Field(discriminator="type")]
+
+
+class MessageIn(_In):
+    """`text` is short for one text part. `id` makes the message safe to send twice."""
+
+    id: Id | None = None
+    text: str | None = Field(None, min_length=1)
+    parts: list[PartIn] | None = Field(None, min_length=1, max_length=32)
+
+    @model_validator(mode="after")
+    def _one_of(self) -> MessageIn:
+        if (self.text is None) == (self.parts is None):
+            raise ValueError("expected either 'text' or 'parts'")
+        return self
+
+    def content(self) -> tuple[dict[str, Any], ...]:
+        """The parts as the engine takes them."""
+        if self.parts is None:
+            return ({"type": "text", "text": self.text},)
+        return tuple(part.model_dump(exclude_none=True) for part in self.parts)
+
+
+class StartRun(_In):
+    """A question to an agent (the first, if none is named), in a thread of one's own or a new one.
+
+    `client_tools`: whoever reads the answer can run tools of its own and hand in their output.
+    """
+
+    message: MessageIn
+    agent: str | None = None
+    thread: Id | None = None
+    busy: Literal["reject", "supersede", "queue"] = "reject"
+    reasoning: bool = False
+    client_tools: bool = False
+    title: str | None = Field(None, min_length=1, max_length=200)
+    visibility: Literal["private", "public"] = "private"
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class DecisionIn(_In):
+    """An answer to one waiting call, named by `call` or `approval`.
+
+    `approved` with perhaps `reason`, `input` (changed arguments) and `answers`; or, for a tool that
+    the client runs, its `output` or `error`.
+    """
+
+    call: str | None = None
+    approval: str | None = None
+    approved: bool | None = None
+    reason: str | None = None
+    input: dict[str, Any] | None = None
+    answers: dict[str, Any] | None = None
+    output: Any = None
+    error: str | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> DecisionIn:
+        if (self.call is None) == (self.approval is None):
+            raise ValueError("expected either 'call' or 'approval'")
+        result = self.is_result
+        if result == (self.approved is not None):
+            raise ValueError("expected either 'approved', or 'output' or 'error' of a tool that the client runs")
+        return self
+
+    @property
+    def is_result(self) -> bool:
+        return "output" in self.model_fields_set or self.error is not None
+
+    def decision(self) -> Decision:
+        """As the engine takes it."""
+        return Decision(
+            approved=self.approved if self.approved is not None else True,
+            call=self.call,
+            approval=self.approval,
+            reason=self.reason,
+            input=self.input,
+            answers=self.answers,
+            output=self.output,
+            error=self.error,
+            is_result=self.is_result,
+        )
+
+
+class Decisions(_In):
+    decisions: list[DecisionIn] = Field(min_length=1, max_length=100)
+
+
+# --------------------------------------------------------------------------- out
+
+
+class ErrorBody(_Out):
+    code: str
+    message: str
+    request_id: str | None
+
+
+class ErrorOut(_Out):
+    error: ErrorBody
+
+
+class UsageOut(_Out):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+
+
+class RunOut(_Out):
+    id: str
+    kind: str
+    agent: str
+    version: str
+    status: Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
+    thread: str | None
+    session: str | None
+    answer: str | None
+    face: str
+    created: float
+    started: float | None
+    ended: float | None
+    last_seq: int
+    usage: UsageOut
+    cost: float | None
+    error: dict[str, Any] | None
+
+
+class StartedOut(RunOut):
+    """`after`: the answer's events are those behind this seq."""
+
+    outcome: Literal["started", "attached", "answered"]
+    after: int
+
+
+class CancelledOut(RunOut):
+    """`cancelled` is false for a run that had ended before."""
+
+    cancelled: bool
+
+
+class DecidedOut(RunOut):
+    """`after`: what follows from the decisions are the events behind this seq."""
+
+    outcome: Literal["accepted", "repeated"]
+    calls: list[str]
+    after: int
+
+
+class RunList(_Out):
+    runs: list[RunOut]
+    more: bool
+    next: str | None
+
+
+class EventOut(_Out):
+    run: str
+    seq: int
+    time: float
+    type: str
+    step: str | None = None
+    payload: dict[str, Any]
+
+
+class EventList(_Out):
+    events: list[EventOut]
+    more: bool
+    next: int
+
+
+class ThreadOut(_Out):
+    id: str
+    title: str
+    visibility: Literal["private", "public"]
+    status: str
+    branch: str | None
+    mine: bool
+    created: float
+    updated: float
+    active_run: str | None = None
+
+
+class ThreadList(_Out):
+    threads: list[ThreadOut]
+    more: bool
+    next: str | None
+
+
+class ItemOut(_Out):
+    id: str
+    pos: int
+    kind: str
+    role: Literal["user", "assistant", "system"]
+    status: Literal["completed", "interrupted", "in_progress"]
+    answer: str | None
+    run: str | None
+    step: int
+    created: float
+    body: dict[str, Any]
+
+
+class ItemList(_Out):
+    items: list[ItemOut]
+    more: bool
+    next: int | None
+
+
+class ToolOut(_Out):
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    read_only: bool
+    needs_approval: bool
+    client: bool
+
+
+class AgentOut(_Out):
+    name: str
+    model: str
+    tools: list[ToolOut]
+
+
+class AgentList(_Out):
+    agents: list[AgentOut]
+
+
+class MeOut(_Out):
+    tenant: str
+    user: str
+    scopes: list[str]
+    key: str | None
+    message_limit: int | None
+
+
+# --------------------------------------------------------------------------- rows → bodies
+
+
+def encode_run(run: Run) -> dict[str, Any]:
+    """`RunOut`. What a run was started with stays inside: it may hold what the caller may not see."""
+    return {
+        "id": run.id,
+        "kind": run.kind,
+        "agent": run.name,
+        "version": run.version,
+        "status": run.status,
+        "thread": run.thread_id,
+        "session": run.session,
+        "answer": run.answer,
+        "face": run.face,
+        "created": run.created,
+        "started": run.started,
+        "ended": run.ended,
+        "last_seq": run.last_seq,
+        "usage": {**asdict(run.usage), "total_tokens": run.usage.total_tokens},
+        "cost": run.cost,
+        "error": run.error,
+    }
+
+
+def encode_thread(thread: Thread, principal: Principal) -> dict[str, Any]:
+    """`ThreadOut`, without `active_run`."""
+    return {
+        "id": thread.id,
+        "title": thread.title,
+        "visibility": thread.visibility,
+        "status": thread.status,
+        "branch": thread.branch,
+        "mine": thread.owner == principal.user,
+        "created": thread.created,
+        "updated": thread.updated,
+    }
+
+
+def encode_item(item: Item) -> dict[str, Any]:
+    """`ItemOut`."""
+    return {
+        "id": item.id,
+        "pos": item.pos,
+        "kind": item.kind,
+        "role": item.role,
+        "status": item.status,
+        "answer": item.answer,
+        "run": item.run,
+        "step": item.step,
+        "created": item.created,
+        "body": item.body,
+    }
+
+
+def encode_agent(agent: AgentInfo) -> dict[str, Any]:
+    """`AgentOut`. Instructions stay inside."""
+    return {
+        "name": agent.name,
+        "model": agent.model,
+        "tools": [
+            {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": tool.parameters,
+                "read_only": tool.name in agent.read_only,
+                "needs_approval": tool.name in agent.needs_approval,
+                "client": tool.name in agent.client_tools,
+            }
+            for tool in agent.tools
+        ],
+    }
+
+
+def encode_me(principal: Principal) -> dict[str, Any]:
+    """`MeOut`."""
+    return {
+        "tenant": principal.tenant,
+        "user": principal.user,
+        "scopes": sorted(principal.scopes),
+        "key": principal.key_id,
+        "message_limit": principal.message_limit,
+    }

@@ -1,0 +1,62 @@
+"""Reading query strings and `Accept` for the own face; every mistake is a BadRequest that says what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from dragoman.core.errors import BadRequest
+from dragoman.core.ids import is_id
+from dragoman.server.http import Call
+
+MAX_SEQ = 2**53
+
+
+def number(call: Call, name: str, *, default: int, least: int, most: int) -> int:
+    """An integer of the query; above `most` it is cut."""
+    text = call.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal()) or len(text) > 16 or int(text) < least:
+        raise BadRequest(
+            f"{name}: expected an integer of at least {least}, got {text[:40]!r}", code="bad_request:input"
+        )
+    return min(int(text), most)
+
+
+def identifier(call: Call, name: str) -> str | None:
+    """An id of the query."""
+    text = call.query.get(name)
+    if text is not None and not is_id(text):
+        raise BadRequest(f"{name}: expected an id, got {text[:40]!r}", code="bad_request:input")
+    return text
+
+
+def choices(call: Call, name: str, allowed: Sequence[str]) -> Any:
+    """Words of the query, repeated or with commas; None if there are none."""
+    words = [word for text in call.query.getlist(name) for word in text.split(",") if word]
+    for word in words:
+        if word not in allowed:
+            raise BadRequest(f"{name}: expected {', '.join(allowed)}, got {word[:40]!r}", code="bad_request:input")
+    return words or None
+
+
+def seen_seq(call: Call) -> int:
+    """The seq behind which a reader goes on: `Last-Event-ID`, else `?after=`, else 0."""
+    text = call.headers.get("last-event-id", "").strip()
+    if not text:
+        return number(call, "after", default=0, least=0, most=MAX_SEQ)
+    if not (text.isascii() and text.isdecimal()) or len(text) > 16:
+        raise BadRequest(f"Last-Event-ID: expected the seq of an event, got {text[:40]!r}", code="bad_request:input")
+    return min(int(text), MAX_SEQ)
+
+
+def prefers(call: Call) -> Literal["stream", "json", "any"]:
+    """What the client accepts: an event stream, JSON, or whatever comes."""
+    for entry in call.headers.get("accept", "").split(","):
+        kind = entry.partition(";")[0].strip().lower()
+        if kind == "text/event-stream":
+            return "stream"
+        if kind == "application/json":
+            return "json"
+    return "any"

@@ -1,0 +1,39 @@
+"""What every face may use, put together once per application by `asgi`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog.stdlib
+
+from dragoman.core.ports import Clock, Engine, Store
+from dragoman.core.principal import Principal
+from dragoman.engine.app import App
+from dragoman.server.closing import Closing
+from dragoman.server.http import Call
+from dragoman.server.logs import logger
+from dragoman.server.metrics import Metrics
+from dragoman.server.settings import Settings
+
+
+@dataclass(slots=True)
+class Services:
+    """The application's parts, as faces get them.
+
+    `authenticate` raises Unauthorized; `dispatch` calls it for routes that need it. `closing` is
+    set when the server begins to shut down (see `dragoman.server.closing`).
+    """
+
+    app: App
+    engine: Engine
+    store: Store
+    settings: Settings
+    authenticate: Callable[[Call], Awaitable[Principal]]
+    clock: Clock = time.time
+    closing: Closing = field(default_factory=Closing)
+    log: structlog.stdlib.BoundLogger = field(default_factory=logger)
+    metrics: Metrics = field(default_factory=Metrics)
+    demo: bool = False
+    started: float = field(default_factory=time.monotonic)

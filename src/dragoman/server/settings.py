@@ -1,0 +1,195 @@
+"""Every setting of the server: name, type, default, meaning.
+
+The models are the documentation: `settings_sources` reads values into them and makes the table
+of the docs from them. Nothing here looks at the environment or at files.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+def _split(value: Any) -> Any:
+    """`a, b` in an environment variable is a list; so is JSON."""
+    if isinstance(value, str) and not value.lstrip().startswith("["):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, str):
+        from pydantic_core import from_json
+
+        return from_json(value)
+    return value
+
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Group(BaseModel):
+    """Settings below one name; an unknown name is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RunSettings(Group):
+    max_seconds: Seconds = Field(
+        600.0, description="longest time that a run may execute; waiting for a human not counted"
+    )
+    grace_seconds: Seconds = Field(5.0, description="time that running tools get at shutdown before they are cut")
+
+
+class StoreSettings(Group):
+    synchronous: Literal["normal", "full"] = Field(
+        "normal", description="`full` keeps acknowledged writes also through a loss of power"
+    )
+
+
+class ApprovalSettings(Group):
+    mode: Literal["close", "hold", "hybrid", "off"] = Field(
+        "hybrid", description="how long a stream stays open when a tool waits for approval"
+    )
+    hold_seconds: Seconds = Field(1.0, description="`hybrid`: how long the stream is held")
+    timeout: Seconds = Field(600.0, description="`hold`: after this an undecided call is denied, reason `timeout`")
+    ttl: Seconds = Field(86400.0, description="after this a pending approval is denied, reason `expired`")
+
+
+class KaiLimits(Group):
+    text: int = Field(100_000, ge=1, description="characters of one text part")
+    parts: int = Field(32, ge=1, description="parts of one message")
+    body: int = Field(4 * 1024 * 1024, ge=1, description="bytes of one request")
+    instructions: int = Field(20_000, ge=0, description="characters of custom instructions")
+    messages_per_day: int | None = Field(None, ge=0, description="user messages per user and UTC day; unset: no limit")
+
+
+class ModelAlias(Group):
+    agent: str = Field(description="name of the agent")
+    reasoning: bool = Field(False, description="use the agent's reasoning model")
+
+
+def _alias(value: Any) -> Any:
+    return {"agent": value} if isinstance(value, str) else value
+
+
+class KaiModels(Group):
+    aliases: dict[str, Annotated[ModelAlias, BeforeValidator(_alias)]] = Field(
+        default_factory=dict,
+        description="more values of `selectedChatModel`: alias = agent, or `{agent, reasoning}`",
+    )
+    unknown: Literal["refuse", "default"] = Field("refuse", description="an unknown alias: 400, or the first agent")
+
+
+class KaiHistory(Group):
+    cursors: Literal["kai", "template"] = Field(
+        "kai", description="`template` swaps the meaning of the two cursors, for pages built on Vercel's template"
+    )
+
+
+class KaiSettings(Group):
+    approval: ApprovalSettings = Field(default_factory=ApprovalSettings)
+    limits: KaiLimits = Field(default_factory=KaiLimits)
+    models: KaiModels = Field(default_factory=KaiModels)
+    history: KaiHistory = Field(default_factory=KaiHistory)
+    busy: Literal["supersede", "reject", "queue"] = Field(
+        "supersede", description="a new message while a run of its chat is active"
+    )
+    storage_urls: Names = Field(
+        default_factory=list,
+        description="values of `x-storageapi-url` at which tokens are verified; unset: the header is only data",
+    )
+    project_settings: Literal["use", "admin"] = Field(
+        "admin", description="the scope that may change settings of the whole project"
+    )
+
+
+class ErrorSettings(Group):
+    expose: bool = Field(False, description="show clients the text of model errors; it is always in the log")
+
+
+class CorsSettings(Group):
+    origins: Names = Field(
+        default_factory=list, description="origins whose pages may call; unset: CORS is off; `*`: any"
+    )
+
+
+class LimitSettings(Group):
+    body: int = Field(4 * 1024 * 1024, ge=1, description="bytes of one request body, where a face sets no own limit")
+    text: int = Field(100_000, ge=1, description="characters of one text part, where a face sets no own limit")
+    streams: int = Field(10_000, ge=1, description="open streams of this process")
+    streams_per_user: int = Field(2_000, ge=1, description="open streams of one user in this process")
+    header_seconds: Seconds = Field(30.0, description="time in which the head of a request must arrive")
+    body_seconds: Seconds = Field(60.0, description="time in which the body of a request must arrive")
+    keep_alive_seconds: Seconds = Field(75.0, description="how long an idle connection is kept")
+    heartbeat_seconds: Annotated[float, Field(gt=0, description="silence on a stream before a comment is sent")] = 15.0
+    stall_seconds: Annotated[float, Field(gt=0, description="a client that reads nothing for so long is dropped")] = (
+        300.0
+    )
+    shutdown_seconds: Seconds = Field(10.0, description="time that open streams get to end at shutdown")
+
+
+class LogSettings(Group):
+    format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: console on a terminal, else JSON")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity that is logged")
+    requests: bool = Field(True, description="one line for each request")
+
+
+class DemoSettings(Group):
+    remote: bool = Field(False, description="serve the demo beyond the loopback interface; its credentials are public")
+
+
+class MetricsSettings(Group):
+    open: bool = Field(True, description="`/metrics` needs no key; else it needs one with scope `admin`")
+
+
+class Settings(BaseSettings):
+    """All settings; make one with `settings_sources.load_settings`.
+
+    Constructing it directly reads nothing but the arguments.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="DRAGOMAN_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=False
+    )
+
+    host: Names = Field(default_factory=lambda: ["127.0.0.1", "::1"], description="addresses to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0: any free one")
+    data: str | None = Field(
+        None, description="data directory; `:memory:` keeps nothing; unset: the user's data directory + `dragoman/NAME`"
+    )
+    faces: Names = Field(default_factory=lambda: ["kai", "own"], description="the faces that are served")
+    public_url: str | None = Field(None, description="the URL that clients see; unset: from the request's `Host`")
+    trusted_proxies: Names = Field(
+        default_factory=list, description="addresses or networks whose `X-Forwarded-…` headers are believed"
+    )
+    run: RunSettings = Field(default_factory=RunSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    kai: KaiSettings = Field(default_factory=KaiSettings)
+    errors: ErrorSettings = Field(default_factory=ErrorSettings)
+    cors: CorsSettings = Field(default_factory=CorsSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    demo: DemoSettings = Field(default_factory=DemoSettings)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+DEMO_DEFAULTS: dict[str, Any] = {
+    "errors": {"expose": True},
+    "kai": {
+        "approval": {"mode": "hybrid", "hold_seconds": 1.0},
+        "limits": {"text": 100_000},
+        "project_settings": "use",
+    },
+}
+"""What the demo sets otherwise than the defaults (DEMO.md)."""

@@ -1,0 +1,287 @@
+"""Each read of the port as SQL: functions of a connection, each one snapshot, whole pages.
+
+They may run in any thread; whoever calls them gives a connection of that thread's own and
+turns its errors into ours. Pages ask for one row more than wanted, to know whether more follow.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar, get_args
+
+from dragoman.core.errors import NotFound, UsageError
+from dragoman.core.events import Event
+from dragoman.core.records import (
+    Approval,
+    Counter,
+    Item,
+    Key,
+    Page,
+    Repeat,
+    Run,
+    RunStatus,
+    Setting,
+    Step,
+    Thread,
+    Vote,
+)
+from dragoman.store import journal, rows
+
+T = TypeVar("T")
+
+_END = 1 << 62
+_STATES: tuple[str, ...] = get_args(RunStatus)
+
+
+def _one(db: sqlite3.Connection, decode: Callable[[rows.Row], T], sql: str, *values: Any) -> T | None:
+    found = db.execute(sql, values).fetchall()
+    return decode(found[0]) if found else None
+
+
+def _page(decode: Callable[[rows.Row], T], found: list[rows.Row], limit: int) -> Page[T]:
+    return Page(tuple(decode(row) for row in found[:limit]), len(found) > limit)
+
+
+# --------------------------------------------------------------------------- threads and items
+
+THREAD_ANY = f"SELECT {rows.THREAD} FROM threads WHERE tenant = ? AND id = ? ORDER BY number LIMIT 1"
+THREAD_OWN = f"SELECT {rows.THREAD} FROM threads WHERE tenant = ? AND id = ? AND owner = ?"
+THREAD_NUMBER = f"SELECT {rows.THREAD} FROM threads WHERE number = ?"
+THREADS_ALL_AFTER = f"SELECT {rows.THREAD} FROM threads WHERE tenant = ? AND number < ? ORDER BY number DESC LIMIT ?"
+THREADS_ALL_BEFORE = f"SELECT {rows.THREAD} FROM threads WHERE tenant = ? AND number > ? ORDER BY number LIMIT ?"
+THREADS_AFTER = (
+    f"SELECT {rows.THREAD} FROM threads WHERE tenant = ? AND owner = ? AND number < ? ORDER BY number DESC LIMIT ?"
+)
+THREADS_BEFORE = (
+    f"SELECT {rows.THREAD} FROM threads WHERE tenant = ? AND owner = ? AND number > ? ORDER BY number LIMIT ?"
+)
+THREAD_PLACE = (
+    "SELECT 0, number FROM threads WHERE tenant = ?1 AND id = ?2 AND (?3 IS NULL OR owner = ?3)"
+    " UNION ALL SELECT 1, number FROM threads_gone"
+    " WHERE tenant = ?1 AND id = ?2 AND (?3 IS NULL OR owner = ?3) AND forget_at > ?4"
+    " ORDER BY 1, 2 DESC LIMIT 1"
+)
+
+
+def thread(db: sqlite3.Connection, tenant: str, id: str, owner: str | None) -> Thread | None:
+    if owner is None:
+        return _one(db, rows.thread_of, THREAD_ANY, tenant, id)
+    return _one(db, rows.thread_of, THREAD_OWN, tenant, id, owner)
+
+
+def thread_by_number(db: sqlite3.Connection, number: int) -> Thread | None:
+    return _one(db, rows.thread_of, THREAD_NUMBER, number)
+
+
+def threads(
+    db: sqlite3.Connection,
+    tenant: str,
+    owner: str | None,
+    limit: int,
+    after: str | None,
+    before: str | None,
+    now: float,
+) -> Page[Thread]:
+    if after is not None and before is not None:
+        raise UsageError("expected one of after and before, got both")
+    whose = (tenant,) if owner is None else (tenant, owner)
+    if before is not None:
+        place = _thread_place(db, tenant, owner, before, now)
+        sql = THREADS_ALL_BEFORE if owner is None else THREADS_BEFORE
+        page = _page(rows.thread_of, db.execute(sql, (*whose, place, limit + 1)).fetchall(), limit)
+        return Page(page.rows[::-1], page.more)
+    place = _END if after is None else _thread_place(db, tenant, owner, after, now)
+    sql = THREADS_ALL_AFTER if owner is None else THREADS_AFTER
+    return _page(rows.thread_of, db.execute(sql, (*whose, place, limit + 1)).fetchall(), limit)
+
+
+def _thread_place(db: sqlite3.Connection, tenant: str, owner: str | None, id: str, now: float) -> int:
+    found = db.execute(THREAD_PLACE, (tenant, id, owner, now)).fetchall()
+    if not found:
+        raise NotFound(f"there is no thread {id!r} to page from", code="not_found:cursor")
+    return int(found[0][1])
+
+
+ITEMS = f"SELECT {rows.ITEM} FROM items WHERE thread = ? AND pos > ? AND pos < ? ORDER BY pos LIMIT ?"
+ITEMS_NEWEST = f"SELECT {rows.ITEM} FROM items WHERE thread = ? AND pos > ? AND pos < ? ORDER BY pos DESC LIMIT ?"
+ITEM = f"SELECT {rows.ITEM} FROM items WHERE thread = ? AND id = ?"
+
+
+def items(db: sqlite3.Connection, thread: int, after: int, before: int | None, limit: int, newest: bool) -> Page[Item]:
+    bounds = (thread, after, _END if before is None else before, limit + 1)
+    return _page(rows.item_of, db.execute(ITEMS_NEWEST if newest else ITEMS, bounds).fetchall(), limit)
+
+
+def item(db: sqlite3.Connection, thread: int, id: str) -> Item | None:
+    return _one(db, rows.item_of, ITEM, thread, id)
+
+
+# oldest first; sorting is on what is read, all of it
+VOTES = f"SELECT {rows.VOTE} FROM votes WHERE thread = ? ORDER BY number"
+VOTES_OF = f"SELECT {rows.VOTE} FROM votes WHERE thread = ? AND user_id = ? ORDER BY number"
+
+
+def votes(db: sqlite3.Connection, thread: int, user: str | None) -> Sequence[Vote]:
+    found = db.execute(VOTES, (thread,)) if user is None else db.execute(VOTES_OF, (thread, user))
+    return tuple(rows.vote_of(row) for row in found.fetchall())
+
+
+# --------------------------------------------------------------------------- runs
+
+RUN = f"SELECT {rows.RUN} FROM runs WHERE id = ?"
+RUN_OF = f"SELECT {rows.RUN} FROM runs WHERE id = ? AND tenant = ?"
+UNFINISHED = (
+    f"SELECT {rows.RUN} FROM runs INDEXED BY runs_active"
+    " WHERE status IN ('queued', 'running', 'paused') ORDER BY number"
+)
+
+
+def run(db: sqlite3.Connection, id: str, tenant: str | None) -> Run | None:
+    if tenant is None:
+        return _one(db, rows.run_of, RUN, id)
+    return _one(db, rows.run_of, RUN_OF, id, tenant)
+
+
+def unfinished(db: sqlite3.Connection) -> Sequence[Run]:
+    return tuple(rows.run_of(row) for row in db.execute(UNFINISHED).fetchall())
+
+
+@lru_cache(maxsize=64)
+def runs_sql(states: int, owner: bool, thread: bool, name: bool) -> str:
+    """The listing for this many states: each an ordered stretch of one index, merged by number."""
+    index = "runs_thread" if thread else "runs_owner" if owner else "runs_name" if name else "runs_tenant"
+    where = "tenant = :tenant AND number < :place"
+    where += " AND owner = :owner" if owner else ""
+    where += " AND thread = :thread" if thread else ""
+    where += " AND name = :name" if name else ""
+    arms = (
+        f"SELECT {rows.RUN} FROM runs INDEXED BY {index} WHERE status = :state{n} AND {where}" for n in range(states)
+    )
+    return " UNION ALL ".join(arms) + " ORDER BY 1 DESC LIMIT :rows"
+
+
+def runs(
+    db: sqlite3.Connection,
+    tenant: str,
+    owner: str | None,
+    thread: int | None,
+    status: Sequence[RunStatus] | None,
+    name: str | None,
+    limit: int,
+    after: str | None,
+) -> Page[Run]:
+    states = _STATES if status is None else tuple(dict.fromkeys(status))
+    values = {"tenant": tenant, "owner": owner, "thread": thread, "name": name, "place": _END, "rows": limit + 1}
+    if after is not None:
+        found = db.execute("SELECT number, owner FROM runs WHERE id = ? AND tenant = ?", (after, tenant)).fetchall()
+        if not found or owner not in (None, found[0][1]):
+            raise NotFound(f"there is no run {after!r} to page from", code="not_found:cursor")
+        values["place"] = found[0][0]
+    if not states:
+        return Page((), False)
+    values.update((f"state{n}", state) for n, state in enumerate(states))
+    sql = runs_sql(len(states), owner is not None, thread is not None, name is not None)
+    return _page(rows.run_of, db.execute(sql, values).fetchall(), limit)
+
+
+EVENTS = (
+    f"SELECT {journal.EVENT} FROM events WHERE run = (SELECT number FROM runs WHERE id = ?) AND seq > ?"
+    " ORDER BY seq LIMIT ?"
+)
+
+
+def events(db: sqlite3.Connection, run: str, after: int, limit: int) -> Sequence[Event]:
+    """At least `limit` events if there are, and no more rows than that takes."""
+    found: list[Event] = []
+    cursor = db.execute(EVENTS, (run, after, limit))
+    try:
+        for row in cursor:
+            found.extend(journal.events_of(run, row, after))
+            if len(found) >= limit:
+                break
+    finally:
+        cursor.close()  # an open cursor would hold an old snapshot
+    return found
+
+
+def few_events(db: sqlite3.Connection, run: str, after: int, limit: int, most: int) -> Sequence[Event] | None:
+    """Like `events`, but None where that would read more than `most` rows."""
+    found: list[Event] = []
+    lines = db.execute(EVENTS, (run, after, min(limit, most))).fetchall()
+    for row in lines:
+        found.extend(journal.events_of(run, row, after))
+        if len(found) >= limit:
+            return found
+    return None if len(lines) == most else found
+
+
+STEPS = f"SELECT {rows.STEP} FROM steps WHERE run = (SELECT number FROM runs WHERE id = ?) ORDER BY number"
+
+
+def steps(db: sqlite3.Connection, run: str) -> Sequence[Step]:
+    return tuple(rows.step_of(run, row) for row in db.execute(STEPS, (run,)).fetchall())
+
+
+_APPROVALS = (
+    "SELECT r.id, " + ", ".join(f"a.{name}" for name in rows.APPROVAL.split(", ")) + " FROM {} JOIN runs r ON {}"
+)
+APPROVAL = _APPROVALS.format("approvals a", "r.number = a.run WHERE a.id = ?1 AND (?2 IS NULL OR a.tenant = ?2)")
+APPROVALS = _APPROVALS.format("approvals a", "r.number = a.run WHERE r.id = ? ORDER BY a.number")
+PENDING = _APPROVALS.format(
+    "approvals a INDEXED BY approvals_pending",
+    "r.number = a.run WHERE a.state = 'pending' AND a.expires < ? ORDER BY a.expires, a.number LIMIT ?",
+)
+
+
+def approval(db: sqlite3.Connection, id: str, tenant: str | None) -> Approval | None:
+    return _one(db, rows.approval_of, APPROVAL, id, tenant)
+
+
+def approvals(db: sqlite3.Connection, run: str) -> Sequence[Approval]:
+    return tuple(rows.approval_of(row) for row in db.execute(APPROVALS, (run,)).fetchall())
+
+
+def pending_approvals(db: sqlite3.Connection, before: float | None, limit: int) -> Sequence[Approval]:
+    found = db.execute(PENDING, (float("inf") if before is None else before, limit)).fetchall()
+    return tuple(rows.approval_of(row) for row in found)
+
+
+# --------------------------------------------------------------------------- the small tables
+
+SETTING = f"SELECT {rows.SETTING} FROM settings WHERE tenant = ? AND owner = ? AND name = ?"
+COUNTER = "SELECT used, resets FROM counters WHERE tenant = ? AND owner = ? AND name = ? AND resets > ?"
+KEY = f"SELECT {rows.KEY} FROM keys WHERE id = ?"
+KEYS = f"SELECT {rows.KEY} FROM keys ORDER BY number"
+KEYS_OF = f"SELECT {rows.KEY} FROM keys WHERE tenant = ? ORDER BY number"
+REPEAT = f"SELECT {rows.REPEAT} FROM repeats WHERE tenant = ? AND owner = ? AND key = ? AND expires > ?"
+
+
+def setting(db: sqlite3.Connection, tenant: str, owner: str, name: str) -> Setting | None:
+    return _one(db, rows.setting_of, SETTING, tenant, owner, name)
+
+
+def counter(db: sqlite3.Connection, tenant: str, owner: str, name: str, now: float) -> Counter | None:
+    return _one(db, lambda row: Counter(*row), COUNTER, tenant, owner, name, now)
+
+
+def key(db: sqlite3.Connection, id: str) -> Key | None:
+    return _one(db, rows.key_of, KEY, id)
+
+
+def keys(db: sqlite3.Connection, tenant: str | None) -> Sequence[Key]:
+    found = db.execute(KEYS) if tenant is None else db.execute(KEYS_OF, (tenant,))
+    return tuple(rows.key_of(row) for row in found.fetchall())
+
+
+def repeat(db: sqlite3.Connection, tenant: str, owner: str, key: str, now: float) -> Repeat | None:
+    return _one(db, rows.repeat_of, REPEAT, tenant, owner, key, now)
+
+
+def secret(db: sqlite3.Connection, name: str) -> bytes | None:
+    return _one(db, lambda row: bytes(row[0]), "SELECT value FROM secrets WHERE name = ?", name)
+
+
+def check(db: sqlite3.Connection) -> None:
+    db.execute("SELECT max(number) FROM migrations").fetchall()

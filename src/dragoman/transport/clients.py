@@ -1,0 +1,148 @@
+"""What the drivers do with httpx2: make its clients, build its requests, name its errors.
+
+Loaded by `dragoman.transport.drivers` at the first request, so that importing a client room
+costs neither httpx2 nor TLS. Knows nothing of bodies; `dragoman.transport.responses` reads them.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+import threading
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TypedDict
+
+import httpx2
+
+from dragoman._version import __version__
+from dragoman.core.errors import (
+    ConnectionFailed,
+    ConnectionLost,
+    DragomanError,
+    MissingExtra,
+    ProtocolError,
+    TimedOut,
+    TransportError,
+    UsageError,
+)
+from dragoman.core.redact import redact_text
+from dragoman.transport.options import ClientOptions
+from dragoman.wire.http import Headers, Request
+
+
+class _ClientArguments(TypedDict):
+    verify: bool | ssl.SSLContext
+    http2: bool
+    trust_env: bool
+    limits: httpx2.Limits
+    headers: dict[str, str]
+    cookies: CookieJar
+    follow_redirects: bool
+
+
+_lock = threading.Lock()
+_shared: dict[bool, ssl.SSLContext] = {}
+
+
+def shared_ssl_context(trust_env: bool = True) -> ssl.SSLContext:
+    """The process's TLS context, made once: it takes longer to make than a request does."""
+    with _lock:
+        context = _shared.get(trust_env)
+        if context is None:
+            context = _shared[trust_env] = httpx2.create_ssl_context(trust_env=trust_env)
+        return context
+
+
+def async_client(options: ClientOptions) -> httpx2.AsyncClient:
+    try:
+        return httpx2.AsyncClient(**_arguments(options))
+    except ImportError as error:
+        raise MissingExtra("HTTP/2", "http2") from error
+
+
+def blocking_client(options: ClientOptions) -> httpx2.Client:
+    try:
+        return httpx2.Client(**_arguments(options))
+    except ImportError as error:
+        raise MissingExtra("HTTP/2", "http2") from error
+
+
+def _arguments(options: ClientOptions) -> _ClientArguments:
+    verify = shared_ssl_context(options.trust_env) if options.verify is True else options.verify
+    return {
+        "verify": verify,
+        "http2": options.http2,
+        "trust_env": options.trust_env,
+        "limits": httpx2.Limits(
+            max_connections=options.connections,
+            max_keepalive_connections=options.idle_connections,
+            keepalive_expiry=options.idle_seconds,
+        ),
+        "headers": {"user-agent": f"dragoman/{__version__}"},
+        # a cookie that one caller was given must not go out with the request of another
+        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        "follow_redirects": False,
+    }
+
+
+# ------------------------------------------------------------------------------------ requests
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
+
+
+def build(
+    client: httpx2.AsyncClient | httpx2.Client, request: Request, *, is_ours: bool, streaming: bool
+) -> httpx2.Request:
+    """The request in httpx2's words, with the client's own defaults merged in.
+
+    Raises UsageError for what can not be sent; header values, which may be secrets, are not shown.
+    """
+    headers = []
+    for name, value in request.headers.pairs():
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise UsageError(f"header {name!r} of {request!r} is nothing HTTP allows; look for line ends or blanks")
+        headers.append((name.encode("ascii"), value.encode("latin-1")))
+    if is_ours and streaming and "accept-encoding" not in request.headers:
+        headers.append((b"accept-encoding", b"identity"))  # compressors hold events back
+    limits = request.timeouts
+    timeout = httpx2.Timeout(connect=limits.connect, read=limits.read, write=limits.write, pool=limits.pool)
+    if client.is_closed:
+        raise UsageError(f"the HTTP client that was given to the driver is closed; {request!r} was not sent")
+    try:
+        return client.build_request(request.method, request.url, headers=headers, content=request.body, timeout=timeout)
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise UsageError(f"{request!r} has no URL that can be asked for") from error
+
+
+def headers_of(response: httpx2.Response) -> Headers:
+    return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw])
+
+
+# -------------------------------------------------------------------------------------- errors
+
+# from the special to the general
+_ERRORS: tuple[tuple[type[Exception], type[DragomanError], str], ...] = (
+    (httpx2.PoolTimeout, TimedOut, "all connections stayed in use"),
+    (httpx2.ConnectTimeout, TimedOut, "no connection came about in time"),
+    (httpx2.WriteTimeout, TimedOut, "the request was not taken in time"),
+    (httpx2.TimeoutException, TimedOut, "no answer came in time"),
+    (httpx2.ConnectError, ConnectionFailed, "no connection"),
+    (httpx2.ProxyError, ConnectionFailed, "no connection through the proxy"),
+    (httpx2.RemoteProtocolError, ConnectionLost, "the peer broke off or broke HTTP"),
+    (httpx2.NetworkError, ConnectionLost, "the connection broke"),
+    (httpx2.UnsupportedProtocol, UsageError, "the URL does not begin with http:// or https://"),
+    (httpx2.LocalProtocolError, UsageError, "the request is not valid HTTP"),
+    (httpx2.InvalidURL, UsageError, "the URL is not valid"),
+    (httpx2.DecodingError, ProtocolError, "the body does not decode as its content-encoding says"),
+    (httpx2.HTTPError, TransportError, "the exchange failed"),
+)
+
+
+def named(error: Exception, request: Request) -> DragomanError | None:
+    """Our error for one of httpx2's; None for any other. The caller sets `__cause__`."""
+    for theirs, ours, text in _ERRORS:
+        if isinstance(error, theirs):
+            detail = "" if issubclass(ours, UsageError) else redact_text(str(error))
+            return ours(f"{text}: {request!r}" + (f" ({detail})" if detail else ""))
+    return None

@@ -1,0 +1,131 @@
+"""Drivers that put requests on the network: one awaits, one blocks.
+
+Both fulfil `dragoman.transport.io.IO` on httpx2, which is loaded at the first request. They
+never follow redirects, never keep cookies, and turn every network fault into a class of
+`dragoman.core.errors` with httpx2's exception as `__cause__`. They do not retry and do not
+look at statuses; operations and `dragoman.resilience` do.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.lowlevel import current_token
+
+from dragoman.transport.options import ClientOptions
+from dragoman.wire.http import Request, Response
+
+if TYPE_CHECKING:  # for annotations only: loading these takes longer than importing a client may
+    import httpx2
+
+    from dragoman.transport.responses import AsyncResponseStream, BlockingResponseStream
+
+DEFAULTS = ClientOptions()
+
+
+class AsyncDriver:
+    """The awaiting driver, for asyncio and trio.
+
+    Without `client` it makes one of its own, as `options` say, at the first request, and a new
+    one when it is used again after `aclose` or in another event loop.
+    A `client` of the user's keeps its own settings and is never closed here.
+    """
+
+    def __init__(self, *, client: httpx2.AsyncClient | None = None, options: ClientOptions = DEFAULTS) -> None:
+        self._theirs = client
+        self._options = options
+        self._own: httpx2.AsyncClient | None = None
+        self._loop: object = None
+
+    async def send(self, request: Request) -> Response:
+        """Exchange; the whole answer. Raises TransportError, ProtocolError or UsageError."""
+        stream = await self._open(request, streaming=False)
+        return Response(stream.status, stream.headers, await stream.read())
+
+    async def stream(self, request: Request) -> AsyncResponseStream:
+        """Exchange up to the answer's head. Raises as `send` does."""
+        return await self._open(request, streaming=True)
+
+    async def _open(self, request: Request, *, streaming: bool) -> AsyncResponseStream:
+        from dragoman.transport.responses import open_async
+
+        return await open_async(self._client(), request, is_ours=self._theirs is None, streaming=streaming)
+
+    def _client(self) -> httpx2.AsyncClient:
+        if self._theirs is not None:
+            return self._theirs
+        loop = current_token()
+        if self._own is None or self._loop != loop:
+            from dragoman.transport import clients
+
+            self._own, self._loop = clients.async_client(self._options), loop
+        return self._own
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(max(seconds, 0.0))
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    async def aclose(self) -> None:
+        """Close own connections; idempotent. A later request opens new ones."""
+        own, self._own = self._own, None
+        if own is not None and self._loop == current_token():  # those of another loop went with it
+            await own.aclose()
+
+
+class BlockingDriver:
+    """The blocking driver; its coroutines never suspend. Threads may share it.
+
+    As `AsyncDriver`, with an `httpx2.Client`.
+    """
+
+    def __init__(self, *, client: httpx2.Client | None = None, options: ClientOptions = DEFAULTS) -> None:
+        self._theirs = client
+        self._options = options
+        self._own: httpx2.Client | None = None
+        self._lock = threading.Lock()
+
+    async def send(self, request: Request) -> Response:
+        """Exchange; the whole answer. Raises TransportError, ProtocolError or UsageError."""
+        stream = await self._open(request, streaming=False)
+        return Response(stream.status, stream.headers, await stream.read())
+
+    async def stream(self, request: Request) -> BlockingResponseStream:
+        """Exchange up to the answer's head. Raises as `send` does."""
+        return await self._open(request, streaming=True)
+
+    async def _open(self, request: Request, *, streaming: bool) -> BlockingResponseStream:
+        from dragoman.transport.responses import open_blocking
+
+        return await open_blocking(self._client(), request, is_ours=self._theirs is None, streaming=streaming)
+
+    def _client(self) -> httpx2.Client:
+        if self._theirs is not None:
+            return self._theirs
+        with self._lock:
+            if self._own is None:
+                from dragoman.transport import clients
+
+                self._own = clients.blocking_client(self._options)
+            return self._own
+
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(max(seconds, 0.0))  # noqa: ASYNC251 - this port blocks, that is its purpose
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def close(self) -> None:
+        """Close own connections; idempotent. A later request opens new ones."""
+        with self._lock:
+            own, self._own = self._own, None
+        if own is not None:
+            own.close()
+
+    async def aclose(self) -> None:
+        """`close`, for code that does not know which driver it has."""
+        self.close()

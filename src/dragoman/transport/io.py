@@ -1,0 +1,89 @@
+"""The I/O port that operations are written against, and the step that runs them without a loop.
+
+An operation is a coroutine over `IO`. Under an async driver it awaits the network; under a
+blocking driver every awaited method returns without suspending, so `run_blocking` finishes the
+whole coroutine in one step, in the caller's own thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import Any, Protocol, TypeVar
+
+from dragoman.wire.http import Headers, Request, Response
+
+T = TypeVar("T")
+
+
+class ByteStream(Protocol):
+    """An answer whose body is still coming: iterate to read it, `aclose` to let go.
+
+    Iterating yields non-empty pieces as they arrive; a broken connection raises ConnectionLost,
+    a pause longer than the read limit TimedOut. `aclose` is idempotent and always safe.
+    """
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Headers: ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None: ...
+
+
+class IO(Protocol):
+    """Everything an operation may ask of the outside."""
+
+    async def send(self, request: Request) -> Response:
+        """Exchange; the whole answer, whatever its status. Raises TransportError."""
+        ...
+
+    async def stream(self, request: Request) -> ByteStream:
+        """Exchange up to the answer's head, whatever its status. Raises TransportError."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back."""
+        ...
+
+
+def run_blocking(operation: Coroutine[Any, Any, T]) -> T:
+    """Finish an operation over a blocking port in one step.
+
+    Raises RuntimeError if it suspends: then it was given an async port or awaited something else.
+    """
+    try:
+        operation.send(None)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    operation.close()
+    raise RuntimeError("an operation over a blocking port suspended; it must await only its I/O port")
+
+
+def iterate_blocking(source: AsyncIterator[T]) -> Iterator[T]:
+    """Step an async iterator over a blocking port, one value at a time.
+
+    Closing this iterator, or leaving it to the end, closes `source` too if it can be closed.
+    """
+
+    async def following() -> T:
+        return await anext(source)
+
+    try:
+        while True:
+            try:
+                value = run_blocking(following())
+            except StopAsyncIteration:
+                return
+            yield value
+    finally:
+        close = getattr(source, "aclose", None)
+        if close is not None:
+            run_blocking(close())

@@ -1,0 +1,28 @@
+"""How a driver makes its own HTTP client: plain values, free of any HTTP library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # for annotations only: loading it takes longer than importing a client may
+    import ssl
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """How a driver makes its own client.
+
+    At most `connections` at once (a request that gets none within its pool limit raises TimedOut);
+    `idle_connections` are kept for `idle_seconds`, by default less than the 5 s after which common
+    servers hang up, so that the two do not race. `verify`: True for the process's shared TLS
+    context, False to accept any certificate, or a context. `http2` needs the extra of this name.
+    `trust_env` reads proxies and certificate paths from the environment.
+    """
+
+    connections: int = 1000
+    idle_connections: int = 100
+    idle_seconds: float = 4.0
+    verify: bool | ssl.SSLContext = True
+    http2: bool = False
+    trust_env: bool = True

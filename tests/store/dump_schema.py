@@ -1,0 +1,163 @@
+"""Writes `data/schema-000N.sql`: a dump of a database of this version, with rows in every table.
+
+Run it once for each new migration, before the release that ships it, and keep the file as it
+is from then on: `test_sqlite_dumps.py` opens every dump with every later version.
+
+    .venv/bin/python tests/store/dump_schema.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+from dragoman.core.events import (
+    BlockDelta,
+    BlockEnded,
+    BlockStarted,
+    Event,
+    RunCompleted,
+    RunCreated,
+    RunPaused,
+    StepStarted,
+    ToolOutput,
+)
+from dragoman.core.records import (
+    AppendEvents,
+    Approval,
+    Count,
+    DeleteThread,
+    Item,
+    Key,
+    PutApproval,
+    PutItem,
+    PutKey,
+    PutRepeat,
+    PutRun,
+    PutSetting,
+    PutStep,
+    PutThread,
+    PutVote,
+    Repeat,
+    Run,
+    Setting,
+    Step,
+    Thread,
+    Vote,
+)
+from dragoman.core.usage import Usage
+from dragoman.store import SQLiteStore, open_store
+from dragoman.store.schema import load_migrations
+
+DATA = Path(__file__).parent / "data"
+NOW = 1_800_000_000.0
+
+BODIES = (
+    RunCreated("chat", "helper", "v1", "answer-1", thread="thread-1", message="question-1"),
+    StepStarted("model", "scripted"),
+    BlockStarted("b1", "text"),
+    BlockDelta("b1", "Two and "),
+    BlockDelta("b1", "three are "),
+    BlockDelta("b1", "five. ☃"),
+    BlockEnded("b1"),
+    RunPaused("approval", ("call-1",)),
+    ToolOutput("call-1", "add", {"sum": 5}),
+    RunCompleted(),
+)
+EVENTS = tuple(Event("run-1", seq, NOW + seq / 4, body, "s1") for seq, body in enumerate(BODIES, 1))
+
+LATER_TABLES = """
+INSERT INTO secrets VALUES ('signing', x'000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f', 1.0);
+INSERT INTO sessions VALUES ('acme', 'session-1', 'run-1', 'run-1', 1.0, 2.0, 3.0, NULL, '{}');
+INSERT INTO blobs (id, tenant, owner, thread, purpose, name, type, size, digest, state, created, expires, metadata)
+    VALUES ('blob-1', 'acme', 'ann', 2, 'attachment', 'a.txt', 'text/plain', 5, 'sha256:00', 'ready', 1.0, NULL, '{}');
+INSERT INTO passages VALUES ('acme', 'handbook', 'blob-1', 0, 'hello', x'0000803f', '{}');
+"""
+
+
+async def fill(store: SQLiteStore) -> None:
+    """Rows in every table that a write can reach."""
+    await store.commit(
+        PutThread(Thread("thread-0", "acme", "ann", NOW, NOW)),
+        DeleteThread(0, forget_at=NOW + 1e9),
+        PutThread(
+            Thread("thread-1", "acme", "ann", NOW, NOW + 1, 0, "Sums", "public", "main", "active", {"kai": {}}, 9e9)
+        ),
+        PutItem(0, Item("question-1", "message", "user", NOW, {"parts": [{"type": "text", "text": "2 + 3?"}]})),
+        PutItem(
+            0,
+            Item(
+                "part-1",
+                "message",
+                "assistant",
+                NOW + 1,
+                {"text": "Two and three are five. ☃"},
+                answer="answer-1",
+                run="run-1",
+                step=1,
+                extra={"kai": {"x": 1}},
+            ),
+        ),
+        PutRun(
+            Run(
+                "run-1",
+                "acme",
+                "ann",
+                "chat",
+                "helper",
+                NOW,
+                version="v1",
+                thread=0,
+                thread_id="thread-1",
+                session="session-1",
+                face="kai",
+                status="completed",
+                answer="answer-1",
+                input={"message": "question-1"},
+                options={"max_rounds": 16},
+                usage=Usage(10, 5, 2, 1, 3),
+                cost=0.125,
+                error={"code": "none", "message": "for the record"},
+                started=NOW,
+                ended=NOW + 3,
+                queue="q",
+                executor="e",
+                lease=NOW + 9,
+            )
+        ),
+        PutRun(Run("run-2", "acme", "bob", "job", "report", NOW, status="queued")),
+        PutStep(
+            Step("run-1", "s1", "model", "scripted", "completed", NOW, ended=NOW + 1, usage=Usage(10, 5), input=[1])
+        ),
+        PutApproval(
+            Approval("approval-1", "acme", "ann", "run-1", "call-1", NOW, NOW + 60, {"name": "add", "input": {}})
+        ),
+        PutVote(Vote(0, "answer-1", "ann", True, NOW, "vote-1")),
+        PutSetting(Setting("acme", "ann", "instructions", {"text": "Be brief."}, NOW, NOW)),
+        Count("acme", "ann", "messages", NOW, NOW + 86400, amount=3),
+        PutKey(
+            Key("key-1", "00" * 32, "acme", "ann", ("use", "admin"), NOW, "first", ("p",), (5, 60.0), 9.5, 9e9, None)
+        ),
+        PutRepeat(Repeat("acme", "ann", "once", "digest", "run-1", {"status": 200}, NOW, NOW + 86400)),
+    )
+    await store.commit(AppendEvents(EVENTS[:6]))
+    await store.commit(AppendEvents(EVENTS[6:]))
+
+
+async def dump() -> str:
+    store = await open_store(":memory:", clock=lambda: NOW)
+    await fill(store)
+    file = store.directory / "dragoman.db"
+    db = sqlite3.connect(file)
+    db.executescript(LATER_TABLES)
+    text = "\n".join(db.iterdump()) + "\n"
+    db.close()
+    await store.close()
+    return text
+
+
+if __name__ == "__main__":
+    target = DATA / f"schema-{load_migrations()[-1].number:04d}.sql"
+    target.write_text(asyncio.run(dump()), "utf-8")
+    print(target)

@@ -1,0 +1,109 @@
+"""Every later version opens what an earlier one wrote: dumps of old schemas, with rows.
+
+`dump_schema.py` made them. They are never made again: they are the past.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dragoman.core.events import BlockDelta, RunCompleted, RunCreated, RunPaused, ToolOutput
+from dragoman.core.records import Approval, Counter, Key, PutThread, Repeat, Setting, Step, Thread, Vote
+from dragoman.core.usage import Usage
+from dragoman.store import SQLiteStore, open_store
+from dragoman.store.schema import load_migrations
+
+DUMPS = sorted((Path(__file__).parent / "data").glob("schema-*.sql"))
+NOW = 1_800_000_000.0
+SECRET = bytes(range(32))
+
+
+def restore(dump: Path, directory: Path) -> None:
+    db = sqlite3.connect(directory / "dragoman.db")
+    db.executescript(dump.read_text("utf-8"))
+    db.close()
+
+
+@pytest.fixture(params=DUMPS, ids=lambda dump: dump.stem)
+async def restored(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SQLiteStore]:
+    restore(request.param, tmp_path)
+    store = await open_store(tmp_path, clock=lambda: NOW)
+    yield store
+    await store.close()
+
+
+def test_there_is_a_dump_of_every_schema() -> None:
+    assert [int(dump.stem[-4:]) for dump in DUMPS] == [migration.number for migration in load_migrations()]
+
+
+def test_the_first_dump_has_rows_in_every_table(tmp_path: Path) -> None:
+    restore(DUMPS[0], tmp_path)
+    db = sqlite3.connect(tmp_path / "dragoman.db")
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    assert [name for name in tables if not db.execute(f"SELECT count(*) FROM {name}").fetchone()[0]] == []
+    db.close()
+
+
+async def test_threads_and_items_of_a_dump_are_read(restored: SQLiteStore) -> None:
+    thread = await restored.thread("acme", "thread-1", owner="ann")
+    assert thread == Thread(
+        "thread-1", "acme", "ann", NOW, NOW + 1, 2, "Sums", "public", "main", "active", {"kai": {}}, 9e9
+    )
+    assert (await restored.threads("acme", "ann", limit=9, before="thread-0")).rows == (thread,)
+    question, part = (await restored.items(2)).rows
+    assert (question.pos, question.body["parts"][0]["text"]) == (1, "2 + 3?")
+    assert (part.pos, part.answer, part.run, part.step, part.extra) == (2, "answer-1", "run-1", 1, {"kai": {"x": 1}})
+    assert await restored.votes(2) == (Vote(2, "answer-1", "ann", True, NOW, "vote-1"),)
+
+
+async def test_runs_of_a_dump_are_read(restored: SQLiteStore) -> None:
+    run = await restored.run("run-1", tenant="acme")
+    assert run is not None
+    assert (run.number, run.thread, run.thread_id, run.session, run.face) == (1, 2, "thread-1", "session-1", "kai")
+    assert (run.status, run.answer, run.usage, run.cost) == ("completed", "answer-1", Usage(10, 5, 2, 1, 3), 0.125)
+    assert (run.input, run.options, run.last_seq) == ({"message": "question-1"}, {"max_rounds": 16}, 10)
+    assert (run.started, run.ended, run.queue, run.executor, run.lease) == (NOW, NOW + 3, "q", "e", NOW + 9)
+    assert [unfinished.id for unfinished in await restored.unfinished()] == ["run-2"]
+    assert await restored.approvals("run-1") == (
+        Approval("approval-1", "acme", "ann", "run-1", "call-1", NOW, NOW + 60, {"name": "add", "input": {}}),
+    )
+    (step,) = await restored.steps("run-1")
+    assert step == Step(
+        "run-1", "s1", "model", "scripted", "completed", NOW, ended=NOW + 1, usage=Usage(10, 5), input=[1]
+    )
+
+
+async def test_events_of_a_dump_are_read(restored: SQLiteStore) -> None:
+    events = await restored.events("run-1")
+    assert [event.seq for event in events] == list(range(1, 11))
+    assert [event.time for event in events] == [NOW + seq / 4 for seq in range(1, 11)]
+    assert {event.step for event in events} == {"s1"}
+    bodies: list[Any] = [event.body for event in events]
+    assert bodies[0] == RunCreated("chat", "helper", "v1", "answer-1", thread="thread-1", message="question-1")
+    assert bodies[3:6] == [BlockDelta("b1", "Two and "), BlockDelta("b1", "three are "), BlockDelta("b1", "five. ☃")]
+    assert bodies[7:] == [RunPaused("approval", ("call-1",)), ToolOutput("call-1", "add", {"sum": 5}), RunCompleted()]
+    assert list(await restored.events("run-1", after=4)) == list(events[4:])
+
+
+async def test_the_small_tables_of_a_dump_are_read(restored: SQLiteStore) -> None:
+    key = Key("key-1", "00" * 32, "acme", "ann", ("use", "admin"), NOW, "first", ("p",), (5, 60.0), 9.5, 9e9, None)
+    assert await restored.keys("acme") == (key,)
+    setting = Setting("acme", "ann", "instructions", {"text": "Be brief."}, NOW, NOW)
+    assert await restored.setting("acme", "ann", "instructions") == setting
+    assert await restored.counter("acme", "ann", "messages", now=NOW) == Counter(3, NOW + 86400)
+    repeat = Repeat("acme", "ann", "once", "digest", "run-1", {"status": 200}, NOW, NOW + 86400)
+    assert await restored.repeat("acme", "ann", "once", now=NOW) == repeat
+    assert await restored.secret("signing") == SECRET
+
+
+async def test_a_restored_store_takes_writes(restored: SQLiteStore, make: Any) -> None:
+    await restored.commit(PutThread(make.thread("new")))
+    stored = await restored.thread("acme", "new")
+    assert stored is not None
+    assert stored.number == 3
+    await restored.check()

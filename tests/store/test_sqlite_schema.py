@@ -1,0 +1,166 @@
+"""Migrations forward, refusal backward, and the query plan of everything that is listed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dragoman.core.errors import UsageError
+from dragoman.core.records import PutThread
+from dragoman.store import open_beside, open_store, reads, statements
+from dragoman.store.schema import Migration, load_migrations, migrate
+
+DUMP = Path(__file__).parent / "data" / "schema-0001.sql"
+NEXT = Migration(2, "next", "CREATE TABLE later (x INTEGER) STRICT; INSERT INTO later VALUES (1);")
+BROKEN = Migration(3, "broken", "DROP TABLE later; CREATE TABLE half (x); INSERT INTO nowhere VALUES (1);")
+
+
+def clock() -> float:
+    return 7.0
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    db = sqlite3.connect(tmp_path / "dragoman.db", isolation_level=None)
+    yield db
+    db.close()
+
+
+def names(db: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}
+
+
+def versions(db: sqlite3.Connection) -> list[tuple[int, str, float]]:
+    return db.execute("SELECT number, name, applied FROM migrations ORDER BY number").fetchall()
+
+
+# --------------------------------------------------------------------------- migrations
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    assert [migration.number for migration in load_migrations()] == list(range(1, len(load_migrations()) + 1))
+
+
+def test_a_fresh_database_gets_every_table_of_the_design_and_no_copy(db: sqlite3.Connection, tmp_path: Path) -> None:
+    migrate(db, tmp_path / "dragoman.db", clock=clock, migrations=load_migrations()[:1])
+    tables = "keys threads items runs events steps approvals sessions blobs passages votes settings counters repeats"
+    assert set(f"{tables} secrets migrations".split()) <= names(db)
+    assert versions(db) == [(1, "first_schema", 7.0)]
+    assert [path.name for path in tmp_path.iterdir()] == ["dragoman.db"]
+
+
+def test_an_upgrade_copies_the_database_first(db: sqlite3.Connection, tmp_path: Path) -> None:
+    first = load_migrations()[:1]
+    migrate(db, tmp_path / "dragoman.db", clock=clock, migrations=first)
+    db.execute("INSERT INTO secrets VALUES ('s', x'00', 1.0)")
+    migrate(db, tmp_path / "dragoman.db", clock=clock, migrations=(*first, NEXT))
+    assert [number for number, _, _ in versions(db)] == [1, 2]
+    assert "later" in names(db)
+    copy = sqlite3.connect(tmp_path / "dragoman.db.before-0002")
+    assert "later" not in names(copy)
+    assert copy.execute("SELECT name FROM secrets").fetchall() == [("s",)]
+    copy.close()
+    migrate(db, tmp_path / "dragoman.db", clock=clock, migrations=(*first, NEXT))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dragoman.db", "dragoman.db.before-0002"]
+
+
+def test_a_migration_that_fails_leaves_the_database_as_the_one_before_made_it(
+    db: sqlite3.Connection, tmp_path: Path
+) -> None:
+    first = load_migrations()[:1]
+    migrate(db, tmp_path / "dragoman.db", clock=clock, migrations=first)
+    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+        migrate(db, tmp_path / "dragoman.db", clock=clock, migrations=(*first, NEXT, BROKEN))
+    assert [number for number, _, _ in versions(db)] == [1, 2]
+    assert "later" in names(db)
+    assert "half" not in names(db)
+
+
+async def test_a_program_older_than_its_data_refuses_to_start_and_changes_nothing(tmp_path: Path, make: Any) -> None:
+    store = await open_store(tmp_path)
+    await store.commit(PutThread(make.thread()))
+    await store.close()
+    newest = load_migrations()[-1].number
+    db = sqlite3.connect(tmp_path / "dragoman.db")
+    db.execute("INSERT INTO migrations VALUES (?, 'of the future', 1.0)", (newest + 1,))
+    db.commit()
+    for opening in (open_store, open_beside):
+        with pytest.raises(UsageError, match=f"schema {newest + 1}, this program knows schemas up to {newest}"):
+            await opening(tmp_path)
+    db.execute("DELETE FROM migrations WHERE number > ?", (newest,))
+    db.commit()
+    db.close()
+    store = await open_store(tmp_path)
+    assert await store.thread("acme", "t") is not None
+    await store.close()
+
+
+async def test_a_view_does_not_migrate(tmp_path: Path, db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA user_version = 1")  # so that there is a file
+    with pytest.raises(UsageError, match=r"older schema \(0\)"):
+        await open_beside(tmp_path)
+    assert not names(db)
+
+
+# --------------------------------------------------------------------------- plans
+
+
+def plan(db: sqlite3.Connection, sql: str) -> str:
+    # the plan of a statement does not depend on its values
+    values: Any = [None] * sql.count("?")
+    if ":tenant" in sql:
+        values = {"tenant": "", "owner": "", "thread": 0, "name": "", "place": 0, "rows": 0}
+        values |= {f"state{n}": "" for n in range(6)}
+    elif "?1" in sql or "?2" in sql:
+        values = [None] * max(n for n in range(1, 6) if f"?{n}" in sql)
+    return "\n".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", values))
+
+
+def constants(module: Any) -> dict[str, str]:
+    named = vars(module).items()
+    return {name: value for name, value in named if name[0].isalpha() and name.isupper() and isinstance(value, str)}
+
+
+READS = constants(reads)
+WHOLE = {"KEYS"}  # all rows of a small table are asked for
+SORTED = {"VOTES", "VOTES_OF", "THREAD_ANY", "THREAD_PLACE"}  # what is sorted is all asked for, or a handful
+
+
+@pytest.fixture
+def schema(db: sqlite3.Connection) -> sqlite3.Connection:
+    for migration in load_migrations():
+        db.executescript(migration.sql)
+    return db
+
+
+@pytest.mark.parametrize("name", sorted(READS.keys() - WHOLE))
+def test_every_read_is_a_search_in_an_index(schema: sqlite3.Connection, name: str) -> None:
+    steps = plan(schema, READS[name])
+    assert "SCAN runs USING INDEX runs_active" in steps if name == "UNFINISHED" else "SCAN" not in steps
+    assert name in SORTED or "TEMP B-TREE" not in steps
+
+
+@pytest.mark.parametrize("states", [1, 2, 6])
+@pytest.mark.parametrize("owner", [True, False])
+@pytest.mark.parametrize("thread", [True, False])
+@pytest.mark.parametrize("name", [True, False])
+def test_every_listing_of_runs_merges_ordered_stretches_of_one_index(
+    schema: sqlite3.Connection, states: int, owner: bool, thread: bool, name: bool
+) -> None:
+    steps = plan(schema, reads.runs_sql(states, owner, thread, name))
+    assert "SCAN" not in steps
+    assert "TEMP B-TREE" not in steps
+    assert steps.count("SEARCH runs USING INDEX") == states
+    assert states == 1 or "MERGE (UNION ALL)" in steps
+
+
+WRITES = constants(statements) | {f"DELETE_THREAD {n}": sql for n, sql in enumerate(statements.DELETE_THREAD)}
+
+
+@pytest.mark.parametrize("name", sorted(WRITES))
+def test_no_write_reads_a_whole_table(schema: sqlite3.Connection, name: str) -> None:
+    assert "SCAN" not in plan(schema, WRITES[name])
