@@ -469,6 +469,44 @@ async def test_closing_lets_readers_go_and_refuses_new_runs(world: World) -> Non
         await world.ask("hi")
 
 
+async def test_a_tool_under_way_may_finish_while_the_engine_closes(world: World) -> None:
+    started = await world.ask("call write slow", permissions={"write": "always_allow"})
+    async with asyncio.timeout(LONG):
+        await world.running.wait()
+        closing = asyncio.create_task(world.engine.close())
+        await asyncio.sleep(0)
+        world.gate.set()
+        await closing
+    await world.restart()
+    await world.until(started)
+    assert world.ran == ["slow"]
+    assert texts(await world.items())[-1] == "wrote slow"
+
+
+async def test_a_caller_that_gives_up_leaves_no_stuck_run(world: World) -> None:
+    asking = asyncio.create_task(world.ask("hi"))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await world.until(await world.ask("again"))
+    assert texts(await world.items())[-1] == "heard again"
+    assert not await world.store.unfinished()
+
+
+async def test_a_model_that_yields_nonsense_fails_the_run(world: World) -> None:
+    async def nonsense(request: ModelRequest) -> AsyncIterator[Any]:
+        yield 5
+
+    engine = EmbeddedEngine(App("t", agents=[Agent("a", model=nonsense)]), world.store)
+    started = await engine.start(Turn("t", "bob", "a", parts=({"type": "text", "text": "go"},)))
+    ended = [e async for e in engine.events(started.run.id)][-1].body
+    assert isinstance(ended, ev.RunFailed)
+    assert "int" in ended.message
+    await engine.close()
+
+
 @pytest.mark.parametrize("count", [3000])
 async def test_a_model_that_never_waits_does_not_starve_others(world: World, count: int) -> None:
     order: list[str] = []

@@ -12,7 +12,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from dragoman.core.errors import DragomanError, UsageError
 from dragoman.core.events import Event, RunCreated
@@ -57,6 +57,8 @@ logger = logging.getLogger("dragoman.engine")
 MAX_WAITING = 512
 """Pieces a model may be ahead of the journal before it has to wait."""
 
+_PIECES = (str, *get_args(ModelEvent))
+
 CONTEXT_ITEMS = 2000
 """How many of a thread's newest items a model is given at most."""
 
@@ -100,6 +102,7 @@ class Driver:
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._model_tasks: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
@@ -145,14 +148,28 @@ class Driver:
         self._put(Asked(what, reply, by, channel))
         return reply
 
-    async def close(self) -> None:
-        """Stop executing without another event; the run goes on when it is taken up again."""
+    async def close(self, grace: float) -> None:
+        """Stop executing; the run goes on when it is taken up again.
+
+        A tool that is under way gets `grace` seconds to finish, and then its result is kept.
+        """
         self._closing = True
+        for task in self._model_tasks:
+            task.cancel()
+        if tools := self._tasks - self._model_tasks:
+            await asyncio.wait(tools, timeout=grace)
+            await self._flush()
         self._stop_work()
         tasks = [*self._tasks, *([self._loop_task] if self._loop_task else [])]
         if self._loop_task is not None:
             self._loop_task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _flush(self) -> None:
+        """Until everything that has gathered so far is committed; a fault of the store ends it too."""
+        if self._loop_task is not None and not self._loop_task.done():
+            answered = asyncio.ensure_future(self.ask(()))  # it is answered behind the commit of its batch
+            await asyncio.wait([answered, self._loop_task], return_when=asyncio.FIRST_COMPLETED)
 
     # ------------------------------------------------------------------ the loop
 
@@ -274,17 +291,21 @@ class Driver:
     def _carry_out(self, commands: Sequence[Command]) -> None:
         for command in commands:
             match command:
-                case CallModel():
-                    self._spawn(self._call_model())
-                case RunTool(call=call):
-                    self._spawn(self._run_tool(call))
                 case StopWork():
                     self._stop_work()
+                case _ if self._closing:
+                    return  # whoever takes the run up does it
+                case CallModel():
+                    self._model_tasks.add(task := self._spawn(self._call_model()))
+                    task.add_done_callback(self._model_tasks.discard)
+                case RunTool(call=call):
+                    self._spawn(self._run_tool(call))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -322,6 +343,8 @@ class Driver:
                         continue
                     if isinstance(piece, ModelToolDelta | ModelToolCall):
                         piece = self._own_id(piece, ids)
+                    elif not isinstance(piece, _PIECES):
+                        raise TypeError(f"a model yields str or model events, got {type(piece).__name__}")
                     self._put(Heard(piece))
                     if len(self._inbox) >= MAX_WAITING or len(self._inbox) == 1:
                         await self._yield()

@@ -12,9 +12,9 @@ import logging
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from weakref import WeakValueDictionary
 
 from dragoman.core import events as ev
@@ -43,6 +43,8 @@ from dragoman.engine.reducer import Cancel, GiveUp, Recover, Rules
 from dragoman.engine.state import RunState, evolve
 
 logger = logging.getLogger("dragoman.engine")
+
+T = TypeVar("T")
 
 MAX_FAULTS = 5
 """How often a run is taken up again after a fault of ours before it is given up."""
@@ -73,6 +75,7 @@ class EmbeddedEngine:
         self._locks: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = WeakValueDictionary()
         self._sweeper: asyncio.Task[None] | None = None
         self._expiry_known = asyncio.Event()
+        self._kept: set[asyncio.Future[Any]] = set()
         self._revivals: set[asyncio.Task[None]] = set()
         self._faults: dict[str, int] = {}
 
@@ -96,13 +99,23 @@ class EmbeddedEngine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        closing = [asyncio.ensure_future(driver.close()) for driver in list(self._drivers.values())]
+        closing = [asyncio.ensure_future(driver.close(grace)) for driver in list(self._drivers.values())]
         if closing:
-            await asyncio.wait(closing, timeout=grace)
+            await asyncio.wait(closing, timeout=grace + 1.0)
 
     # ------------------------------------------------------------------ starting
 
     async def start(self, turn: Turn) -> Started:
+        # a caller that gives up in the middle must not leave a run that is stored but not driven
+        return await self._unbroken(self._start(turn))
+
+    async def _unbroken(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.ensure_future(work)
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+        return await asyncio.shield(task)
+
+    async def _start(self, turn: Turn) -> Started:
         agent = self._app.agent(turn.agent)
         if agent is None:
             known = ", ".join(a.name for a in self._app.agents) or "none"
@@ -484,6 +497,9 @@ class EmbeddedEngine:
         return ended
 
     async def delete_thread(self, tenant: str, owner: str, thread_id: str) -> Thread:
+        return await self._unbroken(self._delete(tenant, owner, thread_id))
+
+    async def _delete(self, tenant: str, owner: str, thread_id: str) -> Thread:
         async with self._lock("thread", tenant, thread_id):
             thread = await self._owned(tenant, owner, thread_id)
             run_id = self._active.get(thread.number)

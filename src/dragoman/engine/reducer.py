@@ -299,7 +299,7 @@ def _tool_input(call: str, name: str, given: dict[str, Any] | str, rules: Rules)
     value: Any = given
     if isinstance(given, str):
         try:
-            value = from_json(given) if given.strip() else {}
+            value = from_json(given, allow_inf_nan=False) if given.strip() else {}
         except ValueError:
             value = None
         if not isinstance(value, dict):

@@ -16,7 +16,7 @@ from typing import Annotated, Any, overload
 
 from anyio import to_thread
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic_core import to_jsonable_python
+from pydantic_core import from_json, to_json
 
 from dragoman.core.errors import UsageError
 from dragoman.core.messages import ToolSpec
@@ -118,7 +118,8 @@ class Tool:
             result = await to_thread.run_sync(partial(self.function, **given), abandon_on_cancel=True)
             if inspect.isawaitable(result):
                 result = await result
-        return to_jsonable_python(result, fallback=str)
+        # through text, so that what is stored is JSON: no NaN, no type that only Python knows
+        return from_json(to_json(result, fallback=str, inf_nan_mode="null"))
 
 
 def _field_name(name: str) -> str:
