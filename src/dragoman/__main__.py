@@ -23,6 +23,8 @@ def main() -> int:
             return 0
         print("error: The command line needs an optional dependency: pip install 'dragoman[cli]'", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # later ones end in the commands' own way
+        return 130
     return int(commands.main())
 
 

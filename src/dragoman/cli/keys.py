@@ -17,9 +17,8 @@ from dragoman.core.errors import NotFound, UsageError
 from dragoman.core.records import Key, PutKey, RevokeKey, Write
 from dragoman.server.keys import SCOPES, create_key
 from dragoman.server.places import data_directory, user_data_directory
-from dragoman.store.directory import DATABASE_NAME, MEMORY, connect, locate
+from dragoman.store.directory import DATABASE_NAME, MEMORY, locate
 from dragoman.store.sqlite import open_beside, open_store
-from dragoman.store.writes import apply
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -150,20 +149,15 @@ def _setting() -> str | None:
 def commit(where: Path, *writes: Write) -> None:
     """One short transaction, beside a server that may be using the store; makes the store if there is none."""
 
-    async def make() -> None:
-        await (await open_store(where)).close()
+    async def write() -> None:
+        exists = locate(where).file.is_file()
+        store = await (open_beside(where, writable=True) if exists else open_store(where))
+        try:
+            await store.commit(*writes)
+        finally:
+            await store.close()
 
-    place = locate(where)
-    if not place.file.is_file():
-        asyncio.run(make())
-    _read(where)  # refuses a store of another version
-    db = connect(place.file)
-    try:
-        db.execute("BEGIN IMMEDIATE")
-        apply(db, time.time, writes)
-        db.execute("COMMIT")
-    finally:
-        db.close()
+    asyncio.run(write())
 
 
 def _read(where: Path) -> Sequence[Key]:

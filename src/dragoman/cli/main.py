@@ -7,11 +7,9 @@ lacks the server's packages can still chat.
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -90,14 +88,6 @@ def cli() -> None:
     """One system between AI clients and AI models."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command; always ends by SystemExit with one of `ExitCode`."""
-    try:
-        cli.main(args=None if arguments is None else list(arguments), prog_name="dragoman")
-    except KeyboardInterrupt:  # between two commands' own handling, such as while importing
-        return ExitCode.INTERRUPTED.value
-    except BrokenPipeError:
-        # the reader is gone; Python would complain again when it flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.ERROR.value
-    return ExitCode.OK.value
+    cli.main(args=None if arguments is None else list(arguments), prog_name="dragoman")

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from dragoman.cli.client import DEFAULT_URL, DEMO_KEY
-from dragoman.engine.app import App
 
 
 @click.command(short_help="Serve an app, or the demo.")
@@ -51,7 +50,7 @@ def serve(
     loaded = load_app(app, demo=demo)
 
     def started(url: str) -> None:
-        for line in demo_lines(url) if demo else app_lines(loaded, url):
+        for line in demo_lines(url) if demo else app_lines(loaded.name, url):
             click.echo(line)
         sys.stdout.flush()
 
@@ -69,10 +68,10 @@ def demo_lines(url: str) -> list[str]:
     ]
 
 
-def app_lines(app: App, url: str) -> list[str]:
+def app_lines(name: str, url: str) -> list[str]:
     """Where the app is and how to talk to it."""
     where = "" if url == DEFAULT_URL else f"--url {url} "
-    return [f"{app.name} listens on {url}; Ctrl-C ends it", f'chat   DRAGOMAN_KEY=… {command()} chat {where}"hello"']
+    return [f"{name} listens on {url}; Ctrl-C ends it", f'chat   DRAGOMAN_KEY=… {command()} chat {where}"hello"']
 
 
 def command() -> str:

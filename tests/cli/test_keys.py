@@ -1,0 +1,114 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from dragoman.engine.agents import Agent
+from dragoman.engine.app import App
+from dragoman.testing import ScriptedModel, serve
+
+
+@pytest.fixture
+def keys(dragoman, tmp_path):
+    """`keys("create", …)` on a data directory of the test's own."""
+
+    def run(*arguments, env=None):
+        return dragoman(["keys", *arguments, "--data", str(tmp_path / "data")], env=env or {})[0]
+
+    return run
+
+
+def test_a_key_is_shown_once(keys):
+    made = keys("create", "--user", "ana", "--name", "laptop", "--scope", "admin")
+    assert made.exit_code == 0
+    text = made.stdout.strip()
+    assert text.startswith("dk_")
+    listed = keys("list")
+    assert text.rpartition("_")[2] not in listed.stdout
+    row = listed.stdout.splitlines()[1].split()
+    assert row[0] == text.split("_")[1]
+    assert {"laptop", "ana", "use,admin", "valid"} <= set(row)
+
+
+def test_json_holds_everything_about_a_key(keys):
+    made = json.loads(
+        keys("create", "--json", "--tenant", "t", "--project", "p1", "--rate", "100/60", "--expires", "30d").stdout
+    )
+    assert (made["tenant"], made["projects"], made["rate_limit"]) == ("t", ["p1"], [100, 60.0])
+    assert made["expires"] - made["created"] == 30 * 86400
+    (row,) = json.loads(keys("list", "--json").stdout)["keys"]
+    assert row == {name: value for name, value in made.items() if name != "key"}
+
+
+def test_a_further_key_belongs_to_the_tenant_of_the_first(keys):
+    keys("create", "--tenant", "acme")
+    assert json.loads(keys("create", "--json").stdout)["tenant"] == "acme"
+
+
+def test_a_revoked_key_stays_in_the_list(keys):
+    made = json.loads(keys("create", "--json").stdout)
+    assert keys("revoke", made["key"]).stdout == f"revoked {made['id']}\n"
+    (row,) = json.loads(keys("list", "--json").stdout)["keys"]
+    assert row["state"] == "revoked"
+
+
+def test_revoking_a_key_that_does_not_exist_is_an_error(keys):
+    keys("create")
+    result = keys("revoke", "nope")
+    assert result.exit_code == 1
+    assert "there is no key 'nope'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--rate", "fast"], ["--rate", "5/0"], ["--expires", "soon"], ["--tenant", "a b"], ["--scope", "root"]],
+)
+def test_a_bad_option_is_a_usage_error(keys, arguments):
+    result = keys("create", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_listing_the_keys_of_nothing_is_a_usage_error(keys):
+    result = keys("list")
+    assert result.exit_code == 2
+    assert "there is no store" in result.stderr
+
+
+def test_a_running_server_sees_keys_come_and_go(keys, dragoman, tmp_path):
+    app = App("acme", agents=[Agent("a", model=ScriptedModel(["hello"]))])
+    with serve(app, data=tmp_path / "data") as server:
+        made = json.loads(keys("create", "--json").stdout)
+        arguments = ["runs", "list", "--url", server.url, "--key", made["key"]]
+        assert made["tenant"] == "acme"
+        assert dragoman(arguments, port=None)[0].exit_code == 0
+        keys("revoke", made["id"])
+        result, _ = dragoman(arguments, port=None)
+        assert result.exit_code == 1
+        assert "DRAGOMAN_KEY" in result.stderr
+
+
+@pytest.mark.parametrize(("made", "expected"), [(["one"], 0), (["one", "two"], 2), ([], 2)])
+def test_without_a_directory_the_only_one_is_meant(dragoman, tmp_path, made, expected):
+    env = {"XDG_DATA_HOME": str(tmp_path), "HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path), "DRAGOMAN_DATA": None}
+    for name in made:
+        assert dragoman(["keys", "create", "--app", name], env=env)[0].exit_code == 0
+    result, _ = dragoman(["keys", "list"], env=env)
+    assert result.exit_code == expected
+    if expected:
+        assert ", ".join(made) in result.stderr
+
+
+def test_keys_need_no_package_of_the_server(tmp_path):
+    code = (
+        "import sys\n"
+        "for name in ('pydantic_settings', 'starlette', 'uvicorn', 'structlog', 'orjson'): sys.modules[name] = None\n"
+        "sys.argv = ['dragoman', 'keys', 'create', '--data', 'data']\n"
+        "from dragoman.__main__ import main\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("dk_")
