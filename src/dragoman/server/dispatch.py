@@ -7,7 +7,6 @@ logged with an id, and only the id leaves the house.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 import time
@@ -16,12 +15,12 @@ from collections.abc import Mapping
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from dragoman.core.errors import ConnectionLost, DragomanError, MethodNotAllowed, NotFound, ServerError
+from dragoman.core.errors import DragomanError, MethodNotAllowed, NotFound, ServerError
 from dragoman.server.addresses import Addresses, networks
 from dragoman.server.closing import ServerClosing
 from dragoman.server.cors import CorsPolicy
 from dragoman.server.http import Answer, Call, EventStream, Face, Reply, Route
-from dragoman.server.limits import StreamPlaces, read_body
+from dragoman.server.limits import ClientGone, StreamPlaces, read_body
 from dragoman.server.routing import Match, Router
 from dragoman.server.services import Services
 from dragoman.server.streams import STREAM_HEADERS, StreamSender
@@ -42,12 +41,12 @@ class Exchange:
         "allow",
         "answered",
         "began",
-        "call",
         "cors",
         "face",
         "receive",
         "request_id",
         "route",
+        "route_path",
         "run_id",
         "send",
         "status",
@@ -59,7 +58,7 @@ class Exchange:
         self.request_id = request_id
         self.face = face
         self.route: Route | None = None
-        self.call: Call | None = None
+        self.route_path: str | None = None
         self.cors: list[tuple[bytes, bytes]] = []
         self.run_id: str | None = None
         self.status = 0
@@ -90,8 +89,9 @@ class Dispatcher:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             reply = await self._reply(scope, headers, path, match, exchange)
+            del headers, path, match
             await self._send(reply, exchange, head_only=scope["method"] == "HEAD")
-        except ConnectionLost:
+        except ClientGone:
             exchange.status = 499
         finally:
             structlog.contextvars.unbind_contextvars("request_id", "run")
@@ -101,7 +101,7 @@ class Dispatcher:
         """The handler's reply, or the error as the face spells it."""
         try:
             return await self._handled(scope, headers, path, match, exchange)
-        except ConnectionLost:
+        except ClientGone:
             raise
         except DragomanError as error:
             if error.status is not None and 400 <= error.status < 500:
@@ -133,8 +133,8 @@ class Dispatcher:
         async def read(bound: int) -> bytes:
             return await read_body(exchange.receive, headers.get("content-length"), limit=bound, seconds=seconds)
 
-        exchange.route = route
-        exchange.call = call = Call(
+        exchange.route, exchange.route_path = route, match.prefix + route.path
+        call = Call(
             "GET" if method == "HEAD" else method,
             path[len(match.prefix) :],
             params=match.params(),
@@ -155,16 +155,16 @@ class Dispatcher:
         streams = route.streams(call) if callable(route.streams) else route.streams
         if not streams:
             return await route.handler(call)
-        who = self.places.take(call.principal if call.signed_in else None)
+        release = self.places.take(call.principal if call.signed_in else None)
         try:
             reply = await route.handler(call)
         except BaseException:
-            self.places.give_back(who)
+            release()
             raise
         if isinstance(reply, EventStream):
-            reply.release = lambda: self.places.give_back(who)
+            reply.release = release
         else:
-            self.places.give_back(who)
+            release()
         return reply
 
     def _options(self, headers: Headers, match: Match, allowed: str | None, exchange: Exchange) -> Answer:
@@ -183,14 +183,18 @@ class Dispatcher:
         run_id = answer.run_id or error.run_id
         return Answer(answer.status, answer.body, {**answer.headers, **extra}, run_id)
 
-    def _unforeseen(self, error: Exception, exchange: Exchange) -> Answer:
+    def _log_failure(self, error: Exception, exchange: Exchange) -> None:
         self._services.log.error(
             "request failed",
             face=exchange.face.name,
-            route=exchange.route.path if exchange.route else None,
+            route=exchange.route_path,
             request_id=exchange.request_id,
+            run=exchange.run_id,
             exc_info=error,
         )
+
+    def _unforeseen(self, error: Exception, exchange: Exchange) -> Answer:
+        self._log_failure(error, exchange)
         hidden = ServerError(f"Something went wrong here; the log has it under {exchange.request_id}.")
         return self._error(hidden, exchange)
 
@@ -211,39 +215,46 @@ class Dispatcher:
             await exchange.send(head)
             await exchange.send({"type": "http.response.body", "body": b"" if head_only else reply.body})
         except OSError as error:  # some servers say so when the client has gone
-            raise ConnectionLost("the client left before it had its answer") from error
+            raise ClientGone from error
 
     async def _send_stream(self, stream: EventStream, exchange: Exchange, *, head_only: bool) -> None:
-        head = _head({**STREAM_HEADERS, **_lower(stream.headers)}, exchange)
         try:
+            # Nothing that only the head needs stays in a local: a stream may be open for days.
+            head = {"type": "http.response.start", "status": stream.status, "headers": _stream_head(stream, exchange)}
+            await exchange.send(head)
+            del head
             if head_only:
-                await exchange.send({"type": "http.response.start", "status": stream.status, "headers": head})
                 await exchange.send({"type": "http.response.body", "body": b""})
-                await stream.close()
-                return
-            if not stream.release:  # a route that was not marked: it counts, but is not refused any more
-                self.places.open += 1
-            sender = StreamSender(
-                exchange.receive,
-                exchange.send,
-                heartbeat=stream.heartbeat or self._limits.heartbeat_seconds,
-                stall=self._limits.stall_seconds,
-            )
-            try:
-                if not await sender.run(stream, head):
-                    exchange.status = 499
-            finally:
-                if not stream.release:
-                    self.places.open -= 1
-        except asyncio.CancelledError:
-            raise
+            else:
+                await self._pump(stream, exchange)
         except OSError as error:
-            raise ConnectionLost("the client left before the end of the stream") from error
+            raise ClientGone from error
         except Exception as error:
-            self._unforeseen(error, exchange)  # too late for an answer: the connection is cut
+            self._log_failure(error, exchange)  # too late for an answer: the connection is cut
         finally:
-            if stream.release:
+            await stream.close()
+            if stream.release is not None:
                 stream.release()
+
+    async def _pump(self, stream: EventStream, exchange: Exchange) -> None:
+        if stream.release is None:  # a route that was not marked: it counts, but is not refused any more
+            stream.release = self.places.take_unchecked()
+        if stream.on_error is not None:
+            last_words = stream.on_error
+
+            def logged(error: Exception) -> bytes:
+                self._log_failure(error, exchange)
+                return last_words(error)
+
+            stream.on_error = logged
+        sender = StreamSender(
+            exchange.receive,
+            exchange.send,
+            heartbeat=stream.heartbeat or self._limits.heartbeat_seconds,
+            stall=self._limits.stall_seconds,
+        )
+        if not await sender.run(stream):
+            exchange.status = 499
 
     def _count(self, scope: Scope, exchange: Exchange) -> None:
         seconds = exchange.answered - exchange.began
@@ -253,11 +264,12 @@ class Dispatcher:
         metrics.count(REQUESTS, (("face", face), ("method", method), ("status", str(exchange.status))))
         metrics.observe(LATENCY, seconds, (("face", face),))
         if self._services.settings.log.requests:
-            route = exchange.route
-            self._services.log.info(
+            log = self._services.log
+            tell = log.debug if face == "operations" else log.info  # probes ask every few seconds
+            tell(
                 "request",
                 method=method,
-                route=exchange.call.prefix + route.path if route and exchange.call else None,
+                route=exchange.route_path,
                 face=face,
                 status=exchange.status,
                 ms=round((time.perf_counter() - exchange.began) * 1000, 2),
@@ -281,6 +293,10 @@ def _allow(match: Match) -> str:
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
+
+
+def _stream_head(stream: EventStream, exchange: Exchange) -> list[tuple[bytes, bytes]]:
+    return _head({**STREAM_HEADERS, **_lower(stream.headers)}, exchange)
 
 
 def _head(headers: dict[str, str], exchange: Exchange) -> list[tuple[bytes, bytes]]:

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 
 from starlette.types import Receive
 
-from dragoman.core.errors import BadRequest, ConnectionLost, PayloadTooLarge, RateLimited, Unavailable
+from dragoman.core.errors import BadRequest, PayloadTooLarge, RateLimited, Unavailable
 from dragoman.core.principal import Principal
 from dragoman.server.settings import LimitSettings
 
 _Who = tuple[str, str]
+
+
+class ClientGone(Exception):
+    """The client left before it had its answer; there is nobody to tell."""
 
 
 class StreamPlaces:
@@ -25,8 +31,11 @@ class StreamPlaces:
         self._users: Counter[_Who] = Counter()
         self.open = 0
 
-    def take(self, principal: Principal | None) -> _Who:
-        """Reserve a place. Raises Unavailable (process full) or RateLimited (user full); both say when to retry."""
+    def take(self, principal: Principal | None) -> Callable[[], None]:
+        """Reserve a place; gives the function that frees it, to be called once.
+
+        Raises Unavailable (process full) or RateLimited (user full); both say when to retry.
+        """
         who = (principal.tenant, principal.user) if principal is not None else ("", "")
         if self.open >= self._limits.streams:
             raise Unavailable("The server has no place for another stream now.", retry_after=5.0)
@@ -35,12 +44,17 @@ class StreamPlaces:
                 f"There are {self._limits.streams_per_user} open streams of this user; close one first.",
                 retry_after=5.0,
             )
-        self.open += 1
         self._users[who] += 1
-        return who
+        self.open += 1
+        return partial(self._give_back, who)
 
-    def give_back(self, who: _Who) -> None:
-        """Free a place that `take` gave."""
+    def take_unchecked(self) -> Callable[[], None]:
+        """A place for a stream that is open already."""
+        self._users["", ""] += 1
+        self.open += 1
+        return partial(self._give_back, ("", ""))
+
+    def _give_back(self, who: _Who) -> None:
         self.open -= 1
         self._users[who] -= 1
         if self._users[who] <= 0:
@@ -51,7 +65,7 @@ async def read_body(receive: Receive, declared: str | None, *, limit: int, secon
     """The whole body of a request.
 
     Raises PayloadTooLarge as soon as it is known to be longer than `limit`, BadRequest (408) if it
-    takes longer than `seconds`, ConnectionLost if the client goes away meanwhile.
+    takes longer than `seconds`, ClientGone if the client goes away meanwhile.
     """
     if declared is not None and declared.isdecimal() and int(declared) > limit:
         raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
@@ -62,7 +76,7 @@ async def read_body(receive: Receive, declared: str | None, *, limit: int, secon
             while more:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise ConnectionLost("the client left before its request was complete")
+                    raise ClientGone
                 piece = message.get("body", b"")
                 more = message.get("more_body", False)
                 size += len(piece)

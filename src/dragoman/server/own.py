@@ -20,6 +20,14 @@ from dragoman.server.services import Services
 PREFIX = "/dragoman/v1"
 
 _ID: dict[str, Any] = {"type": "string"}
+_STATUS = Query(
+    "status",
+    {"type": "array", "items": {"enum": ["queued", "running", "paused", "completed", "failed", "cancelled"]}},
+    "Only runs in these states; repeated or with commas.",
+)
+_AFTER_SEQ = Query("after", {"type": "integer", "minimum": 0, "default": 0}, "Only events behind this seq.")
+_LAST_ID = Query("Last-Event-ID", {"type": "integer"}, "The same, as browsers send it; wins.", source="header")
+_ORDER = Query("order", {"enum": ["oldest", "newest"], "default": "oldest"}, "From the beginning, or from the end.")
 
 
 def encode_error(error: DragomanError, surface: str) -> Answer:
@@ -41,16 +49,6 @@ def face(services: Services) -> Face:
 def _limit(default: int, most: int = 1000) -> Query:
     schema = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
     return Query("limit", schema, "At most so many; more are cut to the maximum.")
-
-
-_STATUS = Query(
-    "status",
-    {"type": "array", "items": {"enum": ["queued", "running", "paused", "completed", "failed", "cancelled"]}},
-    "Only runs in these states; repeated or with commas.",
-)
-_AFTER_SEQ = Query("after", {"type": "integer", "minimum": 0, "default": 0}, "Only events behind this seq.")
-_LAST_ID = Query("Last-Event-ID", {"type": "integer"}, "The same, as browsers send it; wins.", source="header")
-_ORDER = Query("order", {"enum": ["oldest", "newest"], "default": "oldest"}, "From the beginning, or from the end.")
 
 
 def _streams(call: Call) -> bool:

@@ -46,9 +46,11 @@ async def stream_events(services: Services, run_id: str, after: int) -> AsyncIte
     tail = services.engine.tail(run_id, after=after)
     try:
         while events := await read(tail, services.closing):
+            is_last = isinstance(events[-1].body, FINAL)
             yield b"".join([frame(event) for event in events])
-            if isinstance(events[-1].body, FINAL):
+            if is_last:
                 return
+            del events  # or they would be kept until the next ones come
     except Unavailable as error:
         if error.code != "closing":
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import math
 import os
 import signal
@@ -102,9 +103,18 @@ class Server(uvicorn.Server):
         self._on_start = on_start
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        uvicorns = logging.getLogger("uvicorn.error")
+        uvicorns.addFilter(self._is_news)
+        try:
+            await super().startup(sockets)
+        finally:
+            uvicorns.removeFilter(self._is_news)
         if self.started and self._on_start is not None:
             self._on_start(self._url)
+
+    def _is_news(self, record: logging.LogRecord) -> bool:
+        # why the application did not start is in `failure`; whoever started it tells that, once
+        return self.application.failure is None
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.application.begin_closing()

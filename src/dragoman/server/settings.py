@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import from_json
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 
@@ -16,11 +17,7 @@ def _split(value: Any) -> Any:
     """`a, b` in an environment variable is a list; so is JSON."""
     if isinstance(value, str) and not value.lstrip().startswith("["):
         return [part.strip() for part in value.split(",") if part.strip()]
-    if isinstance(value, str):
-        from pydantic_core import from_json
-
-        return from_json(value)
-    return value
+    return from_json(value) if isinstance(value, str) else value
 
 
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]

@@ -74,14 +74,13 @@ class StreamSender:
         "_gone",
         "_heartbeat",
         "_last",
-        "_lock",
         "_loop",
         "_receive",
         "_send",
         "_stall",
         "_task",
         "_timer",
-        "sent",
+        "_writing",
     )
 
     def __init__(self, receive: Receive, send: Send, *, heartbeat: float, stall: float) -> None:
@@ -90,16 +89,15 @@ class StreamSender:
         self._heartbeat = heartbeat
         self._stall = stall
         self._loop = asyncio.get_running_loop()
-        self._lock = asyncio.Lock()
         self._last = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._beating: asyncio.Task[None] | None = None
         self._task: asyncio.Task[object] | None = None
         self._gone = False
-        self.sent = 0
+        self._writing = False
 
-    async def run(self, stream: EventStream, head: list[tuple[bytes, bytes]]) -> bool:
-        """Send the whole stream; False if the client left or stopped reading before its end.
+    async def run(self, stream: EventStream) -> bool:
+        """Send the body, the head being out; False if the client left or stopped reading before its end.
 
         An exception of the source is raised after the connection was given up, unless
         `stream.on_error` gave last words for it.
@@ -111,7 +109,6 @@ class StreamSender:
         watcher = self._loop.create_task(self._watch())
         self._timer = self._loop.call_later(self._heartbeat, self._tick)
         try:
-            await self._send({"type": "http.response.start", "status": stream.status, "headers": head})
             await self._pump(stream)
             await self._write(b"", more=False)
             if self._gone:  # the source swallowed our cancellation
@@ -133,6 +130,7 @@ class StreamSender:
         try:
             async for piece in stream.source:
                 await self._write(piece, more=True)
+                del piece  # or it would be kept until the next one comes
                 if count % _YIELD_EVERY == 0:
                     await asyncio.sleep(0)
                 count += 1
@@ -142,16 +140,21 @@ class StreamSender:
             await self._write(stream.on_error(error), more=True)
 
     async def _write(self, piece: bytes, *, more: bool) -> None:
-        async with self._lock:
-            self._last = self._loop.time()
-            await self._send({"type": "http.response.body", "body": piece, "more_body": more})
-            self.sent += len(piece)
+        if self._beating is not None:
+            await self._beating
+        self._writing = True
+        self._last = self._loop.time()
+        await self._send({"type": "http.response.body", "body": piece, "more_body": more})
+        self._writing = False
 
     async def _beat(self) -> None:
         try:
-            await self._write(HEARTBEAT, more=True)
+            self._last = self._loop.time()
+            await self._send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})
         except OSError:  # some servers say so when the client has gone
             self._leave()
+        finally:
+            self._beating = None
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -165,7 +168,7 @@ class StreamSender:
 
     def _tick(self) -> None:
         silent = self._loop.time() - self._last
-        if self._lock.locked():  # a write is waiting for the client
+        if self._writing or self._beating is not None:  # something waits for the client
             if silent >= self._stall:
                 self._leave()
                 return
