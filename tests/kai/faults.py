@@ -17,7 +17,9 @@ PATIENCE = 10.0
 class Exchange:
     """One request and the means to answer it, properly or not."""
 
-    def __init__(self, server: FaultServer, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, server: FaultServer, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self.server = server
         self.method, self.path = head.split(" ", 2)[:2]
         self.reader = reader
@@ -106,7 +108,7 @@ async def serving(handler: Handler) -> AsyncIterator[FaultServer]:
     """A server on a free loopback port, for as long as the block lasts."""
     server = FaultServer(handler)
     listening = await asyncio.start_server(server.visit, "127.0.0.1", 0)
-    server.url = "http://127.0.0.1:%d" % listening.sockets[0].getsockname()[1]
+    server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     try:
         yield server
     finally:

@@ -26,7 +26,9 @@ def sse(*chunks: Any) -> bytes:
 
 def answer(value: Any, status: int = 200, **headers: str) -> Response:
     """A plain answer: JSON, or text as it is."""
-    body = value.encode() if isinstance(value, str) else value if isinstance(value, bytes) else json.dumps(value).encode()
+    body = (
+        value.encode() if isinstance(value, str) else value if isinstance(value, bytes) else json.dumps(value).encode()
+    )
     fields = {"content-type": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()}
     return Response(status, Headers(fields), body)
 
@@ -49,7 +51,9 @@ class Awaiting:
     async def call(self, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
         return await method(*args, **options)
 
-    async def events(self, method: Callable[..., Any], *args: Any, into: list[Any] | None = None, **options: Any) -> Any:
+    async def events(
+        self, method: Callable[..., Any], *args: Any, into: list[Any] | None = None, **options: Any
+    ) -> Any:
         """All events of a stream; `into` keeps those that came before a fault."""
         seen: list[Any] = [] if into is None else into
         async with aclosing(method(*args, **options)) as stream:
@@ -76,7 +80,9 @@ class Blocking:
     async def call(self, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
         return method(*args, **options)
 
-    async def events(self, method: Callable[..., Any], *args: Any, into: list[Any] | None = None, **options: Any) -> Any:
+    async def events(
+        self, method: Callable[..., Any], *args: Any, into: list[Any] | None = None, **options: Any
+    ) -> Any:
         seen: list[Any] = [] if into is None else into
         with closing(method(*args, **options)) as stream:
             for event in stream:

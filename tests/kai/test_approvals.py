@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.kai.shells import BASE, FINISH, Shell, answer, body_of, scripted, streamed
 
 from dragoman.kai import PendingApproval, parse_sse_event, pending_approvals
-from tests.kai.shells import BASE, FINISH, Shell, answer, body_of, scripted, streamed
 
 
 def pending(*chunks: dict[str, Any]) -> list[tuple[str, str | None]]:
@@ -31,7 +31,9 @@ def output(call: str) -> dict[str, Any]:
 
 
 def test_all_calls_that_were_asked_about_wait() -> None:
-    events = [parse_sse_event(chunk) for chunk in (started("a"), given("a", x=1), given("b"), asked("a"), asked("b"), FINISH)]
+    events = [
+        parse_sse_event(chunk) for chunk in (started("a"), given("a", x=1), given("b"), asked("a"), asked("b"), FINISH)
+    ]
     assert pending_approvals(events) == [
         PendingApproval("a", "tool-a", {"x": 1}, "p-a"),
         PendingApproval("b", "tool-b", {}, "p-b"),
@@ -60,7 +62,13 @@ def test_where_the_server_never_asks_calls_without_output_wait() -> None:
 
 
 def test_a_call_of_the_local_format_may_carry_its_approval() -> None:
-    chunk = {"type": "tool-call", "toolCallId": "a", "toolName": "t", "state": "approval-requested", "approval": {"id": "p"}}
+    chunk = {
+        "type": "tool-call",
+        "toolCallId": "a",
+        "toolName": "t",
+        "state": "approval-requested",
+        "approval": {"id": "p"},
+    }
     assert pending(chunk) == [("a", "p")]
     assert pending(chunk | {"approval": None}) == []
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from tests.kai.shells import BASE, FINISH, Shell, answer, body_of, scripted, sse, streamed
 
 from dragoman.kai import KaiError, KaiNotFoundError, KaiStreamError, VoteType
 from dragoman.transport.scripted import Reply, ScriptedIO
 from dragoman.wire.http import Request, Response
-from tests.kai.shells import BASE, FINISH, Shell, answer, body_of, scripted, sse, streamed
 
 HI = {"type": "text-delta", "delta": "Hi"}
 ERROR = {"type": "error", "errorText": "no model", "message": "no model", "code": "offline:chat"}

@@ -7,12 +7,12 @@ import uuid
 from typing import Any
 
 import pytest
+from tests.kai.faults import serving
+from tests.kai.shells import BASE, FINISH, STORAGE, TOKEN, Awaiting, Shell, answer, body_of, scripted, streamed
 
 from dragoman.kai import ChatModel, KaiClient, KaiClientSync, KaiError
 from dragoman.kai.types import UNSET
 from dragoman.wire.http import Timeouts
-from tests.kai.faults import serving
-from tests.kai.shells import BASE, FINISH, STORAGE, TOKEN, Awaiting, Shell, answer, body_of, scripted, streamed
 
 NOW = "2026-01-02T03:04:05.678Z"
 INFO = {"timestamp": NOW, "uptime": 1.5, "appName": "a", "appVersion": "b", "serverVersion": "c", "connectedMcp": []}
@@ -144,10 +144,12 @@ async def test_an_id_is_one_segment_of_the_path(shell: Shell, chat_id: str, path
 
 @pytest.mark.requirement("KAI-20")
 async def test_an_encoded_id_reaches_the_server_as_sent() -> None:
-    async with serving(lambda exchange: exchange.json({"id": "x"})) as server:
-        async with KaiClient("t", "u", server.url + "/base") as client:
-            await client.get_chat("a/../b?x")
-            await client.get_chat("..")
+    async with (
+        serving(lambda exchange: exchange.json({"id": "x"})) as server,
+        KaiClient("t", "u", server.url + "/base") as client,
+    ):
+        await client.get_chat("a/../b?x")
+        await client.get_chat("..")
     assert server.paths == ["/base/api/chat/a%2F..%2Fb%3Fx", "/base/api/chat/%2E%2E"]
 
 

@@ -6,6 +6,7 @@ import pickle
 from typing import Any
 
 import pytest
+from tests.kai.shells import Shell, answer, scripted
 
 import dragoman.kai.exceptions as ex
 from dragoman.core import errors as core
@@ -23,7 +24,6 @@ from dragoman.kai import (
 from dragoman.kai.exceptions import ERROR_CODE_MAP, error_for_response, raise_for_error_response
 from dragoman.transport.scripted import Reply
 from dragoman.wire.http import Headers
-from tests.kai.shells import Shell, answer, scripted
 
 BRANCHES: list[tuple[type[KaiError], type[core.DragomanError]]] = [
     (KaiAuthenticationError, core.Unauthorized),
@@ -64,7 +64,12 @@ def test_the_text_of_an_error() -> None:
 
 def test_an_error_survives_pickling() -> None:
     error = pickle.loads(pickle.dumps(KaiRateLimitError("m", "rate_limit:chat", retry_after=3.0, status_code=429)))
-    assert (type(error), error.message, error.code, error.retry_after) == (KaiRateLimitError, "m", "rate_limit:chat", 3.0)
+    assert (type(error), error.message, error.code, error.retry_after) == (
+        KaiRateLimitError,
+        "m",
+        "rate_limit:chat",
+        3.0,
+    )
 
 
 @pytest.mark.requirement("KAI-16")
@@ -104,7 +109,9 @@ def test_the_code_of_the_body_decides(code: str, cls: type[KaiError]) -> None:
         (503, KaiError),
     ],
 )
-@pytest.mark.parametrize("body", [{"detail": "why"}, ["x"], {"code": None}, {"code": 5}, {"code": ""}, "plain", b"\xff"])
+@pytest.mark.parametrize(
+    "body", [{"detail": "why"}, ["x"], {"code": None}, {"code": 5}, {"code": ""}, "plain", b"\xff"]
+)
 async def test_without_a_usable_code_the_status_decides(
     shell: Shell, status: int, cls: type[KaiError], body: Any
 ) -> None:

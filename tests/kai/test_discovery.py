@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.kai.faults import serving
+from tests.kai.shells import Shell, answer, scripted
 
 from dragoman.core.errors import ConnectionFailed, TimedOut
 from dragoman.kai import KaiClient, KaiConnectionError, KaiError
 from dragoman.wire.http import Timeouts
-from tests.kai.faults import serving
-from tests.kai.shells import Shell, answer, scripted
 
 pytestmark = pytest.mark.requirement("KAI-03")
 
@@ -38,7 +38,11 @@ async def test_the_service_is_found_in_the_list(shell: Shell) -> None:
 async def test_another_status_is_named(shell: Shell, status: int) -> None:
     with pytest.raises(KaiError, match=f"HTTP {status}") as caught:
         await discover(shell, answer({"message": "no"}, status))
-    assert (type(caught.value), caught.value.code, caught.value.status_code) == (KaiError, "discovery:http_error", status)
+    assert (type(caught.value), caught.value.code, caught.value.status_code) == (
+        KaiError,
+        "discovery:http_error",
+        status,
+    )
 
 
 @pytest.mark.parametrize("fault", [ConnectionFailed("refused"), TimedOut("late")])

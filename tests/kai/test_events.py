@@ -84,7 +84,10 @@ DOCUMENTED: list[tuple[dict[str, Any], SSEEvent]] = [
         UsageEvent(usage=UsageInfo(prompt_tokens=3, total_tokens=4)),
     ),
     ({"type": "data-usage"}, UsageEvent(usage=UsageInfo())),
-    ({"type": "start-of-something", "a": 1}, UnknownEvent(type="start-of-something", data={"type": "start-of-something", "a": 1})),
+    (
+        {"type": "start-of-something", "a": 1},
+        UnknownEvent(type="start-of-something", data={"type": "start-of-something", "a": 1}),
+    ),
     ({"a": 1}, UnknownEvent(type="", data={"a": 1})),
 ]
 
@@ -134,7 +137,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=6,
 )
-KINDS = sorted({str(chunk["type"]) for chunk, _ in DOCUMENTED if "type" in chunk}) + [
+KINDS = [
+    *sorted({str(chunk["type"]) for chunk, _ in DOCUMENTED if "type" in chunk}),
     "start",
     "abort",
     "reasoning-delta",
@@ -209,7 +213,10 @@ def test_chunks_beyond_the_documented_api_are_unknown_events_with_fields(
 
 @pytest.mark.requirement("KAI-23")
 def test_usage_has_all_counts() -> None:
-    counts = {f"{name}Tokens": n for n, name in enumerate(["prompt", "completion", "total", "cacheRead", "cacheWrite", "reasoning"], 1)}
+    counts = {
+        f"{name}Tokens": n
+        for n, name in enumerate(["prompt", "completion", "total", "cacheRead", "cacheWrite", "reasoning"], 1)
+    }
     event = parse_sse_event({"type": "data-usage", "data": counts, "transient": True})
     assert isinstance(event, UsageEvent)
     assert list(event.usage.model_dump().values()) == [1, 2, 3, 4, 5, 6]

@@ -13,19 +13,69 @@ import pytest
 
 import dragoman.kai
 
-NAMES_0_2 = """
-    KaiClient KaiError KaiAuthenticationError KaiForbiddenError KaiNotFoundError KaiRateLimitError
-    KaiBadRequestError KaiStreamError KaiConnectionError KaiTimeoutError ChatRequest MessageRequest VoteRequest
-    TextPart ToolResultPart ToolCallPart MessageMetadata RequestContext PingResponse InfoResponse McpConnection
-    Chat ChatDetail Message HistoryResponse Vote ErrorResponse SSEEvent TextEvent StepStartEvent ToolCallEvent
-    FinishEvent ErrorEvent UnknownEvent SSEStreamParser parse_sse_stream parse_sse_event ChatModel VisibilityType
-    VoteType MessageRole SSEEventType FinishReason ToolCallState __version__
-""".split()
-NAMES_0_12 = """
-    ToolApprovalResponsePart ApprovalResponse UsageResponse AgentSettings UserAgentSettings ToolInfo
-    ToolsListResponse Suggestion SuggestionsResponse ToolApproval ToolApprovalRequestEvent ToolOutputErrorEvent
-    UsageEvent UsageInfo
-""".split()
+NAMES_0_2 = [
+    "KaiClient",
+    "KaiError",
+    "KaiAuthenticationError",
+    "KaiForbiddenError",
+    "KaiNotFoundError",
+    "KaiRateLimitError",
+    "KaiBadRequestError",
+    "KaiStreamError",
+    "KaiConnectionError",
+    "KaiTimeoutError",
+    "ChatRequest",
+    "MessageRequest",
+    "VoteRequest",
+    "TextPart",
+    "ToolResultPart",
+    "ToolCallPart",
+    "MessageMetadata",
+    "RequestContext",
+    "PingResponse",
+    "InfoResponse",
+    "McpConnection",
+    "Chat",
+    "ChatDetail",
+    "Message",
+    "HistoryResponse",
+    "Vote",
+    "ErrorResponse",
+    "SSEEvent",
+    "TextEvent",
+    "StepStartEvent",
+    "ToolCallEvent",
+    "FinishEvent",
+    "ErrorEvent",
+    "UnknownEvent",
+    "SSEStreamParser",
+    "parse_sse_stream",
+    "parse_sse_event",
+    "ChatModel",
+    "VisibilityType",
+    "VoteType",
+    "MessageRole",
+    "SSEEventType",
+    "FinishReason",
+    "ToolCallState",
+    "__version__",
+]
+NAMES_0_12 = [
+    "ToolApprovalResponsePart",
+    "ApprovalResponse",
+    "UsageResponse",
+    "AgentSettings",
+    "UserAgentSettings",
+    "ToolInfo",
+    "ToolsListResponse",
+    "Suggestion",
+    "SuggestionsResponse",
+    "ToolApproval",
+    "ToolApprovalRequestEvent",
+    "ToolOutputErrorEvent",
+    "UsageEvent",
+    "UsageInfo",
+]
 ELSEWHERE = {
     "client": ["KaiClient"],
     "models": ["StepStartPart", "MessagePart", "BaseSSEEvent", "TextEvent", "ChatRequest", "SSEEvent"],

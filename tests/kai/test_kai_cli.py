@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.kai.shells import FINISH, sse
 
 from dragoman import __version__
 from dragoman.kai.cli import main, read_env_file
-from tests.kai.shells import FINISH, sse
 
 pytestmark = pytest.mark.requirement("KAI-29")
 
@@ -104,7 +104,8 @@ def output(id: str) -> dict[str, Any]:
 
 def stored(*ids: str, tool: str = "t") -> dict[str, Any]:
     parts = [
-        {"type": f"tool-{tool}", "toolCallId": id, "state": "approval-requested", "approval": {"id": f"p-{id}"}} for id in ids
+        {"type": f"tool-{tool}", "toolCallId": id, "state": "approval-requested", "approval": {"id": f"p-{id}"}}
+        for id in ids
     ]
     return {"id": "k", "messages": [{"id": "a", "role": "assistant", "parts": parts}]}
 
@@ -157,7 +158,13 @@ def test_get_chat_prints_the_parts(server: Server) -> None:
         {"type": "step-start"},
         {"type": "reasoning", "text": "hm"},
         {"type": "text", "text": "Hi\nthere"},
-        {"type": "tool-add", "toolCallId": "c", "state": "output-available", "input": {"a": 1}, "output": {"result": 2}},
+        {
+            "type": "tool-add",
+            "toolCallId": "c",
+            "state": "output-available",
+            "input": {"a": 1},
+            "output": {"result": 2},
+        },
         {"type": "data-x", "data": 1},
     ]
     server.on("GET /api/chat/k1", CHAT | {"messages": [{"id": "m", "role": "assistant", "parts": parts}]})
@@ -255,7 +262,14 @@ def test_without_click_the_extra_is_named() -> None:
 def test_one_message_prints_id_text_and_notes(server: Server) -> None:
     server.on(
         "POST /api/chat",
-        [{"type": "start-step"}, *calls("c", "add", ask=False, a=1), output("c"), TEXT, {"type": "finish-step"}, FINISH],
+        [
+            {"type": "start-step"},
+            *calls("c", "add", ask=False, a=1),
+            output("c"),
+            TEXT,
+            {"type": "finish-step"},
+            FINISH,
+        ],
     )
     result = kai(server, "chat", "-m", "hi")
     lines = result.stdout.splitlines()
@@ -348,7 +362,9 @@ def test_approve_and_deny_exclude_each_other(server: Server) -> None:
 
 
 def test_the_conversation_goes_on_until_the_user_leaves(server: Server) -> None:
-    server.on("POST /api/chat", [TEXT, FINISH], (429, {"code": "rate_limit:chat", "message": "slow down"}), [TEXT, FINISH])
+    server.on(
+        "POST /api/chat", [TEXT, FINISH], (429, {"code": "rate_limit:chat", "message": "slow down"}), [TEXT, FINISH]
+    )
     result = kai(server, "chat", input="one\ntwo\nthree\nquit\nnever\n")
     assert result.exit_code == 0
     assert [body["message"]["parts"][0]["text"] for body in server.bodies("POST /api/chat")] == ["one", "two", "three"]

@@ -11,10 +11,10 @@ import re
 from typing import Any
 
 import pytest
+from tests.kai.shells import BASE, FINISH, Shell, answer, scripted, streamed
 
 from dragoman.kai import ChatModel, KaiError, VisibilityType, VoteType
 from dragoman.kai.requests import Limits, decode_chat
-from tests.kai.shells import BASE, FINISH, Shell, answer, scripted, streamed
 
 NOW = "2026-01-01T00:00:00Z"
 PARTS = [
@@ -75,7 +75,11 @@ STREAMS: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
         "deny_tool",
         ("K", "c9", "create_bucket"),
         {"branch_id": 3},
-        '{"id":"K","message":{"id":"MESSAGE","role":"user","parts":[' + RESULT + '"denied"}]},' + TAIL + ',"branchId":3}',
+        '{"id":"K","message":{"id":"MESSAGE","role":"user","parts":['
+        + RESULT
+        + '"denied"}]},'
+        + TAIL
+        + ',"branchId":3}',
     ),
     (
         "send_tool_result",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.kai.shells import FINISH, Shell, scripted, sse, streamed
 
 from dragoman.kai import (
     FinishEvent,
@@ -26,7 +27,6 @@ from dragoman.kai.codec import ChunkDecoder
 from dragoman.kai.sse import EventDecoder
 from dragoman.transport.scripted import Reply
 from dragoman.wire.http import Headers
-from tests.kai.shells import FINISH, Shell, scripted, sse, streamed
 
 END = b'data: {"type":"finish"}\n\n'
 HI = {"type": "text-delta", "id": "t", "delta": "hi"}
@@ -192,9 +192,11 @@ async def test_parse_sse_stream_takes_a_response_of_httpx2() -> None:
     def handler(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, content=sse(HI, {"type": "text", "text": "\u2028"}, FINISH))
 
-    async with httpx2.AsyncClient(transport=httpx2.MockTransport(handler)) as client:
-        async with client.stream("GET", "http://kai.example") as response:
-            assert [event.type for event in await events_of(response)] == ["text", "text", "finish"]
+    async with (
+        httpx2.AsyncClient(transport=httpx2.MockTransport(handler)) as client,
+        client.stream("GET", "http://kai.example") as response,
+    ):
+        assert [event.type for event in await events_of(response)] == ["text", "text", "finish"]
 
 
 @pytest.mark.requirement("KAI-08", "KAI-17")

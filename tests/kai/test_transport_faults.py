@@ -7,6 +7,8 @@ import socket
 from typing import Any
 
 import pytest
+from tests.kai.faults import Exchange, FaultServer, serving
+from tests.kai.shells import FINISH, Shell, answer, scripted, sse, streamed
 
 from dragoman.core.errors import ConnectionFailed, ConnectionLost, ProtocolError, TimedOut, TransportError
 from dragoman.kai import (
@@ -21,8 +23,6 @@ from dragoman.kai import (
 )
 from dragoman.transport.scripted import Reply
 from dragoman.wire.http import Headers
-from tests.kai.faults import Exchange, FaultServer, serving
-from tests.kai.shells import FINISH, Shell, answer, scripted, sse, streamed
 
 HI = {"type": "text-delta", "delta": "hi"}
 OPEN = sse(HI).removesuffix(b"data: [DONE]\n\n")

@@ -8,16 +8,18 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+from tests.kai.shells import FINISH, Blocking, answer, scripted, streamed
 
 from dragoman.kai import EventStream, KaiClient, KaiClientSync, TextEvent
 from dragoman.transport.io import IO
-from tests.kai.shells import FINISH, Blocking, answer, scripted, streamed
 
 OWN = {"__aenter__": "__enter__", "__aexit__": "__exit__"}
 
 
 def members(cls: type) -> dict[str, Any]:
-    return {name: value for name, value in vars(cls).items() if callable(inspect.unwrap(getattr(value, "__func__", value)))}
+    return {
+        name: value for name, value in vars(cls).items() if callable(inspect.unwrap(getattr(value, "__func__", value)))
+    }
 
 
 def plain(annotation: str) -> str:

@@ -59,7 +59,7 @@ class KaiClient(BaseClient[AsyncDriver]):
         Raises KaiError with code `discovery:http_error`, `discovery:bad_response`,
         `discovery:service_not_found` or `discovery:no_url`; KaiConnectionError.
         """
-        driver = AsyncDriver()  # opens nothing unless used
+        driver = cls._new_driver()  # opens nothing unless used
         try:
             url = await operations.discover(io or driver, storage_api_token, storage_api_url)
         finally:

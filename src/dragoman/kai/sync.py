@@ -57,7 +57,7 @@ class KaiClientSync(BaseClient[BlockingDriver]):
         Raises KaiError with code `discovery:http_error`, `discovery:bad_response`,
         `discovery:service_not_found` or `discovery:no_url`; KaiConnectionError.
         """
-        driver = BlockingDriver()  # opens nothing unless used
+        driver = cls._new_driver()  # opens nothing unless used
         try:
             url = run_blocking(operations.discover(io or driver, storage_api_token, storage_api_url))
         finally:
