@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,10 @@ import click
 
 from dragoman._version import __version__
 from dragoman.cli.exits import ExitCode
-from dragoman.cli.output import exact, print_json, print_table
+from dragoman.cli.output import Check, exact, print_json, print_table
 from dragoman.core.redact import redact
 
 _NEEDS = re.compile(r"^([A-Za-z0-9._-]+)\s*(?:\[([^\]]*)\])?.*;.*\bextra\s*==\s*['\"]([^'\"]+)['\"]")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at; `ok` None means it only informs."""
-
-    name: str
-    text: str
-    ok: bool | None = None
 
 
 @click.command(short_help="Show settings and their sources, and what is missing.")

@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -18,6 +19,15 @@ from dragoman.core import events as ev
 from dragoman.core.events import Event, encode_event
 
 _PLAIN = frozenset("\n\t")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at; `ok` None means it only informs."""
+
+    name: str
+    text: str
+    ok: bool | None = None
 
 
 def visible(text: str) -> str:

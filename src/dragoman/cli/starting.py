@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from dragoman.cli.doctor import Check
+from dragoman.cli.output import Check
 from dragoman.core.errors import DragomanError, UsageError
 from dragoman.engine.agents import as_model
 from dragoman.engine.app import App

@@ -1,0 +1,16 @@
+# Every target is one line of tools/environment.py, which runs without make as well:
+#   python3 tools/setup.py demo
+PYTHON ?=
+export PYTHON
+INTERPRETER := $(or $(PYTHON),$(shell command -v python3 || command -v python))
+RUN = @$(if $(shell command -v $(INTERPRETER)),,echo "dragoman: no Python here ($(or $(PYTHON),python3)); install 3.11 or newer, or name it: make demo PYTHON=/path/to/python3" >&2; exit 1;)$(INTERPRETER) tools/setup.py
+
+.PHONY: help setup demo fmt lint test interop docs examples check release
+.DEFAULT_GOAL := help
+
+help:
+	$(RUN) help
+demo:
+	$(RUN) demo $(if $(PORT),--port $(PORT)) $(ARGS)
+setup fmt lint test interop docs examples check release:
+	$(RUN) $@ $(ARGS)

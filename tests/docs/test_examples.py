@@ -1,0 +1,82 @@
+"""Every file of `examples/` runs, the way its page says, against a server that a user started."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLES = ROOT / "examples"
+
+SCRIPTS = {
+    "kai_talk.py": "tool: add {'result': 5}\ntext: 5\nfinished: stop\nbefore, I said: tool: add 2 3\n",
+    "kai_approve.py": "asked for create_bucket\ncreated photos\n",
+    "kai_blocking.py": "no loop needed\n",
+}
+"""Example → what it prints."""
+APPS = {"own_app.py", "own_model.py", "own_users.py", "own_test.py"}
+
+pytestmark = pytest.mark.requirement("CORE-10")
+
+
+def run(*command: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=EXAMPLES,
+        env=os.environ | (environment or {}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_every_example_is_run_here() -> None:
+    assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == {*SCRIPTS, *APPS, "curl.sh"}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_prints_what_its_page_says(name: str, demo_server: Any) -> None:
+    done = run(sys.executable, "-W", "error", name, environment={"DRAGOMAN_URL": demo_server.url})
+    assert (done.stderr, done.stdout) == ("", SCRIPTS[name])
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_the_curl_lines_work_as_they_stand(demo_server: Any) -> None:
+    lines = (EXAMPLES / "curl.sh").read_text("utf-8").replace("http://127.0.0.1:8080", demo_server.url)
+    done = run("sh", "-euc", lines)
+    assert (done.stderr, done.returncode) == ("", 0)
+    answer, rest = done.stdout.split("run.completed", 1)
+    assert '"5"' in answer
+    assert re.search(r"^id: ?4$", rest, re.MULTILINE)
+    assert not re.search(r"^id: ?[123]$", rest.split("[DONE]")[0].split("id: 4", 1)[0], re.MULTILINE)
+    chat = json.loads(done.stdout.rsplit("\n\n", 1)[-1])
+    assert [message["role"] for message in chat["messages"]] == ["user", "assistant"]
+
+
+def test_an_app_of_ones_own_is_served_and_answers(serve: Callable[..., Any]) -> None:
+    server = serve("own_app:app", folder=EXAMPLES)
+    key = re.search(r"dk_\S+", server.log.read_text("utf-8"))
+    assert key is not None
+    environment = {"DRAGOMAN_URL": server.url, "DRAGOMAN_KEY": key.group()}
+    done = run(sys.executable, "-m", "dragoman", "chat", "hello", environment=environment)
+    assert (done.stderr, done.stdout.strip(), done.returncode) == ("", "You said: hello", 0)
+
+
+def test_the_example_of_a_test_passes() -> None:
+    done = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "own_test.py")
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_example_models_and_users_can_be_imported() -> None:
+    done = run(sys.executable, "-W", "error", "-c", "import own_model, own_users")
+    assert (done.stderr, done.returncode) == ("", 0)

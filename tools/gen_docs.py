@@ -1,0 +1,265 @@
+"""Writes the pages of the documentation that are tables of the code: events, errors, settings, HTTP API.
+
+    python tools/gen_docs.py           write what has changed
+    python tools/gen_docs.py --check   write nothing; exit code 1 and a list if a page is not current
+
+The prose around the tables is here as well, so that a page has one source.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from dragoman.core import errors, events
+from dragoman.kai import exceptions as kai
+from dragoman.server import own
+from dragoman.server.own_handlers import OwnFace
+from dragoman.server.settings_sources import settings_table
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+GENERATED = "<!-- Written by tools/gen_docs.py; change that or the code, then run `make docs`. -->\n"
+JSON_WORDS: dict[Any, str] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+    dict: "object",
+    Any: "any JSON",
+}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def in_json(hint: Any) -> str:
+    """A type hint in the words of JSON."""
+    origin, arms = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return " or ".join(f"`{arm}`" for arm in arms)
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(in_json(arm) for arm in arms)
+    if origin is tuple:
+        return f"list of {in_json(arms[0])}s"
+    return JSON_WORDS.get(origin or hint, str(hint))
+
+
+def prose(docstring: str | None) -> str:
+    """A docstring as one paragraph of Markdown."""
+    return " ".join(inspect.cleandoc(docstring or "").split())
+
+
+# --------------------------------------------------------------------------- events
+
+
+def payload(body: type[events.EventBody]) -> str:
+    hints = typing.get_type_hints(body)
+    parts = []
+    for field in fields(body):
+        optional = field.default is not MISSING or field.default_factory is not MISSING
+        parts.append(f"`{field.name}`{'?' if optional else ''}: {in_json(hints[field.name])}")
+    return "; ".join(parts) or "–"
+
+
+def events_page() -> str:
+    rows = [(f"`{name}`", payload(body), prose(body.__doc__)) for name, body in events.BODIES.items()]
+    order = inspect.cleandoc(events.__doc__ or "").split("\n\n")[-1]
+    return f"""# Events
+
+Everything that happens in a run is an event. The journal keeps them; live streams, history, traces and replay are readings
+of the same rows. Dragoman's own face sends each as one server-sent event with this JSON object as its data:
+
+```json
+{{"run": "0199…", "seq": 7, "time": 1790000000.5, "type": "block.delta", "step": "s1", "payload": {{"block": "b1", "delta": "Hi"}}}}
+```
+
+`seq` counts 1, 2, 3 … within the run without gaps and is the event's `id:` line, so `Last-Event-ID` continues where a
+connection broke. `time` is seconds since the epoch; `step` is left out where an event belongs to none. Fields of a payload
+marked with `?` are left out when they hold their default. Readers ignore fields and types that they do not know.
+
+## Order
+
+{order}
+
+## Types
+
+{table(("type", "payload", "meaning"), rows)}"""
+
+
+# --------------------------------------------------------------------------- errors
+
+
+def subclasses(root: type[Exception], module: types.ModuleType) -> list[type[Exception]]:
+    found = [cls for cls in vars(module).values() if inspect.isclass(cls) and issubclass(cls, root)]
+    return [cls for cls in found if cls.__module__ == module.__name__]
+
+
+def first_sentence(cls: type[Exception]) -> str:
+    return inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+
+
+def errors_page() -> str:
+    tree = next(part for part in (errors.__doc__ or "").split("\n\n") if "├──" in part)
+    words = [cls for cls in subclasses(errors.DragomanError, errors) if issubclass(cls, errors.DragomanError)]
+    rows = [
+        (
+            f"`{cls.__name__}`",
+            f"`{cls.default_code}`" if cls.default_code else "–",
+            str(cls.default_status or "–"),
+            "yes" if cls.default_retryable else "no",
+            first_sentence(cls),
+        )
+        for cls in words
+    ]
+    dialect = [
+        (
+            f"`{cls.__name__}`",
+            ", ".join(f"`{base.__name__}`" for base in cls.__bases__),
+            first_sentence(cls),
+        )
+        for cls in subclasses(kai.KaiError, kai)
+    ]
+    return f"""# Errors
+
+One tree for clients, libraries and server, so that one `except` catches what it means everywhere. The branches say who is
+to blame: the caller, the network, the peer's answer, a broken protocol, a policy of ours, or the run itself.
+
+```text
+{inspect.cleandoc(tree)}
+```
+
+Every error carries `message`, `code`, `status`, `retryable`, `retry_after` (seconds), `request_id`, `run_id` and `body`;
+what is not known is `None`. `import` them from `dragoman.core.errors`.
+
+{table(("class", "code", "status", "retry?", "when"), rows)}
+A missing optional package raises `MissingExtra`, which is an `ImportError` too and names the extra to install.
+
+## Kai
+
+The documented exceptions of the Kai client have two parents, their own root and a branch of the tree above:
+`except KaiRateLimitError` and `except RateLimited` both catch a 429.
+
+{table(("class", "parents", "when"), dialect)}"""
+
+
+# --------------------------------------------------------------------------- settings
+
+
+def settings_page() -> str:
+    rows = [(f"`{name}`", f"`{default}`" if default else "unset", text) for name, _, default, text in settings_table()]
+    return f"""# Settings
+
+The first hit wins: command line, environment, `dragoman.toml` (in the working directory, or the file of `--config`),
+`App(settings=…)`, the default. A setting that belongs to a face lies below it: `kai.approval.mode` is
+`DRAGOMAN_KAI__APPROVAL__MODE` in the environment and this in the file:
+
+```toml
+[kai.approval]
+mode = "close"
+```
+
+An unknown name or a value that does not fit stops the server at its start, with one line that names it.
+`dragoman doctor` prints every value and where it came from.
+
+{table(("setting", "default", "meaning"), rows)}"""
+
+
+# --------------------------------------------------------------------------- HTTP API
+
+
+def http_api_page() -> str:
+    nothing = types.SimpleNamespace(engine=None, store=None)  # the table of routes is made without a server
+    routes = own.operations(OwnFace(cast(Any, nothing)))
+    rows = [
+        (
+            f"`{operation.route.method} {operation.route.path.removeprefix(own.PREFIX)}`",
+            operation.summary,
+            ", ".join(f"`{query.name}`" for query in operation.query) or "–",
+            ", ".join(str(status) for status in operation.errors) or "–",
+        )
+        for operation in routes
+    ]
+    return f"""# HTTP API
+
+Every client has a dialect of its own; this is Dragoman's. It translates nothing: what goes out are the words of the journal as
+JSON. `GET {own.PREFIX}/openapi.json` describes it for machines.
+
+```sh
+--8<-- "examples/curl.sh"
+```
+
+## Credentials
+
+`Authorization: Bearer` with an API key (`dk_…`, see `dragoman keys`); in demo mode any token that begins with `demo-`, each a user of
+its own. What belongs to another user or tenant is answered like what does not exist. Keys with the scope `admin` read and cancel
+everything of their tenant.
+
+## Routes
+
+Below `{own.PREFIX}`. Besides the errors listed, every route but the last answers 401 without credentials and 429 over a rate limit.
+
+{table(("route", "what", "query", "errors"), rows)}
+Errors are `{{"error": {{"code", "message", "request_id"}}}}`. Every answer that belongs to a run carries its id in `x-dragoman-run`,
+and every answer its request's id in `x-request-id`.
+
+## Streams
+
+Ask with `Accept: text/event-stream` and the answer is the run's events, as [Events](events.md) describes them, to the end of the run.
+A stream that breaks is taken up again at `GET /runs/{{run}}/events` with the header `Last-Event-ID` (or `?after=`): nothing is missing
+and nothing comes twice. Closing a stream does not stop the run; `POST /runs/{{run}}/cancel` does. Comments keep a silent stream
+alive.
+
+A message with an `id` may be sent again after a network fault: it attaches to the run that it started.
+
+## Health
+
+| route | answers |
+| --- | --- |
+| `GET /health/live` | 200 while the process runs |
+| `GET /health/ready` | 200 if it can take work, else 503 |
+| `GET /metrics` | counters and gauges in the format of Prometheus |
+"""
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "events.md": events_page,
+    "errors.md": errors_page,
+    "http-api.md": http_api_page,
+    "settings.md": settings_page,
+}
+
+
+def stale() -> dict[Path, str]:
+    """The pages whose file differs from what the code says now, with their new text."""
+    found = {}
+    for name, make in PAGES.items():
+        text = GENERATED + make().rstrip() + "\n"
+        path = DOCS / name
+        if not path.exists() or path.read_text("utf-8") != text:
+            found[path] = text
+    return found
+
+
+def main(args: Sequence[str]) -> int:
+    pages = stale()
+    if "--check" in args:
+        for path in pages:
+            print(f"{path.name} is not current: run `make docs`", file=sys.stderr)
+        return 1 if pages else 0
+    for path, text in pages.items():
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote docs/{path.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
