@@ -256,7 +256,7 @@ def lint(args: Sequence[str]) -> int:
     return in_turn(
         [tool(python, "ruff"), "format", "--check", "."],
         [tool(python, "ruff"), "check", "."],
-        [tool(python, "lint-imports"), "--cache-dir", ".cache/import-linter"],
+        [tool(python, "lint-imports"), "--no-logo", "--cache-dir", ".cache/import-linter"],
         [str(python), "-m", "mypy"],
         [str(python), "-m", "deptry", "src"],
     )

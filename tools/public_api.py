@@ -31,7 +31,7 @@ MODULES = (
     "dragoman.kai.models",
     "dragoman.kai.sse",
     "dragoman.kai.types",
-    "dragoman.server",
+    "dragoman.server.asgi",
     "dragoman.testing",
     "dragoman.testing.serve",
 )

@@ -47,3 +47,11 @@ def test_python_on_a_page_is_a_tested_example_or_runs_as_it_stands(page: Path) -
 def test_the_curl_lines_of_the_readme_are_the_tested_ones() -> None:
     shown = [body for body in blocks(ROOT / "README.md", "sh") if "curl" in body]
     assert shown == [(ROOT / "examples" / "curl.sh").read_text("utf-8")]
+
+
+def test_every_page_is_in_the_navigation_and_every_record_in_its_list() -> None:
+    navigation = (ROOT / "zensical.toml").read_text("utf-8")
+    index = (ROOT / "docs" / "adr" / "index.md").read_text("utf-8")
+    pages = [page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")]
+    assert [page for page in pages if f'"{page}"' not in navigation] == []
+    assert [page for page in pages if page.startswith("adr/0") and page.removeprefix("adr/") not in index] == []

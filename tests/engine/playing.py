@@ -6,7 +6,8 @@ from typing import Any, Literal
 from dragoman.core import events as ev
 from dragoman.core.events import Event
 from dragoman.engine.agents import Agent
-from dragoman.engine.reducer import Begin, Command, Input, Rules, decide
+from dragoman.engine.inputs import Begin, Command, Input, Rules
+from dragoman.engine.reducer import decide
 from dragoman.engine.state import RunState, evolve
 from dragoman.engine.tools import tool
 

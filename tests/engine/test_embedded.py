@@ -6,117 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.engine.world import LONG, World, pending_call, texts
 
 from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, Conflict, Forbidden, LimitExceeded, NotFound, Unavailable, UsageError
-from dragoman.core.messages import ModelFinish, ModelRequest, ModelToolCall
-from dragoman.core.ports import Decision, NewThread, Quota, Started, Turn
-from dragoman.core.records import Item
+from dragoman.core.messages import ModelRequest
+from dragoman.core.ports import Decision, NewThread, Quota, Turn
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine
-from dragoman.engine.tools import tool
-from dragoman.store.sqlite import SQLiteStore, open_store
-
-LONG = 10.0
-
-
-class World:
-    """A store, an engine over it, and a model whose next steps the test decides."""
-
-    def __init__(self, store: SQLiteStore) -> None:
-        self.store = store
-        self.requests: list[ModelRequest] = []
-        self.ran: list[str] = []
-        self.gate = asyncio.Event()
-        self.closed = asyncio.Event()
-        self.running = asyncio.Event()
-        self.time = 1_700_000_000.0
-        self.engine = self.make()
-
-    def make(self, *, without_agent: bool = False) -> EmbeddedEngine:
-        @tool
-        async def write(name: str) -> str:
-            """Writes."""
-            self.ran.append(name)
-            self.running.set()
-            if name.startswith("slow"):
-                await self.gate.wait()
-            return f"wrote {name}"
-
-        @tool(read_only=True)
-        async def look(name: str) -> str:
-            """Looks."""
-            self.ran.append(name)
-            self.running.set()
-            await self.gate.wait()
-            return f"saw {name}"
-
-        agents = [] if without_agent else [Agent("helper", model=self.model, tools=[write, look])]
-        return EmbeddedEngine(App("t", agents=agents), self.store, clock=lambda: self.time, executor="me")
-
-    async def model(self, request: ModelRequest) -> AsyncIterator[Any]:
-        self.requests.append(request)
-        last = request.messages[-1]
-        if last.role == "tool":
-            yield "; ".join(str(part.output) for part in last.parts)  # type: ignore[union-attr]  # results only
-            return
-        word, _, rest = last.text.partition(" ")
-        if word == "call":
-            name, _, argument = rest.partition(" ")
-            yield ModelToolCall("call_0", name, {"name": argument})
-        elif word == "hang":
-            try:
-                yield "some"
-                await self.gate.wait()
-                yield " more"
-            finally:
-                self.closed.set()
-        elif word == "fail":
-            yield "some"
-            raise RuntimeError("out of cheese")
-        elif word == "short":
-            yield "cut"
-            yield ModelFinish("length")
-        else:
-            yield f"heard {last.text}"
-
-    async def ask(self, text: str, **turn: Any) -> Started:
-        given = Turn("t", "ann", "helper", thread_id="k", parts=({"type": "text", "text": text},))
-        return await self.engine.start(replace(given, **turn))
-
-    async def until(self, started: Started, kind: type[ev.EventBody] | None = None) -> list[ev.Event]:
-        """The run's events up to one of this kind, or to the end."""
-        tail, seen = self.engine.tail(started.run.id, after=started.after), []
-        while events := await tail.next(LONG):
-            seen += events
-            if kind is not None and any(isinstance(e.body, kind) for e in events):
-                break
-        return seen
-
-    async def items(self, thread: str = "k") -> list[Item]:
-        found = await self.store.thread("t", thread)
-        return list((await self.store.items(found.number)).rows) if found else []
-
-    async def restart(self, **options: Any) -> None:
-        await self.engine.close()
-        self.engine = self.make(**options)
-        await self.engine.open()
-
-
-@pytest.fixture
-async def world(tmp_path: Any) -> AsyncIterator[World]:
-    store = await open_store(tmp_path / "data")
-    made = World(store)
-    await made.engine.open()
-    yield made
-    made.gate.set()
-    await made.engine.close()
-    await store.close()
-
-
-def texts(items: list[Item]) -> list[str]:
-    return [i.body.get("text") or i.body["parts"][0]["text"] for i in items if i.kind == "message"]
 
 
 async def test_a_question_is_answered_and_both_are_stored(world: World) -> None:
@@ -308,13 +206,6 @@ async def test_approval_is_stored_before_it_is_shown_and_runs_the_tool_once(worl
     with pytest.raises(Conflict):
         await world.engine.decide("t", "ann", "k", [Decision(approved=False, call=asked.call)])
     assert (await world.engine.decide("t", "ann", "k", [Decision(call=asked.call)])).outcome == "repeated"
-
-
-async def pending_call(world: World, text: str = "call write x") -> tuple[Started, str]:
-    started = await world.ask(text)
-    paused = (await world.until(started, ev.RunPaused))[-1].body
-    assert isinstance(paused, ev.RunPaused)
-    return started, paused.calls[0]
 
 
 async def test_a_decision_is_refused_for_others_and_for_unknown_calls(world: World) -> None:

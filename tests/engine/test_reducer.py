@@ -11,7 +11,7 @@ from dragoman.core.errors import BadRequest, Conflict, NotFound
 from dragoman.core.ports import Decision
 from dragoman.core.usage import Usage
 from dragoman.engine.decisions import judge
-from dragoman.engine.reducer import (
+from dragoman.engine.inputs import (
     Begin,
     CallModel,
     Cancel,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.core.errors import Conflict, RateLimited, ServerError
+from dragoman.core.errors import Conflict, RateLimited, ServerError, Unavailable
 from dragoman.server.http import Answer, Call, EventStream, Route
 
 Start = Callable[..., Awaitable[Any]]
@@ -245,6 +245,20 @@ async def test_a_request_is_logged_without_path_text_or_credentials(
     assert fields["request_id"]
     assert "demo-" not in str(fields)
     assert "my secret" not in str(fields)
+
+
+@pytest.mark.requirement("CORE-06")
+async def test_what_kept_us_from_answering_is_in_the_log(
+    start_inside: Start, probe: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def full(call: Call) -> Answer:
+        raise Unavailable("the disk is full")
+
+    inside = await start_inside(settings={"faces": [probe(Route("GET", "/full", full))]})
+    with caplog.at_level(logging.WARNING, "dragoman.server"):
+        assert (await inside.ask("GET", "/full")).status == 503
+    [record] = [r for r in caplog.records if r.getMessage() == "request could not be served"]
+    assert (record.__dict__["route"], record.__dict__["reason"]) == ("/full", "the disk is full")
 
 
 async def test_before_the_start_a_request_is_told_to_come_back(start_inside: Start) -> None:

@@ -230,6 +230,17 @@ async def test_hybrid_holds_for_a_while_and_then_ends():
 
 
 @pytest.mark.requirement("KAI-70")
+async def test_a_clock_that_is_set_back_does_not_prolong_a_hold():
+    now = [1_700_000_000.0]
+    async with kai_app(clock=lambda: now[0], kai={"approval": {"mode": "hybrid", "hold_seconds": 0.05}}) as kai:
+        alice, chat = kai.user(), fresh()
+        await pending(alice, chat)
+        now[0] -= 3600
+        again = await alice.get(f"/api/chat/{chat}/stream")
+        assert again.chunks[-1] == {"type": "finish", "finishReason": "tool-calls"}
+
+
+@pytest.mark.requirement("KAI-70")
 async def test_hybrid_lets_a_decision_in_time_continue_the_stream():
     async with kai_app(kai={"approval": {"mode": "hybrid", "hold_seconds": 30.0}}) as kai:
         alice, chat = kai.user(), fresh()
@@ -495,6 +506,31 @@ async def test_a_call_can_be_decided_while_another_still_runs(holding: Kai):
         await stream.until_chunk("tool-output-available")
         release.set()
         assert text_of((await stream.end()).chunks) == "all done"
+
+
+@pytest.mark.requirement("KAI-45")
+async def test_an_earlier_decision_again_attaches_although_a_later_call_was_decided_since():
+    release = asyncio.Event()
+
+    @tool
+    async def write(name: str) -> dict[str, str]:
+        """Writes."""
+        if name == "two":
+            await release.wait()
+        return {"wrote": name}
+
+    calls = [[tool_call("write", name="one")], [tool_call("write", name="two")], "all done"]
+    app = App("t", agents=[Agent("a", model=ScriptedModel(calls), tools=[write])])
+    async with kai_app(app, kai=CLOSE) as kai:
+        alice, chat = kai.user(), fresh()
+        one = approval_request((await alice.say(chat, "go")).chunks)["toolCallId"]
+        two = approval_request((await form_a(alice, chat, one, "", True)).chunks)["toolCallId"]
+        later = await alice.open("POST", "/api/chat", control_body(chat, word(two, "confirmed")))
+        again = await alice.open("POST", "/api/chat", control_body(chat, word(one, "confirmed")))
+        await again.until_chunk("tool-approval-request")
+        release.set()
+        assert text_of((await later.end()).chunks) == "all done"
+        assert text_of((await again.end()).chunks) == "all done"
 
 
 @pytest.mark.requirement("KAI-40")

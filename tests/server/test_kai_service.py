@@ -7,7 +7,7 @@ import re
 import pytest
 from tests.server.kai_app import Kai, fresh, kai_app, message_body
 
-from dragoman.core.errors import ConnectionFailed
+from dragoman.core.errors import ConnectionFailed, Unauthorized, UsageError
 from dragoman.server.http import Call
 from dragoman.server.kai import face
 from dragoman.testing import FakeClock, ScriptedIO
@@ -174,6 +174,8 @@ class Storage:
         self.down = False
 
     def answer(self, request: Request) -> Response:
+        if "\x01" in request.headers["x-storageapi-token"]:
+            raise UsageError("nothing HTTP allows")
         if self.down:
             raise ConnectionFailed("no route")
         found = self.known.get(request.headers["x-storageapi-token"])
@@ -198,7 +200,8 @@ async def test_a_listed_storage_api_verifies_its_tokens_and_others_are_refused()
         assert [request.url for request in storage.io.requests] == ["https://sapi.example/v2/storage/tokens/verify"]
         stranger = await signs_in("sapi-2", "https://sapi.example")
         assert stranger.tenant not in ("sapi.example:77", "sapi.example:2")
-        for token, url in (("nope", "https://sapi.example"), ("sapi-1", "https://evil.example")):
+        bad = [("nope", "https://sapi.example"), ("\x01", "https://sapi.example"), ("sapi-1", "https://evil.example")]
+        for token, url in bad:
             with pytest.raises(Exception, match="Storage API") as refused:
                 await signs_in(token, url)
             assert refused.value.status == 401
@@ -212,6 +215,18 @@ async def test_a_listed_storage_api_verifies_its_tokens_and_others_are_refused()
         with pytest.raises(Exception, match="could not be asked") as offline:
             await signs_in("sapi-1", "https://sapi.example")
         assert offline.value.status == 503
+
+
+@pytest.mark.requirement("KAI-72")
+@pytest.mark.parametrize("url", ["http://[", "http://\u2100.example", "//", "x" * 5000, "https://sapi.example:x"])
+async def test_a_storage_url_that_is_none_is_refused_like_an_unlisted_one(url):
+    storage = Storage()
+    async with kai_app(demo=False, kai={"storage_urls": ["https://sapi.example"]}) as kai:
+        made = face(kai.services, io=storage.io)
+        assert made.authenticate is not None
+        with pytest.raises(Unauthorized):
+            await made.authenticate(_call({"x-storageapi-token": "sapi-1", "x-storageapi-url": url}))
+        assert not storage.io.requests
 
 
 def _call(headers):

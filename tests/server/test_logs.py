@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -20,11 +21,13 @@ def output() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     noisy = {name: logging.getLogger(name).level for name in ("uvicorn.access", "uvicorn.error", "asyncio")}
+    filters = list(logging.getLogger("uvicorn.error").filters)
     yield io.StringIO()
     root.handlers[:] = handlers
     root.setLevel(level)
     for name, before in noisy.items():
         logging.getLogger(name).setLevel(before)
+    logging.getLogger("uvicorn.error").filters[:] = filters
 
 
 def test_a_line_is_one_json_object_with_the_context(output: io.StringIO) -> None:
@@ -51,15 +54,29 @@ def test_secrets_are_taken_out(output: io.StringIO, style: str) -> None:
 
 
 @pytest.mark.requirement("CORE-06")
-def test_secrets_in_a_traceback_are_taken_out(output: io.StringIO) -> None:
-    configure(LogSettings(format="json"), stream=output)
-    try:
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_a_traceback_tells_neither_secrets_nor_the_values_of_variables(output: io.StringIO, style: str) -> None:
+    configure(LogSettings.model_validate({"format": style}), stream=output)
+
+    def fails(token: str, text: str) -> None:
         raise ValueError("Authorization: Bearer abcdef123456")
+
+    try:
+        fails("hunter2".upper(), "private".upper())
     except ValueError as error:
         logger().error("failed", exc_info=error)
-    line = json.loads(output.getvalue())
-    assert "ValueError" in line["exception"]
-    assert "abcdef123456" not in output.getvalue()
+        logging.getLogger("dragoman.engine").exception("failed again")
+    text = output.getvalue()
+    assert text.count("ValueError: Authorization: Bearer [redacted]") == 2
+    assert not any(secret in text for secret in ("abcdef123456", "HUNTER2", "PRIVATE"))
+
+
+def test_a_connection_that_was_cut_on_purpose_is_no_error_in_the_log(output: io.StringIO) -> None:
+    configure(LogSettings(format="json"), stream=output)
+    logging.getLogger("uvicorn.error").error("ASGI callable returned without completing response.")
+    logging.getLogger("uvicorn.error").error("Exception in ASGI application\n", exc_info=asyncio.CancelledError())
+    logging.getLogger("uvicorn.error").error("Exception in ASGI application")
+    assert [json.loads(line)["message"] for line in output.getvalue().splitlines()] == ["Exception in ASGI application"]
 
 
 def test_what_is_less_severe_than_the_level_is_left_out(output: io.StringIO) -> None:

@@ -169,12 +169,20 @@ async def test_bytes_that_are_no_json_are_refused(start_inside: Start) -> None:
 
 async def test_a_busy_thread_refuses_unless_told_to_supersede(start_inside: Start) -> None:
     inside = await start_inside()
-    run, _ = await paused(inside)
+    run = (await inside.ask("POST", V1 + "/runs", {"message": {"text": "slow: 50 1000"}})).json()
     body = {"message": {"text": "echo: next"}, "thread": run["thread"]}
     refused = await inside.ask("POST", V1 + "/runs", body)
     assert (refused.status, refused.json()["error"]["code"]) == (409, "conflict:busy")
     assert refused.headers["x-dragoman-run"] == run["id"]
     assert (await inside.ask("POST", V1 + "/runs", {**body, "busy": "supersede"})).status == 201
+    assert (await inside.ask("GET", f"{V1}/runs/{run['id']}")).json()["status"] == "cancelled"
+
+
+async def test_a_new_message_settles_what_was_pending(start_inside: Start) -> None:
+    inside = await start_inside()
+    run, _ = await paused(inside)
+    body = {"message": {"text": "echo: next"}, "thread": run["thread"]}
+    assert (await inside.ask("POST", V1 + "/runs", body)).status == 201
     assert (await inside.ask("GET", f"{V1}/runs/{run['id']}")).json()["status"] == "cancelled"
 
 

@@ -134,7 +134,7 @@ def test_a_head_that_is_too_large_is_refused(serve_live: Callable[..., Any]) -> 
     live = serve_live()
     with live.connect() as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nhost: t\r\nx-big: " + b"x" * 70_000 + b"\r\n\r\n")
-        assert connection.recv(100).startswith(b"HTTP/1.1 400")
+        assert connection.recv(100).startswith(b"HTTP/1.1 431")
     assert live.client.get("/health/live").status_code == 200
 
 

@@ -66,6 +66,21 @@ def test_lists_may_be_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyP
     assert (found.faces, found.cors.origins) == (["kai", "own"], ["https://a.example"])
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("public_url", "chat.example"),
+        ("public_url", "ftp://chat.example"),
+        ("public_url", "https://chat.example/?a=b"),
+        ("limits.heartbeat_seconds", float("inf")),
+        ("limits.stall_seconds", float("inf")),
+    ],
+)
+def test_a_value_that_could_only_fail_later_is_refused_at_once(name: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=name.replace(".", r"\.")):
+        load_settings(overrides={name: value}, environment=False)
+
+
 def test_model_aliases_have_a_short_form() -> None:
     app = {"kai.models.aliases": {"fast": "helper", "deep": {"agent": "helper", "reasoning": True}}}
     aliases = load_settings(app=app).settings.kai.models.aliases

@@ -41,6 +41,7 @@ def test_there_is_a_dump_of_every_schema() -> None:
     assert [int(dump.stem[-4:]) for dump in DUMPS] == [migration.number for migration in load_migrations()]
 
 
+@pytest.mark.requirement("CORE-11")
 def test_the_first_dump_has_rows_in_every_table(tmp_path: Path) -> None:
     restore(DUMPS[0], tmp_path)
     db = sqlite3.connect(tmp_path / "dragoman.db")
@@ -49,6 +50,7 @@ def test_the_first_dump_has_rows_in_every_table(tmp_path: Path) -> None:
     db.close()
 
 
+@pytest.mark.requirement("CORE-11")
 async def test_threads_and_items_of_a_dump_are_read(restored: SQLiteStore) -> None:
     thread = await restored.thread("acme", "thread-1", owner="ann")
     assert thread == Thread(

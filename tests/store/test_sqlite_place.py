@@ -139,6 +139,50 @@ async def test_a_place_that_cannot_hold_data_is_refused(tmp_path: Path) -> None:
     await (await open_store(tmp_path)).close()
 
 
+async def test_a_lock_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "dragoman.lock").mkdir()
+    with pytest.raises(UsageError, match=r"cannot lock .*dragoman\.lock"):
+        await open_store(tmp_path)
+
+
+FULL_DISK = """
+import asyncio, resource, sys
+from dragoman.core.errors import UsageError
+from dragoman.store import open_store
+
+async def main():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+    try:
+        store = await open_store(sys.argv[1])
+    except UsageError as error:
+        print("refused:", error)
+    else:
+        print("opened:", len(await store.unfinished()))
+        await store.close()
+
+asyncio.run(main())
+"""
+
+
+def _on_a_full_disk(path: Path, room: int) -> str:
+    command = [sys.executable, "-c", FULL_DISK, str(path), str(room)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit on the size of files")
+@pytest.mark.parametrize("room", [0, 10_000])
+def test_a_disk_without_room_for_a_database_is_one_clear_line(tmp_path: Path, room: int) -> None:
+    assert _on_a_full_disk(tmp_path / "new", room).startswith("refused: cannot")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no limit on the size of files")
+async def test_what_is_stored_can_be_read_on_a_disk_that_is_full(tmp_path: Path) -> None:
+    await (await open_store(tmp_path)).close()
+    assert _on_a_full_disk(tmp_path, 40_000) == "opened: 0\n"  # room for SQLite's -shm and for nothing else
+
+
 async def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "dragoman.db") as db:
         db.execute("CREATE TABLE theirs (x)")

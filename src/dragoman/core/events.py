@@ -348,7 +348,9 @@ _FIELDS: dict[type[EventBody], tuple[tuple[str, Any], ...]] = {
     cls: tuple((f.name, f.default) for f in fields(cls)) for cls in BODIES.values()
 }
 _TUPLES: dict[type[EventBody], tuple[str, ...]] = {
-    cls: tuple(name for name, hint in typing.get_type_hints(cls).items() if _is_tuple(hint)) for cls in BODIES.values()
+    cls: names
+    for cls in BODIES.values()
+    if (names := tuple(name for name, hint in typing.get_type_hints(cls).items() if _is_tuple(hint)))
 }
 
 
@@ -370,8 +372,13 @@ def decode_body(kind: str, payload: dict[str, Any]) -> EventBody:
     cls = BODIES.get(kind)
     if cls is None:
         raise ProtocolError(f"unknown event type {kind!r}; this journal was written by a newer version")
+    if cls not in _TUPLES:
+        try:
+            return cls(**payload)
+        except TypeError:
+            pass  # a field too many or too few: the long way tells
     known = {name: payload[name] for name, _ in _FIELDS[cls] if name in payload}
-    for name in _TUPLES[cls]:
+    for name in _TUPLES.get(cls, ()):
         if name in known:
             known[name] = tuple(known[name])
     try:

@@ -296,7 +296,8 @@ class Engine(Protocol):
     Errors: NotFound (no such run, thread, call; `code` says which: `not_found:thread`,
     `not_found:run`, `not_found:call`, `not_found:approval`, `not_found:message`), Conflict
     (`conflict:busy`, `conflict:message`, `conflict:approval`, `conflict:thread`), Forbidden (`forbidden:thread`: the
-    thread is another owner's), BadRequest (`bad_request:input`, `bad_request:agent`), LimitExceeded.
+    thread is another owner's), BadRequest (`bad_request:input`, `bad_request:agent`), LimitExceeded, Unavailable (503; code
+    `closing` once the engine shuts down: ask again later).
     """
 
     async def start(self, turn: Turn) -> Started: ...

@@ -8,7 +8,7 @@ whole commit. Times are float seconds since the epoch; bodies are JSON values.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from dragoman.core.events import Event
@@ -235,6 +235,44 @@ class Page(Generic[T]):
 
     rows: tuple[T, ...]
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """What a sweep leaves alone: what is over at `now` goes, marks, repeats and counters included.
+
+    Threads that were last written to before `threads_since` go as well, and so do runs without a
+    thread that ended before `runs_since`; None keeps them.
+    """
+
+    now: float
+    threads_since: float | None = None
+    runs_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How much a sweep or an erasure has taken away; false if nothing. `keys` were revoked."""
+
+    threads: int = 0
+    items: int = 0
+    runs: int = 0
+    events: int = 0
+    steps: int = 0
+    approvals: int = 0
+    votes: int = 0
+    blobs: int = 0
+    settings: int = 0
+    counters: int = 0
+    repeats: int = 0
+    marks: int = 0
+    keys: int = 0
+
+    def __add__(self, other: Removed) -> Removed:
+        return Removed(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, one.name) for one in fields(self))
 
 
 # --------------------------------------------------------------------------- writes

@@ -10,27 +10,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
-from dragoman.core.errors import DragomanError, UsageError
+from dragoman.core.errors import DragomanError, Unavailable, UsageError
 from dragoman.core.events import Event, RunCreated
-from dragoman.core.messages import (
-    ModelEvent,
-    ModelFinish,
-    ModelRequest,
-    ModelToolCall,
-    ModelToolDelta,
-)
-from dragoman.core.ports import Decided, Decision, Model, Store
-from dragoman.core.records import Run, Write
+from dragoman.core.messages import ModelFinish, ModelRequest
+from dragoman.core.ports import Decided, Model, Store
+from dragoman.core.records import PutApproval, Run, Write
 from dragoman.core.redact import redact_text
+from dragoman.engine.asking import Answer, Asked, Channel, Decisions, refuse, settle
 from dragoman.engine.conversation import conversation
 from dragoman.engine.decisions import judge
-from dragoman.engine.journal import Feed
-from dragoman.engine.projection import Projector
-from dragoman.engine.reducer import (
+from dragoman.engine.inputs import (
     Begin,
     CallModel,
     Cancel,
@@ -47,8 +41,11 @@ from dragoman.engine.reducer import (
     StopWork,
     ToolRaised,
     ToolReturned,
-    decide,
 )
+from dragoman.engine.journal import Feed
+from dragoman.engine.pieces import Pieces
+from dragoman.engine.projection import Projector
+from dragoman.engine.reducer import decide
 from dragoman.engine.state import RunState, evolve
 from dragoman.engine.tools import ToolContext
 
@@ -57,24 +54,13 @@ logger = logging.getLogger("dragoman.engine")
 MAX_WAITING = 512
 """Pieces a model may be ahead of the journal before it has to wait."""
 
-_PIECES = (str, *get_args(ModelEvent))
-
 CONTEXT_ITEMS = 2000
 """How many of a thread's newest items a model is given at most."""
 
 
-@dataclass(slots=True)
-class Asked:
-    """A request from outside that wants to know what became of it."""
-
-    what: tuple[tuple[str, Decision], ...] | Cancel
-    reply: asyncio.Future[Any]
-    by: str | None = None
-    channel: Literal["reply", "side", "system"] = "side"
-
-
 class Driver:
-    """Executes one run. Made by the engine, which is told by `on_exit(driver, error)` when it stops."""
+    """Executes one run. Whoever made it is told by `on_exit(driver, error)` when it stops, and by
+    `on_asked()` when somebody must decide."""
 
     def __init__(
         self,
@@ -88,6 +74,7 @@ class Driver:
         feed: Feed,
         max_seconds: float,
         on_exit: Callable[[Driver, BaseException | None], None],
+        on_asked: Callable[[], None],
     ) -> None:
         self.run = run
         self.state = state
@@ -98,6 +85,7 @@ class Driver:
         self._feed = feed
         self._max_seconds = max_seconds
         self._on_exit = on_exit
+        self._on_asked = on_asked
         self._inbox: list[Input | Asked] = []
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
@@ -136,14 +124,17 @@ class Driver:
         self._set_timer()
         self._loop_task = asyncio.create_task(self._loop(), name=f"run {self.run.id}")
 
-    def ask(
-        self,
-        what: tuple[tuple[str, Decision], ...] | Cancel,
-        *,
-        by: str | None = None,
-        channel: Literal["reply", "side", "system"] = "side",
-    ) -> Awaitable[Any]:
-        """Decide or cancel; the answer (`Decided`, or whether it was still active) comes after the commit."""
+    def cancel(self, reason: str) -> asyncio.Future[bool]:
+        """End the run; whether it was still active comes after the commit."""
+        return self._ask(Cancel(reason))
+
+    def decide(self, decisions: Decisions, *, by: str | None, channel: Channel) -> asyncio.Future[Decided]:
+        """Decide pending calls; what became of it comes after the commit. Raises what `judge` raises."""
+        if self._closing:
+            raise Unavailable("the server is shutting down", code="closing", retry_after=1.0)
+        return self._ask(decisions, by, channel)
+
+    def _ask(self, what: Decisions | Cancel, by: str | None = None, channel: Channel = "side") -> asyncio.Future[Any]:
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._put(Asked(what, reply, by, channel))
         return reply
@@ -156,6 +147,7 @@ class Driver:
         self._closing = True
         for task in self._model_tasks:
             task.cancel()
+        await self._flush()  # a tool call that is on its way into the journal as begun does begin
         if tools := self._tasks - self._model_tasks:
             await asyncio.wait(tools, timeout=grace)
             await self._flush()
@@ -168,8 +160,8 @@ class Driver:
     async def _flush(self) -> None:
         """Until everything that has gathered so far is committed; a fault of the store ends it too."""
         if self._loop_task is not None and not self._loop_task.done():
-            answered = asyncio.ensure_future(self.ask(()))  # it is answered behind the commit of its batch
-            await asyncio.wait([answered, self._loop_task], return_when=asyncio.FIRST_COMPLETED)
+            with suppress(DragomanError):
+                await self._ask(())  # it is answered behind the commit of its batch
 
     # ------------------------------------------------------------------ the loop
 
@@ -200,83 +192,59 @@ class Driver:
             self._stop_work()
             # in one go with the check of the inbox above, so that no request falls between
             self._on_exit(self, error)
-            for left in self._inbox:
-                if isinstance(left, Asked) and not left.reply.done():
-                    self._answer_late(left, error)
-
-    def _answer_late(self, left: Asked, error: BaseException | None) -> None:
-        if error is not None:
-            left.reply.set_exception(
-                error if isinstance(error, DragomanError) else UsageError("the engine stopped before this was done")
-            )
-        elif isinstance(left.what, Cancel):
-            left.reply.set_result(False)
-        else:
-            self._judge(left)
+            if error is not None:
+                refuse(self._inbox, error)
+            else:
+                settle([self._take(left)[1] for left in self._inbox if isinstance(left, Asked)])
 
     async def _step(self, batch: Sequence[Input | Asked]) -> None:
+        """One commit: number what follows from the batch, store it, show it, answer, act."""
         events: list[Event] = []
         commands: list[Command] = []
-        replies: list[tuple[asyncio.Future[Any], Any]] = []
+        answers: list[Answer] = []
+        writes: Sequence[Write] = ()
         now = self._rules.now()
-        for given in batch:
-            if isinstance(given, Asked):
-                answer = self._take(given)
-                if answer is None:
-                    continue
-                given_input, value = answer
-                replies.append((given.reply, value))
-            else:
-                given_input = given
-            if given_input is not None:
-                outcome = decide(self.state, given_input, self._rules)
-                events += self._number(outcome.facts, now)
-                commands += outcome.commands
         try:
+            for given in batch:
+                taken: Input | None
+                if isinstance(given, Asked):
+                    taken, answer = self._take(given)
+                    answers.append(answer)
+                else:
+                    taken = given
+                if taken is not None:
+                    outcome = decide(self.state, taken, self._rules)
+                    events += self._number(outcome.facts, now)
+                    commands += outcome.commands
             if events:
-                await self._store.commit(*self._projector.writes(self.state, events))
+                writes = self._projector.writes(self.state, events)
+                await self._store.commit(*writes)
         except BaseException as error:
-            for reply, _ in replies:
-                if not reply.done():
-                    reply.set_exception(
-                        error
-                        if isinstance(error, DragomanError)
-                        else UsageError("the engine stopped before this was done")
-                    )
+            refuse(batch, error)
             raise
         if events:
             self._feed.publish(events, final=self.state.is_final)
-        for reply, value in replies:
-            if not reply.done():
-                reply.set_result(value)
+        settle(answers)
+        if any(isinstance(write, PutApproval) for write in writes):
+            self._on_asked()
         self._carry_out(commands)
         self._set_timer()
 
-    def _take(self, asked: Asked) -> tuple[Input | None, Any] | None:
-        """The input a request amounts to and its answer; None if it was answered already."""
-        if isinstance(asked.what, Cancel):
-            return asked.what, not self.state.is_final
-        return self._judge(asked)
-
-    def _judge(self, asked: Asked) -> tuple[Input | None, Decided] | None:
-        assert not isinstance(asked.what, Cancel)
+    def _take(self, asked: Asked) -> tuple[Input | None, Answer]:
+        """The input that a request amounts to, if any, and what to answer once that is stored."""
+        what = asked.what
+        if isinstance(what, Cancel):
+            return what, (asked.reply, not self.state.is_final)
         try:
-            judgement = judge(self.state, self._rules.agent, asked.what)
+            judgement = judge(self.state, self._rules.agent, what)
         except DragomanError as refused:
-            if not asked.reply.done():
-                asked.reply.set_exception(refused)
-            return None
-        calls = tuple(call for call, _ in asked.what)
+            return None, (asked.reply, refused)
+        calls = tuple(call for call, _ in what)
         if not judgement.accepted:
-            decided = Decided(self.run, "repeated", calls, judgement.repeated_since)
-            if not asked.reply.done() and self.state.is_final:
-                asked.reply.set_result(decided)
-            return None, decided
+            return None, (asked.reply, Decided(self.run, "repeated", calls, judgement.repeated_since))
         after = min(self.state.last_seq, judgement.repeated_since)
-        return (
-            Decide(judgement.accepted, asked.by, asked.channel),
-            Decided(self.run, "accepted", calls, after),
-        )
+        decided = Decided(self.run, "accepted", calls, after)
+        return Decide(judgement.accepted, asked.by, asked.channel), (asked.reply, decided)
 
     def _number(self, facts: Sequence[Fact], now: float) -> list[Event]:
         events: list[Event] = []
@@ -293,22 +261,26 @@ class Driver:
             match command:
                 case StopWork():
                     self._stop_work()
-                case _ if self._closing:
-                    return  # whoever takes the run up does it
+                case CallModel() if self._closing:
+                    pass  # whoever takes the run up calls it
                 case CallModel():
-                    self._model_tasks.add(task := self._spawn(self._call_model()))
-                    task.add_done_callback(self._model_tasks.discard)
+                    lost: Input = ModelFailed("model_error", "the model call was cancelled")
+                    self._model_tasks.add(self._spawn(self._call_model(), lost))
                 case RunTool(call=call):
-                    self._spawn(self._run_tool(call))
+                    self._spawn(self._run_tool(call), ToolRaised(call, "the tool was cancelled"))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, None], lost: Input) -> asyncio.Task[None]:
+        """`lost` is what happened if the work ends without telling: users' code may raise CancelledError itself."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(partial(self._done, lost))
         return task
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, lost: Input, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._model_tasks.discard(task)
+        if (task.cancelled() or task.exception() is not None) and not self._closing:
+            self._inbox.append(lost)
         self._wake.set()
 
     def _stop_work(self) -> None:
@@ -335,17 +307,13 @@ class Driver:
             request = await self._request()
             stream = self._model.stream(request)
             finish = ModelFinish()
-            ids: dict[str, str] = {}
+            pieces = Pieces(self._rules.new_id)
             try:
                 async for piece in stream:
                     if isinstance(piece, ModelFinish):
                         finish = piece
                         continue
-                    if isinstance(piece, ModelToolDelta | ModelToolCall):
-                        piece = self._own_id(piece, ids)
-                    elif not isinstance(piece, _PIECES):
-                        raise TypeError(f"a model yields str or model events, got {type(piece).__name__}")
-                    self._put(Heard(piece))
+                    self._put(Heard(pieces.take(piece)))
                     if len(self._inbox) >= MAX_WAITING or len(self._inbox) == 1:
                         await self._yield()
             finally:
@@ -363,13 +331,6 @@ class Driver:
             self._drained.clear()
             await self._drained.wait()
 
-    def _own_id(self, piece: ModelEvent, ids: dict[str, str]) -> ModelEvent:
-        # providers reuse their ids ("call_0") from answer to answer; ours are unique
-        assert isinstance(piece, ModelToolDelta | ModelToolCall)
-        if piece.call_id not in ids:
-            ids[piece.call_id] = self._rules.new_id()
-        return replace(piece, call_id=ids[piece.call_id])
-
     def _model_failure(self, error: Exception) -> ModelFailed:
         ref = secrets.token_hex(6)
         logger.warning("model call failed", exc_info=error, extra={"run_id": self.run.id, "ref": ref})
@@ -383,14 +344,13 @@ class Driver:
         if run.thread is not None:
             page = await self._store.items(run.thread, limit=CONTEXT_ITEMS, newest=True)
             items = page.rows[::-1]
-        hidden = self._rules.approvals == "hide"
         return ModelRequest(
             model=self._rules.model_name,
             messages=conversation(items),
             instructions="\n\n".join(
                 text for text in (agent.instructions, *run.options.get("instructions", ())) if text
             ),
-            tools=tuple(t.spec for t in agent.tools.values() if not (hidden and t.needs_approval)),
+            tools=tuple(tool.spec for tool in agent.tools.values() if self._rules.offers(tool)),
             options=agent.options,
             run_id=run.id,
         )

@@ -36,13 +36,21 @@ class Feed:
 
     def publish(self, events: Sequence[Event], *, final: bool) -> None:
         """Show committed events to all readers."""
+        if self.events and events[0].seq != self.last_seq + 1:
+            self.events.clear()  # a commit that was said to have failed had happened; the store has what lies between
         self.events.extend(events)
         if len(self.events) > 2 * KEPT:
             del self.events[:-KEPT]
         self.final = self.final or final
         self.wake()
 
+    def forget(self) -> None:
+        """The rows have changed without us: readers are to ask the store."""
+        self.events.clear()
+        self.wake()
+
     def wake(self) -> None:
+        """Let all who wait look again."""
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             if not waiter.done():

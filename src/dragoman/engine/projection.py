@@ -92,6 +92,9 @@ class Projector:
         touched: set[str] = set()
         ending: ev.EventBody | None = None
         for event in events:
+            if isinstance(event.body, ev.StepRestarted) and (broken := self._steps.get(event.step or "")) is not None:
+                error = {"code": "interrupted", "message": "the server stopped while this was under way"}
+                steps[broken.step, broken.attempt] = replace(broken, status="failed", ended=event.time, error=error)
             if (step := self.see(event)) is not None:
                 steps[step.step, step.attempt] = step
             body = event.body
@@ -122,10 +125,9 @@ class Projector:
                     if isinstance(body, ev.FINAL):
                         ending = body
         now = events[-1].time
-        if self.run.thread is not None:
+        if self.run.thread is not None and (ending is not None or touched):
             writes.extend(self._items(state, touched, ending, now))
-            if ending is not None or touched:
-                writes.append(ChangeThread(self.run.thread, {"updated": now}))
+            writes.append(ChangeThread(self.run.thread, {"updated": now}))
         if run_changes:
             writes.append(ChangeRun(self.run.id, run_changes))
         writes.extend(PutStep(step) for step in steps.values())
@@ -136,14 +138,13 @@ class Projector:
         thread = self.run.thread or 0
         cut: ItemStatus = "completed" if ending is None or isinstance(ending, ev.RunCompleted) else "interrupted"
         writes: list[Write] = []
-        stored = 0
         for entry in state.entries:
-            item = self._item(state, entry, cut if isinstance(entry, Block) else "completed", now)
-            if item is not None:
-                stored += 1
-                if entry.id in touched:
+            if entry.id in touched:
+                item = self._item(state, entry, cut if isinstance(entry, Block) else "completed", now)
+                if item is not None:
                     writes.append(PutItem(thread, item, replace=True))
-        if ending is not None and (cut == "interrupted" or not stored):
+        has_items = any(not isinstance(entry, Call) or entry.has_input for entry in state.entries)
+        if ending is not None and (cut == "interrupted" or not has_items):
             mark = Item(
                 derived_id(self.run.id, "end"),
                 "end_of_turn",

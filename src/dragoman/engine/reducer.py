@@ -6,179 +6,34 @@ them into the state (`state.evolve`), and only then carries out the commands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, assert_never
+from collections.abc import Sequence
+from typing import Any, Literal, assert_never
 
 from pydantic_core import from_json
 
 from dragoman.core import events as ev
 from dragoman.core import messages as msg
-from dragoman.core.ports import Decision
-from dragoman.engine.agents import Agent
+from dragoman.engine.inputs import (
+    Begin,
+    CallModel,
+    Cancel,
+    Decide,
+    Fact,
+    GiveUp,
+    Heard,
+    Input,
+    ModelEnded,
+    ModelFailed,
+    Outcome,
+    Recover,
+    Rules,
+    RunTool,
+    StopWork,
+    ToolRaised,
+    ToolReturned,
+)
 from dragoman.engine.state import Call, RunState, tool_step
 from dragoman.engine.tools import InvalidToolInput
-
-# --------------------------------------------------------------------------- inputs
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """The run was accepted and stored; do the first step."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recover:
-    """The process that ran this is gone; go on from the last event."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """The model sent something."""
-
-    piece: msg.ModelEvent | str
-
-
-@dataclass(frozen=True, slots=True)
-class ModelEnded:
-    """The model's stream is over."""
-
-    finish: ev.FinishReason = "stop"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFailed:
-    """The model raised. `ref` finds the full text in the log."""
-
-    code: str
-    message: str
-    retryable: bool = False
-    ref: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ToolReturned:
-    """A tool gave its result."""
-
-    call: str
-    output: Any
-
-
-@dataclass(frozen=True, slots=True)
-class ToolRaised:
-    """A tool raised."""
-
-    call: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decide:
-    """Decisions that `judge` has found new and acceptable."""
-
-    decisions: tuple[tuple[str, Decision], ...]
-    by: str | None
-    channel: Literal["reply", "side", "system"]
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """End the run now."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """End the run as failed: out of time, agent gone, storage fault."""
-
-    code: str
-    message: str
-
-
-Input: TypeAlias = (
-    Begin | Recover | Heard | ModelEnded | ModelFailed | ToolReturned | ToolRaised | Decide | Cancel | GiveUp
-)
-
-
-# --------------------------------------------------------------------------- commands
-
-
-@dataclass(frozen=True, slots=True)
-class CallModel:
-    """Ask the model; feed what it says back as `Heard`."""
-
-    step: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunTool:
-    """Run the tool; feed its result back."""
-
-    call: str
-
-
-@dataclass(frozen=True, slots=True)
-class StopWork:
-    """Cancel the model call and all tools under way."""
-
-
-Command: TypeAlias = CallModel | RunTool | StopWork
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """The body of an event to come, and the step it belongs to."""
-
-    body: ev.EventBody
-    step: str | None = None
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What one input brought forth. Filled by the reducer, read by the driver."""
-
-    facts: list[Fact] = field(default_factory=list)
-    commands: list[Command] = field(default_factory=list)
-
-    def say(self, body: ev.EventBody, step: str | None = None) -> None:
-        self.facts.append(Fact(body, step))
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What does not change during a run: the agent and what the turn allows.
-
-    `new_id` and `now` are injected by the driver, so that the reducer needs no clock.
-    """
-
-    agent: Agent
-    model_name: str
-    executor: str
-    permissions: Mapping[str, str]
-    approvals: Literal["ask", "deny", "hide"]
-    client_tools: bool
-    approval_ttl: float
-    new_id: Callable[[], str]
-    now: Callable[[], float]
-
-    def verdict(self, call: Call) -> Literal["run", "ask", "blocked", "cannot_ask", "client", "no_client", "unknown"]:
-        """What to do with a call whose input fits."""
-        permission = self.permissions.get(call.name)
-        if call.client:
-            if permission == "blocked":
-                return "blocked"
-            return "client" if self.client_tools else "no_client"
-        made = self.agent.tools.get(call.name)
-        if made is None:
-            return "unknown"
-        if permission == "blocked":
-            return "blocked"
-        if permission == "always_ask" or (made.needs_approval and permission != "always_allow"):
-            if self.approvals == "hide" and made.needs_approval:
-                return "unknown"
-            return "ask" if self.approvals == "ask" else "cannot_ask"
-        return "run"
 
 
 def decide(state: RunState, given: Input, rules: Rules) -> Outcome:

@@ -220,19 +220,25 @@ class ChunkDecoder:
 
     def feed(self, data: bytes) -> list[Any]:
         """The chunks that these bytes complete."""
-        return self._chunks(data, last=False)
-
-    def end(self) -> list[Any]:
-        """The connection is over: the last event needs no blank line."""
-        return self._chunks(b"", last=True)
-
-    def _chunks(self, data: bytes, *, last: bool) -> list[Any]:
         if self.error is not None:
             raise self.error
         try:
-            payloads = self._frames.end_data() if last else self._frames.feed_data(data)
+            payloads = self._frames.feed_data(data)
         except ProtocolError as error:
             raise self._failed(str(error), error) from error
+        return self._chunks(payloads)
+
+    def end(self) -> list[Any]:
+        """The connection is over: the last event needs no blank line."""
+        if self.error is not None:
+            raise self.error
+        try:
+            payloads = self._frames.end_data()
+        except ProtocolError as error:
+            raise self._failed(str(error), error) from error
+        return self._chunks(payloads)
+
+    def _chunks(self, payloads: list[bytes]) -> list[Any]:
         chunks: list[Any] = []
         for payload in payloads:
             try:

@@ -167,7 +167,11 @@ def _is_count(value: Any) -> bool:
 
 
 def _text_delta(chunk: Chunk) -> TextEvent:
-    return TextEvent(text=_text(chunk.get("delta")), state=_maybe(chunk.get("state")))
+    delta, state = chunk.get("delta"), chunk.get("state")
+    if type(delta) is str and state is None:
+        # the constructor without its Python frame: most events are these
+        return TextEvent.__pydantic_validator__.validate_python({"text": delta, "state": None})  # type: ignore[no-any-return]
+    return TextEvent(text=_text(delta), state=_maybe(state))
 
 
 def _local_text(chunk: Chunk) -> TextEvent:

@@ -14,6 +14,10 @@ from dragoman.kai.fields import as_id, as_object, expected
 PERMISSIONS = ("always_allow", "always_ask", "blocked")
 """What a user may say about a tool."""
 
+LONGEST_TOOL_NAME = 200
+MOST_PERMISSIONS = 1000
+"""Tools that a user may say something about; all of it is stored with each run."""
+
 
 def decode_settings(body: Any, *, of_user: bool, longest: int = 20_000) -> dict[str, Any]:
     """The changes of a PATCH of settings, only fields present: `customInstructions`, `toolPermissions`.
@@ -33,6 +37,8 @@ def decode_settings(body: Any, *, of_user: bool, longest: int = 20_000) -> dict[
         permissions = fields["toolPermissions"]
         if permissions is not None:
             for tool, word in as_object(permissions, "toolPermissions").items():
+                if not 1 <= len(tool) <= LONGEST_TOOL_NAME:
+                    raise expected("toolPermissions", f"tool names of 1 to {LONGEST_TOOL_NAME} characters", tool)
                 if word not in PERMISSIONS:
                     raise expected(f"toolPermissions[{tool!r}]", "one of " + ", ".join(PERMISSIONS), word)
         changes["toolPermissions"] = permissions

@@ -16,6 +16,9 @@ from dragoman.core.errors import BadRequest
 from dragoman.core.records import Visibility
 from dragoman.kai.fields import as_id, as_object, expected
 
+MAX_DECISIONS = 100
+"""Decisions of one message: each is looked up in the store."""
+
 _DATA_TYPE = re.compile(r"data-[A-Za-z0-9_.-]{1,64}")
 _URL = re.compile(r"(?:https?://|data:)\S+", re.IGNORECASE)
 _YES = frozenset({"confirmed", "yes", "approved", "true"})
@@ -277,6 +280,8 @@ def _from_assistant(parts: list[dict[str, Any]]) -> Decisions:
             failed = state == "output-error"
             error = (text if isinstance(text, str) and text else "The tool failed.") if failed else None
             results.append(ClientResult(call, None if failed else part.get("output"), error))
+    if len(verdicts) > MAX_DECISIONS:
+        raise BadRequest(f"A message may carry {MAX_DECISIONS} decisions, got {len(verdicts)}.")
     if not verdicts and not results:
         raise BadRequest(
             "An assistant message must carry a decision: a tool part in state 'approval-responded', "

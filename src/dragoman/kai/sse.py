@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from dragoman.kai.codec import ChunkDecoder
 from dragoman.kai.events import AbortEvent, ToolInputErrorEvent, ToolOutputDeniedEvent, event_of
-from dragoman.kai.exceptions import KaiStreamError, KaiTimeoutError, PartialStream
+from dragoman.kai.exceptions import KaiError, KaiStreamError, KaiTimeoutError, PartialStream
 from dragoman.kai.models import (
     ErrorEvent,
     FinishEvent,
@@ -67,7 +67,7 @@ class EventDecoder:
     before it have been returned, and every later call raises it.
     """
 
-    __slots__ = ("_chunks", "_events", "_names", "_text", "ended")
+    __slots__ = ("_chunks", "_events", "_names", "_text", "ended", "error")
 
     def __init__(self, tool_names: Mapping[str, str] | None = None) -> None:
         self._chunks = ChunkDecoder()
@@ -76,25 +76,21 @@ class EventDecoder:
         self._text: list[str] = []
         self.ended = False
         """Whether a `finish`, `abort` or `error` has come."""
+        self.error: KaiStreamError | None = None
+        """The fault that ended decoding, if any."""
 
     @property
     def partial(self) -> PartialStream:
         """What has come so far."""
         return PartialStream(self._events, "".join(self._text))
 
-    @property
-    def error(self) -> KaiStreamError | None:
-        """The fault that ended decoding, if any."""
-        error = self._chunks.error
-        return None if error is None else self.told(error)
-
     def feed(self, data: bytes) -> list[SSEEvent]:
         """The events that these bytes complete."""
-        return [self._seen(event_of(chunk)) for chunk in self._chunks.feed(data)]
+        return self._seen(self._chunks.feed(data))
 
     def end(self) -> list[SSEEvent]:
         """The connection is over: the events of a last frame without blank line."""
-        return [self._seen(event_of(chunk)) for chunk in self._chunks.end()]
+        return self._seen(self._chunks.end())
 
     def check_end(self) -> None:
         """Raise KaiStreamError `stream:truncated` unless the stream came to its proper end."""
@@ -107,18 +103,27 @@ class EventDecoder:
         error.partial = self.partial
         return error
 
-    def _seen(self, event: SSEEvent) -> SSEEvent:
-        self._events += 1
-        if type(event) is TextEvent:
-            self._text.append(event.text)
-        elif isinstance(event, _TOOL_EVENTS):
+    def _seen(self, chunks: list[Any]) -> list[SSEEvent]:
+        events = list(map(event_of, chunks))
+        for event in events:
+            if type(event) is TextEvent:
+                self._text.append(event.text)
+            else:
+                self._note(event)
+        self._events += len(events)
+        if self._chunks.error is not None:
+            self.error = self.told(self._chunks.error)
+        return events
+
+    def _note(self, event: SSEEvent) -> None:
+        """Take an event other than text into account."""
+        if isinstance(event, _TOOL_EVENTS):
             if event.tool_name:
                 self._names[event.tool_call_id] = event.tool_name
             else:
                 event.tool_name = self._names.get(event.tool_call_id)
         elif isinstance(event, ErrorEvent | AbortEvent) or (isinstance(event, FinishEvent) and not event.is_step):
             self.ended = True
-        return event
 
 
 async def parse_sse_stream(response: AnyResponse, *, strict_end: bool = True) -> AsyncGenerator[SSEEvent, None]:
@@ -129,20 +134,22 @@ async def parse_sse_stream(response: AnyResponse, *, strict_end: bool = True) ->
     where the transport says so; both tell in `partial` what came before.
     """
     decoder = EventDecoder()
-    pieces = _pieces(response)
+    pieces = aiter(_pieces(response))
     try:
-        async for piece in pieces:
+        while True:
+            try:
+                piece = await anext(pieces)
+            except StopAsyncIteration:
+                break
+            except Exception as fault:  # of a library that this module does not import
+                raise _broken(decoder, fault) from fault
             for event in decoder.feed(piece):
                 yield event
             if decoder.error is not None:
                 raise decoder.error
-    except _SourceFailed as failed:
-        fault = failed.__cause__
-        if "timeout" in type(fault).__name__.lower():
-            raise decoder.told(KaiTimeoutError("the stream timed out", cause=str(fault))) from fault
-        raise decoder.told(connection_lost(str(fault))) from fault
     finally:
-        await pieces.aclose()
+        if hasattr(pieces, "aclose"):
+            await pieces.aclose()
     for event in decoder.end():
         yield event
     if decoder.error is not None:
@@ -156,22 +163,26 @@ def connection_lost(cause: str) -> KaiStreamError:
     return KaiStreamError("the connection broke within the stream", "stream:connection_lost", cause=cause)
 
 
-class _SourceFailed(Exception):
-    """Sets the source's faults apart from those of whoever reads the events."""
+def _broken(decoder: EventDecoder, fault: Exception) -> KaiError:
+    if "timeout" in type(fault).__name__.lower():
+        return decoder.told(KaiTimeoutError("the stream timed out", cause=str(fault)))
+    return decoder.told(connection_lost(str(fault)))
 
 
-async def _pieces(response: Any) -> AsyncGenerator[bytes, None]:
+def _pieces(response: Any) -> AsyncIterator[bytes]:
     """The body in pieces, whichever way the response gives it."""
-    has_bytes = hasattr(response, "aiter_bytes")
-    source = response.aiter_bytes() if has_bytes else response.aiter_lines()
+    pieces: AsyncIterator[bytes] = response.aiter_bytes() if hasattr(response, "aiter_bytes") else _lines(response)
+    return pieces
+
+
+async def _lines(response: LinesResponse) -> AsyncGenerator[bytes, None]:
+    lines = response.aiter_lines()
     try:
-        async for piece in source:
-            yield piece if has_bytes else piece.encode("utf-8", "replace") + b"\n"
-    except Exception as fault:  # of a library that this module does not import
-        raise _SourceFailed from fault
+        async for line in lines:
+            yield line.encode("utf-8", "replace") + b"\n"
     finally:
-        if hasattr(source, "aclose"):
-            await source.aclose()
+        if hasattr(lines, "aclose"):
+            await lines.aclose()
 
 
 class SSEStreamParser:

@@ -122,19 +122,19 @@ def rebuilt(events: Iterable[ev.Event]) -> list[ev.Event]:
     clean = without_void(events)
     resumed = max((n for n, event in enumerate(clean) if isinstance(event.body, ev.RunResumed)), default=-1)
     told: list[ev.Event] = []
-    pieces: dict[str, int] = {}
+    pieces: dict[str, tuple[int, list[str]]] = {}
     for event in clean[: resumed + 1]:
         match event.body:
             case ev.ToolStarted() | ev.ToolInputDelta() | ev.RunPaused() | ev.RunResumed():
                 continue
             case ev.BlockDelta(block=block, delta=delta) if block in pieces:
-                first = told[pieces[block]]
-                assert isinstance(first.body, ev.BlockDelta)
-                told[pieces[block]] = replace(first, body=ev.BlockDelta(block, first.body.delta + delta))
+                pieces[block][1].append(delta)
                 continue
-            case ev.BlockDelta(block=block):
-                pieces[block] = len(told)
+            case ev.BlockDelta(block=block, delta=delta):
+                pieces[block] = len(told), [delta]
         told.append(event)
+    for block, (place, deltas) in pieces.items():
+        told[place] = replace(told[place], body=ev.BlockDelta(block, "".join(deltas)))
     return told + clean[resumed + 1 :]
 
 

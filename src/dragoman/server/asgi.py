@@ -172,6 +172,11 @@ class Application:
         metrics.describe("dragoman_streams_open", "Open streams.")
         metrics.gauge("dragoman_streams_open", lambda: [((), dispatch.places.open)])
 
+    @property
+    def faces(self) -> tuple[Face, ...]:
+        """What is served since the start: every route of every face, the operations' among them."""
+        return self._made
+
     async def stop(self) -> None:
         """End streams, stop the engine (unfinished runs go on at the next start), close the store."""
         services, self.services = self.services, None

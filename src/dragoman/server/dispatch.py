@@ -106,7 +106,15 @@ class Dispatcher:
         except DragomanError as error:
             if error.status is not None and 400 <= error.status < 500:
                 return self._error(error, exchange)
-            if isinstance(error, ServerClosing) or error.status in (503, 504):
+            if isinstance(error, ServerClosing):
+                return self._error(error, exchange)
+            if error.status in (503, 504):  # foreseen, but an operator must hear of a full disk
+                self._services.log.warning(
+                    "request could not be served",
+                    reason=error.message,
+                    route=exchange.route_path,
+                    request_id=exchange.request_id,
+                )
                 return self._error(error, exchange)
             return self._unforeseen(error, exchange)
         except Exception as error:
@@ -120,7 +128,7 @@ class Dispatcher:
         allowed = self._cors.check(headers.get("origin"), face.cors, origin.url)
         exchange.cors = self._cors.headers(allowed, face.cors)
         if match is None:
-            raise NotFound(f"There is no {path!r} here.")
+            raise NotFound(f"There is no {path[:200]!r} here.")
         exchange.allow = _allow(match)
         if method == "OPTIONS":
             return self._options(headers, match, allowed, exchange)
@@ -131,7 +139,9 @@ class Dispatcher:
         seconds = self._limits.body_seconds
 
         async def read(bound: int) -> bytes:
-            return await read_body(exchange.receive, headers.get("content-length"), limit=bound, seconds=seconds)
+            declared = headers.get("content-length")
+            async with self._services.closing.interrupts():  # who dawdles must not hold up the end
+                return await read_body(exchange.receive, declared, limit=bound, seconds=seconds)
 
         exchange.route, exchange.route_path = route, match.prefix + route.path
         call = Call(

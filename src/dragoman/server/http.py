@@ -35,6 +35,10 @@ BodyReader: TypeAlias = Callable[[int], Awaitable[bytes]]
 """Reads the whole body; given the limit in bytes, raises PayloadTooLarge above it."""
 
 
+MAX_NESTING = 250
+"""Levels of a JSON body that are sure to be taken. Whatever is kept must be encoded again, and encoders are recursive."""
+
+
 def encode_json(value: Any) -> bytes:
     """JSON in UTF-8; integers above 64 bits and lone surrogates, which orjson refuses, included."""
     try:
@@ -136,14 +140,23 @@ class Call:
         return self._body
 
     async def json(self) -> Any:
-        """The body as JSON. Raises BadRequest if it is empty or not JSON in UTF-8."""
+        """The body as JSON. Raises BadRequest if it is empty, not JSON in UTF-8, or nested without end."""
         body = await self.body()
         if not body.strip():
             raise BadRequest("Expected a JSON body, got an empty one.")
+        too_deep = f"The body is nested too deeply; expected at most {MAX_NESTING} levels."
         try:
-            return orjson.loads(body)
+            value = orjson.loads(body)
         except ValueError as error:
+            if "depth" in str(error):
+                raise BadRequest(too_deep) from error
             raise BadRequest(f"The body is not JSON in UTF-8: {error}.") from error
+        if body.count(b"[") + body.count(b"{") > MAX_NESTING:
+            try:
+                orjson.dumps(value)  # the fastest way to know: it takes a few levels more than promised, and no others
+            except TypeError as error:
+                raise BadRequest(too_deep) from error
+        return value
 
 
 @dataclass(frozen=True, slots=True)

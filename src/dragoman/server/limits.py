@@ -67,7 +67,9 @@ async def read_body(receive: Receive, declared: str | None, *, limit: int, secon
     Raises PayloadTooLarge as soon as it is known to be longer than `limit`, BadRequest (408) if it
     takes longer than `seconds`, ClientGone if the client goes away meanwhile.
     """
-    if declared is not None and declared.isdecimal() and int(declared) > limit:
+    digits = (declared or "").lstrip("0")
+    # more digits than int() takes are a length as well
+    if digits.isdecimal() and (len(digits) > 18 or int(digits) > limit):
         raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
     pieces: list[bytes] = []
     size, more = 0, True

@@ -8,6 +8,7 @@ that passes it is redacted. Message texts are never logged.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from typing import Any, TextIO
@@ -44,6 +45,13 @@ def redact_record(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {**event, **cleaned}
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    # What is cut on purpose has a line of its own, and any client can have a stream cut by not reading.
+    if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+        return False
+    return record.msg != "ASGI callable returned without completing response."
+
+
 def _rename_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     event["message"] = event.pop("event", "")
     return event
@@ -58,16 +66,17 @@ def formatter(style: str) -> structlog.stdlib.ProcessorFormatter:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    last: list[Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.format_exc_info,
+        redact_record,
+    ]
     if style == "json":
-        last += [
-            structlog.processors.format_exc_info,
-            redact_record,
-            _rename_message,
-            structlog.processors.JSONRenderer(),
-        ]
+        last += [_rename_message, structlog.processors.JSONRenderer()]
     else:
-        last += [redact_record, structlog.dev.ConsoleRenderer(colors=False)]
+        # its own way to format exceptions shows the values of variables
+        plain = structlog.dev.plain_traceback
+        last.append(structlog.dev.ConsoleRenderer(colors=False, exception_formatter=plain))
     return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last)
 
 
@@ -84,4 +93,5 @@ def configure(settings: LogSettings, *, stream: TextIO | None = None) -> logging
     root.setLevel(settings.level.upper())
     for noisy in ("uvicorn.access", "uvicorn.error", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     return handler

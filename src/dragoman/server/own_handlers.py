@@ -156,7 +156,7 @@ class OwnFace:
 
     async def list_items(self, call: Call) -> Answer:
         thread = await self._thread(call.principal, call.params["thread"])
-        newest = call.query.get("order", "oldest") == "newest"
+        newest = "newest" in (choices(call, "order", ("oldest", "newest")) or ())
         cursor = number(call, "after", default=0, least=0, most=2**53)
         page = await self._store.items(
             thread.number,

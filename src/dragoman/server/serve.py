@@ -85,7 +85,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 application,
-                http=patient_protocol(limits.header_seconds),
+                http=patient_protocol(limits.header_seconds, limits.stall_seconds),
                 ws="none",
                 lifespan="on",
                 log_config=None,

@@ -118,9 +118,11 @@ class LimitSettings(Group):
     header_seconds: Seconds = Field(30.0, description="time in which the head of a request must arrive")
     body_seconds: Seconds = Field(60.0, description="time in which the body of a request must arrive")
     keep_alive_seconds: Seconds = Field(75.0, description="how long an idle connection is kept")
-    heartbeat_seconds: Annotated[float, Field(gt=0, description="silence on a stream before a comment is sent")] = 15.0
-    stall_seconds: Annotated[float, Field(gt=0, description="a client that reads nothing for so long is dropped")] = (
-        300.0
+    heartbeat_seconds: float = Field(
+        15.0, gt=0, allow_inf_nan=False, description="silence on a stream before a comment is sent"
+    )
+    stall_seconds: float = Field(
+        300.0, gt=0, allow_inf_nan=False, description="a client that reads nothing for so long is dropped"
     )
     shutdown_seconds: Seconds = Field(10.0, description="time that open streams get to end at shutdown")
 
@@ -155,7 +157,11 @@ class Settings(BaseSettings):
         None, description="data directory; `:memory:` keeps nothing; unset: the user's data directory + `dragoman/NAME`"
     )
     faces: Names = Field(default_factory=lambda: ["kai", "own"], description="the faces that are served")
-    public_url: str | None = Field(None, description="the URL that clients see; unset: from the request's `Host`")
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#]+[^\s?#]*$",
+        description="the URL that clients see; unset: from the request's `Host`",
+    )
     trusted_proxies: Names = Field(
         default_factory=list, description="addresses or networks whose `X-Forwarded-…` headers are believed"
     )

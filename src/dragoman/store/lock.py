@@ -6,6 +6,7 @@ leaves a directory closed. The file tells who holds it, for the message to whoev
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -124,7 +125,10 @@ def hold(directory: Path, *, clock: Clock, locking: Locking | None = None) -> Ca
     """
     locking = locking or platform_locking()
     path = directory / LOCK_NAME
-    fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise UsageError(f"cannot lock {str(path)!r}: {error.strerror or error}") from error
     try:
         taken = locking.take(fd, path)
     except OSError as error:
@@ -138,9 +142,10 @@ def hold(directory: Path, *, clock: Clock, locking: Locking | None = None) -> Ca
             f"the data directory {str(directory)!r} is in use by {_holder(path)}:"
             " stop that first, or give another directory with --data"
         )
-    os.lseek(fd, 0, os.SEEK_SET)
-    os.ftruncate(fd, 0)
-    os.write(fd, json.dumps({"pid": os.getpid(), "started": clock()}).encode())
+    with contextlib.suppress(OSError):  # a full disk: the lock holds all the same, the note is for people
+        os.lseek(fd, 0, os.SEEK_SET)
+        os.ftruncate(fd, 0)
+        os.write(fd, json.dumps({"pid": os.getpid(), "started": clock()}).encode())
 
     def release() -> None:
         os.ftruncate(fd, 0)

@@ -73,6 +73,9 @@ def _open(path: str | Path, synchronous: Synchronous, clock: Clock) -> SQLiteSto
         try:
             migrate(db, place.file, clock=clock, migrations=load_migrations())
             readers = Readers(partial(connect, place.file, reading=True))
+        except sqlite3.Error as error:
+            db.close()
+            raise UsageError(f"cannot prepare {str(place.file)!r} for data: {error}") from error
         except BaseException:
             db.close()
             raise
@@ -246,7 +249,8 @@ class SQLiteStore:
         self._readers.near(reads.check)
         if self._writer is not None:
             try:
-                await asyncio.wait_for(self._commit(Probe()), _CHECK_SECONDS)
+                async with asyncio.timeout(_CHECK_SECONDS):  # wait_for may swallow a cancel in Python 3.11
+                    await self._commit(Probe())
             except TimeoutError as error:
                 raise Unavailable("the store's writer does not answer") from error
 

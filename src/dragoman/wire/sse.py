@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from dragoman.core.errors import ProtocolError, UsageError
 
@@ -36,12 +37,8 @@ class SSEEvent:
     retry_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    data: bytes
-    event: bytes
-    id: bytes | None
-    retry_ms: int | None
+_Frame: TypeAlias = tuple[bytes, bytes, bytes | None, int | None]
+"""Data, event, id, retry time."""
 
 
 class SSEDecoder:
@@ -58,20 +55,21 @@ class SSEDecoder:
     __slots__ = (
         "_error",
         "_flush_incomplete",
+        "_fresh",
         "_head",
+        "_last_id",
         "_max",
         "_pending",
         "_pending_size",
         "_skip_lf",
         "_unusual",
-        "last_event_id",
         "retry_ms",
     )
 
     def __init__(self, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES, flush_incomplete: bool = False) -> None:
         if max_event_bytes < 1:
             raise UsageError(f"max_event_bytes must be at least 1, not {max_event_bytes!r}")
-        self.last_event_id = ""
+        self._last_id = b""
         self.retry_ms: int | None = None
         self._max = max_event_bytes
         self._flush_incomplete = flush_incomplete
@@ -84,18 +82,24 @@ class SSEDecoder:
         self._head: bytes | None = b""  # the first bytes while they may still be a BOM, then None
         self._skip_lf = False  # the last read ended in CR; a LF at the start of the next is its half
         self._unusual = True  # one of the two above needs a look before the fast path
+        self._fresh = False  # none of all this: the next read begins a frame
+
+    @property
+    def last_event_id(self) -> str:
+        """The id that the latest frame with one has set; empty before."""
+        return self._last_id.decode("utf-8", "replace")
 
     def feed(self, data: bytes) -> list[SSEEvent]:
         """The events that these bytes complete."""
-        if self._is_one_line(data):
+        if self._fresh and self._is_one_line(data):
             return [SSEEvent(data[6:-2].decode("utf-8", "replace"))]
-        return self._events(self._frames(data))
+        return self._events(self._next_frames(data))
 
     def feed_data(self, data: bytes) -> list[bytes]:
         """The data of the events that these bytes complete; lines are joined by LF."""
-        if self._is_one_line(data):
+        if self._fresh and self._is_one_line(data):
             return [data[6:-2]]
-        return self._payloads(self._frames(data))
+        return self._payloads(self._next_frames(data))
 
     def end(self) -> list[SSEEvent]:
         """The connection is over: what `flush_incomplete` asks for, and ready for the next one.
@@ -114,13 +118,15 @@ class SSEDecoder:
         """Whether a read is exactly one frame of one `data: ` line, as most reads of a live stream are."""
         return (
             data[:6] == b"data: "
-            and data[-1:] == b"\n"
             and data.find(b"\n") == len(data) - 2 <= self._max
-            and not self._pending
-            and not self._unusual
+            and data[-1:] == b"\n"
             and b"\r" not in data
-            and self._error is None
         )
+
+    def _next_frames(self, data: bytes) -> list[bytes]:
+        frames = self._frames(data)
+        self._fresh = not self._pending and not self._unusual and self._error is None
+        return frames
 
     def _frames(self, data: bytes) -> list[bytes]:
         """Complete frames, without the blank lines that end them; may be empty or start with LF."""
@@ -193,9 +199,9 @@ class SSEDecoder:
         if self._flush_incomplete:
             return [frame]
         # the event is dropped, but a retry time holds as soon as its line is complete
-        last_event_id = self.last_event_id
+        last_id = self._last_id
         self._parse(rest.rpartition(b"\n")[0])
-        self.last_event_id = last_event_id
+        self._last_id = last_id
         return []
 
     # ---------------------------------------------------------------- frames to values
@@ -206,7 +212,7 @@ class SSEDecoder:
             if frame[:6] == b"data: " and b"\n" not in frame:
                 payloads.append(frame[6:])
             elif frame and (parsed := self._parse(frame)) is not None:
-                payloads.append(parsed.data)
+                payloads.append(parsed[0])
         return payloads
 
     def _events(self, frames: list[bytes]) -> list[SSEEvent]:
@@ -215,23 +221,34 @@ class SSEDecoder:
             if frame[:6] == b"data: " and b"\n" not in frame:
                 events.append(SSEEvent(frame[6:].decode("utf-8", "replace")))
             elif frame and (parsed := self._parse(frame)) is not None:
+                data, event, id, retry_ms = parsed
                 events.append(
                     SSEEvent(
-                        parsed.data.decode("utf-8", "replace"),
-                        parsed.event.decode("utf-8", "replace") or "message",
-                        None if parsed.id is None else parsed.id.decode("utf-8", "replace"),
-                        parsed.retry_ms,
+                        data.decode("utf-8", "replace"),
+                        event.decode("utf-8", "replace") or "message",
+                        None if id is None else id.decode("utf-8", "replace"),
+                        retry_ms,
                     )
                 )
         return events
 
     def _parse(self, frame: bytes) -> _Frame | None:
         """The fields of one frame; None if it has no data line, for then nothing is dispatched."""
+        first, _, rest = frame.partition(b"\n")
+        if rest[:6] == b"data: " and b"\n" not in rest:  # what servers send that say more than data
+            if first[:4] == b"id: " and b"\0" not in first:
+                self._last_id = id = first[4:]
+                return rest[6:], b"", id, None
+            if first[:7] == b"event: ":
+                return rest[6:], first[7:], None, None
+        return self._parse_lines(frame.split(b"\n"))
+
+    def _parse_lines(self, frame: list[bytes]) -> _Frame | None:
         lines: list[bytes] = []
         event = b""
         id: bytes | None = None
         retry_ms: int | None = None
-        for line in frame.split(b"\n"):
+        for line in frame:
             name, _, value = line.partition(b":")
             if value[:1] == b" ":
                 value = value[1:]
@@ -244,10 +261,10 @@ class SSEDecoder:
             elif name == b"retry" and value.isdigit() and len(value) <= _LONGEST_RETRY:
                 retry_ms = int(value)
         if id is not None:
-            self.last_event_id = id.decode("utf-8", "replace")
+            self._last_id = id
         if retry_ms is not None:
             self.retry_ms = retry_ms
-        return _Frame(b"\n".join(lines), event, id, retry_ms) if lines else None
+        return (b"\n".join(lines), event, id, retry_ms) if lines else None
 
 
 # ------------------------------------------------------------------------------ values to bytes

@@ -14,6 +14,7 @@ from dragoman.core.errors import BadRequest, NotFound
 from dragoman.core.ports import Decided, Decision, NewThread, Turn
 from dragoman.core.records import Run, Thread
 from dragoman.kai.chunks import Chunk
+from dragoman.kai.fields import expected
 from dragoman.kai.history import EXTRA
 from dragoman.kai.requests import (
     ChatPost,
@@ -149,7 +150,7 @@ class Chats:
         if models.unknown == "default":
             return agents[0], False
         known = ", ".join(dict.fromkeys(["chat-model", "chat-model-reasoning", *models.aliases, *agents]))
-        raise BadRequest(f"selectedChatModel: unknown model {alias!r}, expected one of {known}.")
+        raise expected("selectedChatModel", f"a known model, one of {known}", alias)
 
     # ------------------------------------------------------------------ decisions
 

@@ -7,6 +7,7 @@ from typing import Any
 from dragoman.core.errors import BadRequest, NotFound
 from dragoman.core.ids import new_id
 from dragoman.core.records import Item, PutVote, Run, Thread, Vote
+from dragoman.kai.fields import expected
 from dragoman.kai.history import messages, summary, timestamp
 from dragoman.kai.preferences import decode_vote
 from dragoman.server.http import Answer, Call
@@ -122,13 +123,10 @@ def _is_first(run: Run, items: list[Item]) -> bool:
 def _limit(text: str | None) -> int:
     if text is None:
         return _DEFAULT
-    try:
-        limit = int(text)
-    except ValueError:
-        limit = 0
-    if limit < 1:
-        raise BadRequest(f"limit: expected an integer of at least 1, got {text!r}.")
-    return min(limit, _MOST)
+    # int() takes more: blanks, underscores, digits of other scripts
+    if not (text.isascii() and text.isdecimal()) or len(text) > 16 or int(text) < 1:
+        raise expected("limit", "an integer of at least 1", text)
+    return min(int(text), _MOST)
 
 
 def _vote(thread: Thread, vote: Vote) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from dragoman.core.errors import BadRequest
 from dragoman.core.ports import Turn
 from dragoman.core.records import PutSetting, Setting
+from dragoman.kai.preferences import MOST_PERMISSIONS
 from dragoman.server.kai.context import Context
 
 INSTRUCTIONS = "custom_instructions"
@@ -54,6 +56,8 @@ class Preferences:
                 merged = changes["toolPermissions"]
                 if merged is not None:
                     merged = {**(await self._value(tenant, owner, PERMISSIONS) or {}), **merged}
+                    if len(merged) > MOST_PERMISSIONS:
+                        raise BadRequest(f"toolPermissions may name {MOST_PERMISSIONS} tools, got {len(merged)}.")
                 writes.append(self._put(tenant, owner, PERMISSIONS, merged, now))
             if writes:
                 await self._store.commit(*writes)

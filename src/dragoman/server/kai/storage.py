@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-from dragoman.core.errors import ProtocolError, TransportError, Unauthorized, Unavailable
+from dragoman.core.errors import ProtocolError, TransportError, Unauthorized, Unavailable, UsageError
 from dragoman.core.ports import Clock, Store
 from dragoman.core.principal import Principal
 from dragoman.server.http import Call
@@ -48,7 +48,10 @@ class StorageTokens:
         given = call.headers.get("x-storageapi-url", "").strip()
         if not given or token is None:
             return None
-        url = _normal(given)
+        try:
+            url = _normal(given)
+        except ValueError:  # no URL at all
+            url = ""
         if url not in self._urls:
             raise Unauthorized("Tokens of this Storage API are not accepted here.")
         secret = await self._store.secret("storage-tokens")
@@ -73,6 +76,10 @@ class StorageTokens:
             if answer.status in (401, 403):
                 raise Unauthorized("The Storage API does not know this token.")
             told = answer.json() if answer.ok else None
+        except UsageError as error:
+            raise Unauthorized(
+                "This token cannot be sent to the Storage API: it holds characters that no request can carry."
+            ) from error
         except (TransportError, ProtocolError) as error:
             raise Unavailable("The Storage API could not be asked about this token.", retry_after=5.0) from error
         if not isinstance(told, dict):

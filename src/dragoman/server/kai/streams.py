@@ -26,6 +26,8 @@ HEADERS = {
     "x-accel-buffering": "no",
 }
 _PAGE = 5000
+_SLICE = 256
+"""Stored events that are translated in one go."""
 
 
 async def stored_events(services: Services, run: Run, *, after: int = 0) -> list[Event]:
@@ -76,7 +78,7 @@ def live_stream(
     names: dict[str, str] | None = None,
 ) -> EventStream:
     """What happens in the run behind `after`; `first` goes between `start` and the rest."""
-    reader = _Reader(services, run, manner, translator(run, manner, names=names), after)
+    reader = _Reader(services, run, manner, translator(run, manner, settled=run.last_seq, names=names), after)
     return EventStream(reader.source([*reader.translator.start(), *first]), headers=HEADERS, run_id=run.id)
 
 
@@ -85,11 +87,8 @@ async def replay_stream(services: Services, run: Run, manner: Manner) -> EventSt
     events = await stored_events(services, run)
     last = events[-1].seq if events else 0
     made = translator(run, manner, settled=last)
-    chunks = made.start()
-    for event in rebuilt(events):
-        chunks += made.feed(event)
     reader = _Reader(services, run, manner, made, last)
-    return EventStream(reader.source(chunks), headers=HEADERS, run_id=run.id)
+    return EventStream(reader.source(made.start(), rebuilt(events)), headers=HEADERS, run_id=run.id)
 
 
 class _Reader:
@@ -100,9 +99,16 @@ class _Reader:
         self._manner = manner
         self._after = after
 
-    async def source(self, opening: Sequence[Chunk]) -> AsyncIterator[bytes]:
-        """The bytes of the stream: each piece is what was ready at once."""
-        yield OPENING + encode_chunks(opening) + (DONE if self.translator.done else b"")
+    async def source(self, opening: Sequence[Chunk], told: Sequence[Event] = ()) -> AsyncIterator[bytes]:
+        """The bytes of the stream: each piece is what was ready at once, of `told` (what is stored) a slice."""
+        chunks = [*opening, *(self._translate(told[:_SLICE]) if told else ())]
+        yield OPENING + encode_chunks(chunks) + (DONE if self.translator.done else b"")
+        for begin in range(_SLICE, len(told), _SLICE):
+            if self.translator.done:
+                return
+            # a long answer must not keep the loop from everybody else
+            yield encode_chunks(self._translate(told[begin : begin + _SLICE])) + (DONE if self.translator.done else b"")
+        del told
         tail = self._services.engine.tail(self._run.id, after=self._after)
         while not self.translator.done:
             try:
@@ -132,7 +138,8 @@ class _Reader:
         """Seconds to wait for the next event: a pause is held only so long."""
         if self.translator.paused_at is None or self._manner.hold is None:
             return None
-        return max(0.0, self.translator.paused_at + self._manner.hold - self._services.clock())
+        left = self.translator.paused_at + self._manner.hold - self._services.clock()
+        return min(max(0.0, left), self._manner.hold)  # a clock that is set back must not prolong it
 
     def _fault(self) -> list[Chunk]:
         ref = secrets.token_hex(6)

@@ -1,0 +1,227 @@
+"""The drivers of all runs that move: made when needed, and made anew after a fault.
+
+A run has at most one driver, while it moves; a paused one has none until somebody wants
+something of it. What a fault (of the store, most likely) stops is taken up again after a
+while, and given up after a few times. Knows neither turns nor owners.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dragoman.core.errors import NotFound, Unavailable
+from dragoman.core.events import RunCreated
+from dragoman.core.ids import new_id
+from dragoman.core.ports import Clock, Model, Store
+from dragoman.core.records import Run, Write
+from dragoman.engine.agents import Agent, as_model
+from dragoman.engine.app import App
+from dragoman.engine.driver import Driver
+from dragoman.engine.inputs import GiveUp, Input, Recover, Rules
+from dragoman.engine.journal import Journal
+from dragoman.engine.locks import Locks
+from dragoman.engine.projection import Projector
+from dragoman.engine.state import RunState, evolve
+
+logger = logging.getLogger("dragoman.engine")
+
+MAX_FAULTS = 5
+"""How often a run is taken up again after a fault of ours before it is given up."""
+
+_FIRST_DELAY = 0.25
+_LONGEST_DELAY = 30.0
+
+
+class Drivers:
+    """Raises UsageError at once for a model no one knows.
+
+    `active` tells which run of a thread (by its number) has not ended.
+    """
+
+    def __init__(
+        self, app: App, store: Store, journal: Journal, *, clock: Clock, executor: str, on_asked: Callable[[], None]
+    ) -> None:
+        self.active: dict[int, str] = {}
+        self.executor = executor
+        self._app = app
+        self._store = store
+        self._journal = journal
+        self._clock = clock
+        self._on_asked = on_asked
+        self._models: dict[tuple[str, bool], Model] = {
+            (agent.name, reasoning): as_model(agent.reasoning_model if reasoning else agent.model, app.models)
+            for agent in app.agents
+            for reasoning in (False, True)
+        }
+        self._drivers: dict[str, Driver] = {}
+        self._locks = Locks()
+        self._faults: dict[str, int] = {}
+        self._revivals: set[asyncio.Task[None]] = set()
+
+    async def moving(self, run_id: str) -> Driver | None:
+        """The run's driver, made from the journal if need be; None for a run that is over or unknown.
+
+        The caller must ask the driver something before it awaits anything else: an idle driver
+        of a paused run leaves at its next turn. Raises Unavailable when the engine shuts down.
+        """
+        if run_id in self._drivers:
+            return self._drivers[run_id]
+        async with self._locks.of("run", run_id):
+            if run_id in self._drivers:
+                return self._drivers[run_id]
+            run = await self._store.run(run_id)
+            if run is None or not run.is_active:
+                return None
+            state, projector = await self.fold(run)
+            self.refuse_when_closing()
+            driver = self._make(run, state, projector)
+            self._adopt(driver)
+            driver.start(*self._first_inputs(run))
+            return driver
+
+    def _first_inputs(self, run: Run) -> tuple[Input, ...]:
+        if run.status == "paused":
+            return ()
+        if self._app.agent(run.name) is None:
+            return (GiveUp("agent_gone", f"agent {run.name!r} is no longer served"),)
+        if self._faults.get(run.id, 0) >= MAX_FAULTS:
+            return (GiveUp("internal", "the run was stopped by a fault of the server"),)
+        return (Recover(),)
+
+    async def cancel(self, run_id: str, reason: str) -> bool:
+        """End the run; returns once its last event is committed. False if it had ended before."""
+        driver = await self.moving(run_id)
+        return driver is not None and await driver.cancel(reason)
+
+    async def begin(self, run: Run, created: RunCreated, before: Sequence[Write]) -> Run:
+        """Store a new run with the writes that make it, and drive it; gives it with its thread's number.
+
+        Raises what `Store.commit` raises, and then nothing has happened.
+        """
+        async with self._locks.of("run", run.id):  # nobody may take up what is stored and not driven yet
+            driver = self._make(run, RunState(run.id), Projector(run))
+            start = await driver.begin(created, before)
+            number = run.thread or await self._number(run)
+            driver.attach(replace(run, thread=number, last_seq=driver.state.last_seq))
+            self._adopt(driver)
+            start()
+            return driver.run
+
+    async def _number(self, run: Run) -> int:
+        """The number that the store gave the run's new thread."""
+        try:
+            stored = await self._store.run(run.id)
+        except Exception:
+            self._take_up_later(run)  # it is stored, so it must not be left without a driver
+            raise
+        if stored is None or stored.thread is None:
+            raise NotFound("the thread was deleted in the same moment", code="not_found:thread")
+        return stored.thread
+
+    def _adopt(self, driver: Driver) -> None:
+        """From now on this is the driver of its run, and its run the active one of its thread."""
+        run = driver.run
+        self._drivers[run.id] = driver
+        if run.thread is not None:
+            self.active[run.thread] = run.id
+
+    async def fold(self, run: Run) -> tuple[RunState, Projector]:
+        """Where the journal says that the run stands."""
+        state, projector, after = RunState(run.id), Projector(run), 0
+        while events := await self._store.events(run.id, after=after):
+            for event in events:
+                evolve(state, event)
+                projector.see(event)
+            after = events[-1].seq
+        return state, projector
+
+    def _make(self, run: Run, state: RunState, projector: Projector) -> Driver:
+        """A driver that is not running yet."""
+        options = run.options
+        reasoning = bool(options.get("reasoning"))
+        agent = self._app.agent(run.name) or Agent(run.name, model=_nobody)
+        named = agent.reasoning_model if reasoning else agent.model
+        rules = Rules(
+            agent=agent,
+            model_name=named if isinstance(named, str) else str(getattr(named, "name", agent.name)),
+            executor=self.executor,
+            permissions=options.get("permissions", {}),
+            approvals=options.get("approvals", "ask"),
+            client_tools=bool(options.get("client_tools")),
+            approval_ttl=float(options.get("approval_ttl", 24 * 3600.0)),
+            new_id=lambda: new_id(self._clock()),
+            now=self._clock,
+        )
+        return Driver(
+            run,
+            state,
+            projector,
+            rules,
+            model=self._models.get((run.name, reasoning)),
+            store=self._store,
+            feed=self._journal.feed(run.id),
+            max_seconds=float(options.get("max_seconds", 600.0)),
+            on_exit=self._exited,
+            on_asked=self._on_asked,
+        )
+
+    def refuse_when_closing(self) -> None:
+        """Raises Unavailable (`closing`) once the engine shuts down."""
+        if self._journal.closing:
+            raise Unavailable("the server is shutting down", code="closing", retry_after=1.0)
+
+    async def close(self, grace: float) -> None:
+        """Stop all drivers; what they drove goes on when it is taken up again."""
+        for task in self._revivals:
+            task.cancel()
+        closing = [asyncio.ensure_future(driver.close(grace)) for driver in list(self._drivers.values())]
+        if waited_for := [*self._revivals, *closing]:
+            await asyncio.wait(waited_for, timeout=grace + 1.0)
+
+    # ------------------------------------------------------------------ endings and faults
+
+    def _exited(self, driver: Driver, error: BaseException | None) -> None:
+        run = driver.run
+        if self._drivers.get(run.id) is driver:
+            del self._drivers[run.id]
+        if error is None:
+            if driver.state.is_final:
+                self._ended(run)
+        elif not isinstance(error, asyncio.CancelledError):
+            self._take_up_later(run)
+
+    def _ended(self, run: Run) -> None:
+        self._faults.pop(run.id, None)
+        if run.thread is not None and self.active.get(run.thread) == run.id:
+            del self.active[run.thread]
+
+    def _take_up_later(self, run: Run) -> None:
+        """Take a run up again, after a while, that a fault has left without a driver."""
+        if self._journal.closing:
+            return
+        self._faults[run.id] = self._faults.get(run.id, 0) + 1
+        task = asyncio.create_task(self._revive(run), name=f"revive {run.id}")
+        self._revivals.add(task)
+        task.add_done_callback(self._revivals.discard)
+
+    async def _revive(self, run: Run) -> None:
+        delay = min(_FIRST_DELAY * 2 ** self._faults[run.id], _LONGEST_DELAY)
+        while True:
+            await asyncio.sleep(delay)
+            try:
+                if await self.moving(run.id) is None:  # ended after all, or deleted beside us
+                    self._ended(run)
+                    self._journal.feed(run.id).forget()
+                return
+            except Exception:
+                logger.exception("run could not be taken up again", extra={"run_id": run.id})
+                delay = min(2 * delay, _LONGEST_DELAY)
+
+
+async def _nobody(request: Any) -> AsyncIterator[str]:
+    raise NotFound("the agent of this run is gone", code="agent_gone")
+    yield ""
