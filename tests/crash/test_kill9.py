@@ -5,9 +5,11 @@ there afterwards, a reader that re-attaches sees no event lost, doubled or renum
 tool that must not runs twice, counted in a file outside the server.
 """
 
+import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,26 +17,22 @@ from typing import Any
 import httpx2
 import pytest
 
-HERE = Path(__file__).parent
+from prove.server import Server
+
 LONG = 20.0
-TOKEN = {"authorization": "Bearer anything"}
 
 
 class Killable:
-    """A server that can be killed and started again on the same data."""
+    """One user of a server that can be killed and started again on the same data."""
 
-    def __init__(self, serve: Callable[..., Any], folder: Path) -> None:
-        self._serve = serve
-        self._data = folder / "data"
-        self.trace = folder / "trace.txt"
-        self.trace.write_text("")
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._token = {"authorization": f"Bearer crash.{uuid.uuid4().hex}"}
         self.start()
 
     def start(self) -> None:
-        self._server = self._serve(
-            "crashing_app:app", data=self._data, folder=HERE, environment={"TRACE": str(self.trace)}
-        )
-        self.client = httpx2.Client(base_url=self._server.url, headers=TOKEN, timeout=LONG)
+        asyncio.run(self._server.start())
+        self.client = httpx2.Client(base_url=self._server.url, headers=self._token, timeout=LONG, trust_env=False)
 
     def kill(self) -> None:
         self._server.kill()
@@ -59,7 +57,7 @@ class Killable:
                     yield json.loads(line[6:])
 
     def tool_runs(self, word: str) -> int:
-        return self.trace.read_text("utf-8").splitlines().count(word)
+        return self._server.tool_runs(word)
 
     def wait_for_trace(self, word: str) -> None:
         deadline = time.monotonic() + LONG
@@ -72,11 +70,18 @@ class Killable:
         return "".join(i["body"]["text"] for i in items if i["kind"] == "message" and i["role"] == "assistant")
 
 
-@pytest.fixture
-def server(serve: Callable[..., Any], tmp_path: Path) -> Iterator[Killable]:
-    made = Killable(serve, tmp_path)
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    made = Server(tmp_path_factory.mktemp("crash"))
     yield made
-    made.client.close()
+    made.close()
+
+
+@pytest.fixture
+def server(process: Server) -> Iterator[Killable]:
+    made = Killable(process)
+    yield made
+    made.kill()
 
 
 @contextmanager
@@ -112,7 +117,7 @@ def test_killed_while_streaming_the_answer_is_made_again_whole(server: Killable)
 
 @pytest.mark.requirement("KAI-68", "CORE-02")
 def test_killed_before_the_first_token_the_accepted_message_is_answered(server: Killable) -> None:
-    run = server.ask("slow: 2 1500")["id"]
+    run = server.ask("slow: 2 700")["id"]
     with nothing_renumbered(server, run, []) as rest:
         assert rest[-1]["type"] == "run.completed"
     assert server.text() == "1 2"
@@ -120,17 +125,17 @@ def test_killed_before_the_first_token_the_accepted_message_is_answered(server: 
 
 @pytest.mark.requirement("KAI-68", "CORE-02")
 def test_killed_in_a_tool_that_must_not_run_twice_the_model_learns_of_it(server: Killable) -> None:
-    run = server.ask("approve: create_bucket slow-one")["id"]
+    run = server.ask("approve: create_bucket ms30000-one")["id"]
     seen = read_until(server, run, "run.paused")
     call = seen[-1]["payload"]["calls"][0]
     body = {"decisions": [{"call": call, "approved": True}]}
     assert server.client.post(f"/dragoman/v1/runs/{run}/approvals", json=body).status_code == 200
-    server.wait_for_trace("slow-one")
+    server.wait_for_trace("ms30000-one")
     with nothing_renumbered(server, run, seen) as rest:
         failed = [event["payload"] for event in rest if event["type"] == "tool.failed"]
         assert [f["message"] for f in failed] == ["interrupted"]
         assert rest[-1]["type"] == "run.completed"
-    assert server.tool_runs("slow-one") == 1
+    assert server.tool_runs("ms30000-one") == 1
 
 
 @pytest.mark.requirement("KAI-68", "CORE-02")

@@ -1,8 +1,10 @@
-"""Makes the environments of published clients, once, below `.cache/interop`; later runs reuse them.
+"""Makes the environments of published clients, once, below `.venv-interop`; later runs reuse them.
 
 An environment is built under a name of its own and moved into place when it is whole, so that
 neither an interrupted run nor two runs at a time leave half of one. Without a package registry the
 tests that need it are skipped; any other failure is one.
+
+The place is not `.cache`, because building the docs empties that.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from tools.environment import OFFLINE
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-PLACE = ROOT / ".cache" / "interop"
+PLACE = ROOT / ".venv-interop"
 SECONDS = 300
 NPM_OFFLINE = re.compile("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT")
 WINDOWS = os.name == "nt"
@@ -75,20 +77,16 @@ def interpreter_of(folder: Path) -> Path:
 
 def client_python(release: str) -> Path:
     """The interpreter of an environment with this release of kai-client, unmodified, and what it needs."""
-    wanted = [f"kai-client=={release}", "httpx==0.28.1"]
-    lock = ROOT / "requirements.lock"
+    beside = HERE / "clients.txt"
 
     def build(folder: Path) -> None:
         python = str(interpreter_of(folder))
-        run(
-            [uv.find_uv_bin(), "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)],
-            ROOT,
-            OFFLINE,
-        )
-        install = [uv.find_uv_bin(), "pip", "install", "--quiet", "--python", python, "--constraints", str(lock)]
-        run([*install, *wanted], ROOT, OFFLINE)
+        make = [uv.find_uv_bin(), "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)]
+        run(make, ROOT, OFFLINE)
+        install = [uv.find_uv_bin(), "pip", "install", "--quiet", "--python", python, "--constraints", str(beside)]
+        run([*install, f"kai-client=={release}"], ROOT, OFFLINE)
 
-    facts = digest(wanted, sys.version, sys.base_prefix, str(ROOT), lock.read_bytes())
+    facts = digest(sys.version, sys.base_prefix, beside.read_bytes())
     return interpreter_of(settled(f"kai-client-{release}-{facts}", build))
 
 
@@ -113,7 +111,7 @@ def node_packages(name: str, environment: dict[str, str]) -> Path:
     def build(folder: Path) -> None:
         for file in files:
             shutil.copy(file, folder)
-        quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1"]
         run([*npm(environment), "ci", *quiet], folder, NPM_OFFLINE, environment)
 
     return settled(f"{name}-{digest(*(file.read_bytes() for file in files))}", build)

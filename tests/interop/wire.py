@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -108,3 +109,20 @@ def kai_body(chat: str, *parts: dict[str, Any] | str, **more: Any) -> dict[str, 
 def page_body(chat: str, *messages: dict[str, Any], **more: Any) -> dict[str, Any]:
     """What the AI SDK's default transport sends (form U)."""
     return {"id": chat, "messages": list(messages), "trigger": "submit-message", **more}
+
+
+def error_of(answer: Answer) -> tuple[int, str]:
+    """Status and code; the answer must have the one documented shape."""
+    assert answer.headers["content-type"].startswith("application/json"), answer
+    body = answer.json
+    assert set(body) <= {"code", "message", "cause"}, body
+    assert re.fullmatch(r"[a-z_]+:[a-z_]+", body["code"]), body
+    assert isinstance(body["message"], str), body
+    assert body["message"], body
+    assert isinstance(body.get("cause", ""), str), body
+    return answer.status, body["code"]
+
+
+def stored(user: Wire, chat: str) -> list[dict[str, Any]]:
+    """The messages of a chat."""
+    return list(user.send("GET", f"/api/chat/{chat}").json["messages"])

@@ -46,4 +46,5 @@ async def main(module: str, url: str, scratch: str, *names: str) -> None:
             group.create_task(play(SCENARIOS[name], stage, room))
 
 
-asyncio.run(main(*sys.argv[1:]))
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,217 @@
+"""What a sweep and an erasure take away, and what they leave; over every backend of the port."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dragoman.core.errors import NotFound, StaleWrite
+from dragoman.core.ports import Store
+from dragoman.core.records import (
+    AppendEvents,
+    Count,
+    DeleteThread,
+    Keep,
+    PutItem,
+    PutKey,
+    PutRepeat,
+    PutRun,
+    PutSetting,
+    PutStep,
+    PutThread,
+    PutVote,
+    Removed,
+    Thread,
+)
+from dragoman.store import open_beside, open_store, removal
+
+pytestmark = pytest.mark.requirement("CORE-12")
+
+DAY = 86_400.0
+
+
+async def total(passes: AsyncIterator[Removed]) -> Removed:
+    gone = Removed()
+    async for removed in passes:
+        gone += removed
+    return gone
+
+
+async def put_thread(store: Store, make: Any, id: str, *, runs: int = 1, items: int = 2, **more: Any) -> Thread:
+    """A thread with its runs, each with two events, a step, an approval."""
+    await store.commit(PutThread(make.thread(id, **more)))
+    thread = await store.thread("acme", id)
+    assert thread is not None
+    for n in range(items):
+        await store.commit(PutItem(thread.number, make.item(f"{id}-m{n}")))
+    for n in range(runs):
+        run = make.run(f"{id}-r{n}", thread=thread.number, thread_id=id, status="completed", owner=thread.owner)
+        await store.commit(
+            PutRun(run),
+            AppendEvents(make.events(1, 2, run=run.id)),
+            PutStep(make.step(run=run.id)),
+        )
+    return thread
+
+
+async def test_threads_that_nobody_wrote_to_go_and_leave_a_mark(store: Store, make: Any, clock: Any) -> None:
+    old = await put_thread(store, make, "old", runs=3, items=5, updated=clock() - 31 * DAY)
+    await put_thread(store, make, "new", updated=clock() - 29 * DAY)
+    await store.commit(PutVote(make.vote(thread=old.number)))
+    gone = await total(store.sweep(Keep(clock(), threads_since=clock() - 30 * DAY)))
+    assert gone == Removed(threads=1, items=5, runs=3, events=6, steps=3, votes=1)
+    assert await store.thread("acme", "old") is None
+    assert await store.run("old-r0") is None
+    assert not await store.events("old-r0")
+    assert (await store.items(old.number)).rows == ()
+    assert await store.run("new-r0") is not None
+    page = await store.threads("acme", "ann", limit=10, after="new")  # its place is known for a day
+    assert page.rows == ()
+    assert (await store.threads("acme", "ann", limit=10, before="old")).rows[0].id == "new"
+    assert not await total(store.sweep(Keep(clock(), threads_since=clock() - 30 * DAY)))
+
+
+async def test_without_a_bound_threads_stay_for_ever_but_for_those_with_an_end(store: Store, make: Any, clock: Any) -> None:
+    await put_thread(store, make, "kept", updated=1.0)
+    await put_thread(store, make, "ended", updated=clock(), expires=clock() - 1)
+    await put_thread(store, make, "later", updated=1.0, expires=clock() + 1)
+    assert (await total(store.sweep(Keep(clock())))).threads == 1
+    assert [thread.id for thread in (await store.threads("acme", "ann", limit=9)).rows] == ["later", "kept"]
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "paused"])
+async def test_a_thread_with_a_run_that_has_not_ended_stays(store: Store, make: Any, clock: Any, status: str) -> None:
+    thread = await put_thread(store, make, "busy", updated=1.0)
+    await store.commit(PutRun(make.run("active", thread=thread.number, status=status)))
+    assert not await total(store.sweep(Keep(clock(), threads_since=clock())))
+    assert await store.thread("acme", "busy") is not None
+
+
+async def test_a_thread_that_was_written_to_in_the_meantime_stays(store: Store, make: Any, clock: Any) -> None:
+    thread = await put_thread(store, make, "woken", updated=1.0)
+    keep = Keep(clock(), threads_since=clock() - DAY)
+    passes = removal.sweep(store._readers.far, _waking(store, make, thread), keep)  # type: ignore[attr-defined]
+    assert not await total(passes)
+    assert await store.thread("acme", "woken") is not None
+
+
+def _waking(store: Any, make: Any, thread: Thread) -> Any:
+    from dragoman.core.records import ChangeThread
+
+    async def remove(work: Any) -> Removed:
+        await store.commit(ChangeThread(thread.number, {"updated": 1e12}))
+        found: Removed = await store._remove(work)
+        return found
+
+    return remove
+
+
+async def test_runs_without_a_thread_go_when_their_time_is_over(store: Store, make: Any, clock: Any) -> None:
+    for id, ended in (("old", clock() - 31 * DAY), ("new", clock() - DAY), ("open", None)):
+        status = "running" if ended is None else "failed"
+        await store.commit(PutRun(make.run(id, ended=ended, status=status)), AppendEvents(make.events(1, 2, 3, run=id)))
+    gone = await total(store.sweep(Keep(clock(), runs_since=clock() - 30 * DAY)))
+    assert gone == Removed(runs=1, events=3)
+    assert [await store.run(id) is None for id in ("old", "new", "open")] == [True, False, False]
+
+
+async def test_marks_repeats_and_counters_go_when_they_are_over(store: Store, make: Any, clock: Any) -> None:
+    thread = await put_thread(store, make, "t", runs=0, items=0)
+    await store.commit(DeleteThread(thread.number, forget_at=clock() + 10))
+    for n in range(3):
+        await store.commit(PutRepeat(make.repeat(f"k{n}", created=clock(), expires=clock() + 10 * n)))
+        await store.commit(Count("acme", "ann", f"c{n}", clock(), clock() + 10 * n + 1))
+    await store.check()  # leaves a counter of its own
+    assert await total(store.sweep(Keep(clock()))) == Removed(repeats=1)
+    clock.now += 11
+    assert await total(store.sweep(Keep(clock()))) == Removed(marks=1, repeats=1, counters=2)
+    assert await store.counter("acme", "ann", "c2", now=clock()) is not None
+    with pytest.raises(NotFound):
+        await store.threads("acme", "ann", limit=1, after="t")
+
+
+async def test_what_a_crash_left_of_a_buried_thread_is_found_by_the_next_pass(tmp_path: Path, make: Any) -> None:
+    store = await open_store(tmp_path)
+    thread = await put_thread(store, make, "big", runs=5, items=5, updated=1.0)
+    passes = store.sweep(Keep(100.0, threads_since=50.0))
+    assert await anext(passes) == Removed(threads=1)
+    await store.close()  # as if it ended here
+    store = await open_store(tmp_path)
+    assert (await store.items(thread.number)).rows
+    gone = await total(store.sweep(Keep(100.0)))
+    assert (gone.runs, gone.items) == (5, 5)
+    assert (await store.items(thread.number)).rows == ()
+    await store.close()
+
+
+async def test_no_transaction_of_a_sweep_removes_more_than_a_slice(store: Store, make: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(removal, "SLICE", 10)
+    await put_thread(store, make, "big", runs=20, items=35, updated=1.0)
+    slices = [removed async for removed in store.sweep(Keep(100.0, threads_since=50.0))]
+    assert sum(slices, Removed()) == Removed(threads=1, items=35, runs=20, events=40, steps=20)
+    assert max(removed.items + removed.events for removed in slices) == 10
+
+
+async def test_whoever_writes_to_a_thread_that_was_swept_is_told(store: Store, make: Any) -> None:
+    thread = await put_thread(store, make, "old", updated=1.0)
+    await total(store.sweep(Keep(100.0, threads_since=50.0)))
+    for write in (PutItem(thread.number, make.item("late")), PutRun(make.run("late", thread=thread.number))):
+        with pytest.raises(StaleWrite):
+            await store.commit(write)
+
+
+async def test_an_erasure_takes_everything_of_one_user_and_nothing_of_others(store: Store, make: Any, clock: Any) -> None:
+    mine = await put_thread(store, make, "mine", runs=2)
+    theirs = await put_thread(store, make, "theirs", owner="bob", visibility="public")
+    deleted = await put_thread(store, make, "deleted", runs=0)
+    await store.commit(
+        DeleteThread(deleted.number, forget_at=clock() + DAY),
+        PutRun(make.run("lone", status="running")),
+        PutRun(make.run("elsewhere", tenant="other")),
+        PutVote(make.vote(thread=mine.number)),
+        PutVote(make.vote(thread=theirs.number, user="ann")),
+        PutVote(make.vote(thread=theirs.number, user="bob")),
+        PutSetting(make.setting("dark")),
+        PutSetting(make.setting("all", owner="")),
+        PutKey(make.key("k1")),
+        PutKey(make.key("k2", user="bob")),
+        PutRepeat(make.repeat(created=clock(), expires=clock() + 9)),
+        Count("acme", "ann", "messages", clock(), clock() + 9),
+    )
+    gone = await total(store.erase("acme", "ann"))
+    assert gone == Removed(
+        threads=1, items=2, runs=3, events=4, steps=2, votes=2, settings=1, counters=1, repeats=1, marks=2, keys=1
+    )
+    assert not (await store.threads("acme", "ann", limit=9)).rows
+    assert not (await store.runs("acme", owner="ann")).rows
+    assert await store.run("elsewhere") is not None
+    assert [vote.user for vote in await store.votes(theirs.number)] == ["bob"]
+    assert [key.id for key in await store.keys("acme") if key.revoked is None] == ["k2"]
+    assert await store.setting("acme", "", "tone") is not None
+    assert await store.thread("acme", "theirs") is not None
+    assert not await total(store.erase("acme", "ann"))
+
+
+async def test_only_the_commits_of_others_are_told(tmp_path: Path, make: Any) -> None:
+    store = await open_store(tmp_path)
+    before = await store.changes_beside()
+    await store.commit(PutThread(make.thread()))
+    assert await store.changes_beside() == before
+    beside = await open_beside(tmp_path, writable=True)
+    await beside.commit(PutThread(make.thread("t2")))
+    assert await beside.tenants_of("ann") == ["acme"]
+    await beside.close()
+    after = await store.changes_beside()
+    assert after != before
+    assert await store.changes_beside() == after
+    await store.close()
+
+
+async def test_a_window_does_not_grow_when_the_clock_is_set_back(store: Store) -> None:
+    await store.commit(Count("acme", "", "rate", 10_000.0, 10_060.0, limit=1))
+    with pytest.raises(Exception, match="limit") as refused:
+        await store.commit(Count("acme", "", "rate", 6_400.0, 6_460.0, limit=1))
+    assert refused.value.retry_after == 3660.0  # type: ignore[attr-defined]
