@@ -1,4 +1,4 @@
-# Dragoman's own face: ask, and read the run's events as they come
+# the own face of Dragoman: ask, and read the events of the run as they come
 curl -sN http://127.0.0.1:8080/dragoman/v1/runs -H 'authorization: Bearer demo-you' \
   -H 'accept: text/event-stream' -H 'content-type: application/json' -d '{"message": {"text": "tool: add 2 3"}}'
 

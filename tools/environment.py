@@ -42,15 +42,20 @@ class SetupError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How much is installed. An environment of a higher level will do for a lower one."""
+    """How much is installed. An environment of a higher level will do for a lower one.
+
+    `apart` has an environment of its own, whatever else is installed.
+    """
 
     name: str
     extras: tuple[str, ...]
     groups: tuple[str, ...] = ()
+    apart: bool = False
 
 
 DEMO = Level("demo", ("server",))
 DEVELOPMENT = Level("development", ("http2", "requests", "server", "telemetry"), ("dev",))
+BENCH = Level("bench", ("requests", "server"), ("bench",), apart=True)  # what peers bring must stay out of the others
 
 
 def say(text: str) -> None:
@@ -60,11 +65,10 @@ def say(text: str) -> None:
 # --------------------------------------------------------------------------- the environment
 
 
-def environment_folder() -> Path:
-    """`.venv`, or `.venv-X.Y` when an interpreter was named with PYTHON=…"""
-    if not os.environ.get("PYTHON"):
-        return ROOT / ".venv"
-    return ROOT / f".venv-{sys.version_info.major}.{sys.version_info.minor}"
+def environment_folder(level: Level) -> Path:
+    """`.venv`, or `.venv-X.Y` when an interpreter was named with PYTHON=…; `-NAME` behind it for a level apart."""
+    version = f"-{sys.version_info.major}.{sys.version_info.minor}" if os.environ.get("PYTHON") else ""
+    return ROOT / (f".venv{version}-{level.name}" if level.apart else f".venv{version}")
 
 
 def interpreter(folder: Path) -> Path:
@@ -184,9 +188,9 @@ def newest_node() -> int:
 
 def ensure(level: Level) -> Path:
     """The environment's interpreter, after installing what is missing for the level."""
-    folder = environment_folder()
+    folder = environment_folder(level)
     python = interpreter(folder)
-    levels = [DEVELOPMENT] if level is DEVELOPMENT else [DEMO, DEVELOPMENT]
+    levels = [DEMO, DEVELOPMENT] if level is DEMO else [level]
     if any(is_current(folder, each) for each in levels) and is_sound(folder):
         return python
     with tempfile.TemporaryDirectory() as scratch:
@@ -195,7 +199,7 @@ def ensure(level: Level) -> Path:
     say(f"installing what is needed for {level.name} (the first time takes about a minute)")
     uv = install_uv(python, log)
     groups = [*level.groups]
-    if groups and newest_node() < NODE_NEEDED:
+    if level is DEVELOPMENT and newest_node() < NODE_NEEDED:
         groups.append("node")
     command = [uv, "pip", "install", "--python", str(python), "--constraints", str(LOCK)]
     command += ["--build-constraints", str(LOCK), "--editable", f".[{','.join(level.extras)}]"]
@@ -230,9 +234,11 @@ def setup(args: Sequence[str]) -> int:
 def demo(args: Sequence[str]) -> int:
     """Become the server, so that Ctrl-C reaches one process and nothing prints a traceback over it."""
     command = [str(ensure(DEMO)), "-m", "dragoman", "serve", "--demo", *args]
+    # so that an error names what to type to make, who knows no --port
+    environment = settings() | ({"_DRAGOMAN_MAKE": "1"} if "MAKELEVEL" in os.environ else {})
     if WINDOWS:
-        return subprocess.call(command)
-    os.execve(command[0], command, settings())
+        return subprocess.call(command, env=environment)
+    os.execve(command[0], command, environment)
 
 
 def test(args: Sequence[str]) -> int:
@@ -280,6 +286,11 @@ def check(args: Sequence[str]) -> int:
     return 0
 
 
+def module(name: str, *fixed: str, level: Level = DEVELOPMENT) -> Target:
+    """A target that runs a package of the project's folder; BREAK=1 and SEED=… reach it in the environment."""
+    return lambda args: call(str(ensure(level)), "-m", name, *fixed, *args)
+
+
 def release(args: Sequence[str]) -> int:
     """Check everything, then leave wheel and sdist, with their digests, in `dist/`."""
     python = ensure(DEVELOPMENT)
@@ -300,6 +311,18 @@ TARGETS: dict[str, tuple[Target, str]] = {
     "lint": (lint, "format, lint, layers, types, dependencies"),
     "test": (test, "all tests (PYTHON=python3.13 for another interpreter)"),
     "interop": (interop, "only the published clients against a running server"),
+    "prove": (module("prove"), "show each promise against a running server; all the proofs that follow"),
+    "prove-kill9": (module("prove", "kill9"), "25 kills under 20 streams (BREAK=1: without the guard, must fail)"),
+    "prove-approvals": (module("prove", "approvals"), "50 deciders race, 10 forge, the server dies once (BREAK=1)"),
+    "prove-isolation": (module("prove", "isolation"), "every route with every kind of foreign id (BREAK=1)"),
+    "prove-breaks": (module("prove", "--breaks"), "each proof once without its guard: all must fail"),
+    "faults": (module("faults"), "plant faults one at a time: each must be caught by the test that it names"),
+    "soak": (module("soak"), "100 kills, and 1,200 streams in one process"),
+    "bench": (
+        module("bench", level=BENCH),
+        "measure against the limits and against others (an environment of its own)",
+    ),
+    "bench-check": (module("bench", "--check", level=BENCH), "imports, decoding and reads: fail far above the target"),
     "docs": (docs, "generate and build the documentation into site/"),
     "examples": (examples, "run every example of the documentation"),
     "check": (check, "lint, test, docs: what a change must pass"),
@@ -311,7 +334,7 @@ def main(args: Sequence[str]) -> int:
     name = args[0] if args else "help"
     if name not in TARGETS:
         for target, (_, purpose) in TARGETS.items():
-            print(f"  {target:<10} {purpose}")
+            print(f"  {target:<16} {purpose}")
         return 0 if name in {"help", "--help", "-h"} else 2
     try:
         return TARGETS[name][0](args[1:])

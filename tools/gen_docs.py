@@ -1,4 +1,4 @@
-"""Writes the pages of the documentation that are tables of the code: events, errors, settings, HTTP API.
+"""Writes the pages of the documentation that are tables of the code: events, errors, settings, metrics, HTTP API.
 
     python tools/gen_docs.py           write what has changed
     python tools/gen_docs.py --check   write nothing; exit code 1 and a list if a page is not current
@@ -20,6 +20,7 @@ from typing import Any, Literal, cast
 from dragoman.core import errors, events
 from dragoman.kai import exceptions as kai
 from dragoman.server import own
+from dragoman.server.metric_table import LONG, METRICS, QUICK
 from dragoman.server.own_handlers import OwnFace
 from dragoman.server.settings_sources import settings_table
 
@@ -173,6 +174,37 @@ An unknown name or a value that does not fit stops the server at its start, with
 {table(("setting", "default", "meaning"), rows)}"""
 
 
+# --------------------------------------------------------------------------- metrics
+
+
+def metrics_page() -> str:
+    def rows(question: str) -> list[tuple[str, ...]]:
+        return [
+            (f"`{metric.name}`", metric.kind, ", ".join(f"`{label}`" for label in metric.labels) or "–", metric.text)
+            for metric in METRICS.values()
+            if metric.question == question
+        ]
+
+    head = ("metric", "kind", "labels", "meaning")
+    quick, long = (", ".join(f"{bound:g}" for bound in bounds) for bounds in (QUICK, LONG))
+    return f"""# Metrics
+
+`GET /metrics` answers in the text format of Prometheus. Counters begin at the start of the process; one that was never counted is not
+listed. Which values are worth an alarm is in [Operation](operation.md#is-it-healthy-how-slow-how-full).
+
+## Is it healthy?
+
+{table(head, rows("healthy"))}
+## How slow is it?
+
+{table(head, rows("slow"))}
+Bounds of the histograms in seconds: {quick}; of those of runs and sweeps: {long}.
+
+## How full is it?
+
+{table(head, rows("full"))}"""
+
+
 # --------------------------------------------------------------------------- HTTP API
 
 
@@ -226,7 +258,7 @@ A message with an `id` may be sent again after a network fault: it attaches to t
 | --- | --- |
 | `GET /health/live` | 200 while the process runs |
 | `GET /health/ready` | 200 if it can take work, else 503 |
-| `GET /metrics` | counters and gauges in the format of Prometheus |
+| `GET /metrics` | counters and gauges in the format of Prometheus: [Metrics](metrics.md) |
 """
 
 
@@ -234,6 +266,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "events.md": events_page,
     "errors.md": errors_page,
     "http-api.md": http_api_page,
+    "metrics.md": metrics_page,
     "settings.md": settings_page,
 }
 

@@ -148,6 +148,7 @@ def test_no_server_is_one_line_that_says_what_to_do(dragoman):
     result, _ = dragoman(["chat", "x"], [ConnectionFailed("nothing listens there")])
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("error: no server answers at http://127.0.0.1:8080 (is the server running?")
     assert "dragoman serve --demo" in result.stderr
 
 
@@ -182,6 +183,12 @@ def test_the_loop_outlives_an_error(dragoman, server):
     )
     assert (result.exit_code, result.stdout) == (0, "b\n")
     assert "error: Busy." in result.stderr
+
+
+def test_a_pipe_is_not_told_how_to_go_on(dragoman, server):
+    for arguments, typed in ((["chat", "x"], ""), (["chat"], "x\n"), (["chat", "x", "--json"], "")):
+        result, _ = dragoman(arguments, [server.stream(server.created, server.done)], input=typed)
+        assert "--thread" not in result.stderr
 
 
 def test_an_interrupted_chat_says_how_to_go_on(dragoman, server):

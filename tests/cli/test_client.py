@@ -3,7 +3,16 @@ import json
 import pytest
 
 from dragoman.cli.client import OwnFace, is_loopback
-from dragoman.core.errors import ConnectionFailed, ConnectionLost, NotFound, ProtocolError, Unavailable, UsageError
+from dragoman.core.errors import (
+    ConnectionFailed,
+    ConnectionLost,
+    NotFound,
+    ProtocolError,
+    RemoteError,
+    TimedOut,
+    Unavailable,
+    UsageError,
+)
 from dragoman.core.events import RunPaused
 from dragoman.transport.scripted import Reply, ScriptedIO
 from dragoman.wire.http import Headers, Response
@@ -62,6 +71,13 @@ async def test_a_message_is_posted_with_an_id_of_its_own(server):
     assert json.loads(request.body) == {"message": {"id": "m1", "text": "hello"}, "thread": "t"}
 
 
+@pytest.mark.parametrize("key", ["dk_…", "schlüssel"])
+def test_a_key_that_can_be_none_is_refused_and_not_shown(key):
+    with pytest.raises(UsageError, match="this is no API key") as caught:
+        face(key=key)
+    assert key not in caught.value.message
+
+
 async def test_a_broken_stream_goes_on_where_it_broke(server):
     own, port = face(
         server.stream(server.created, *server.said("a"), broken=ConnectionLost("gone")),
@@ -94,6 +110,23 @@ async def test_it_gives_up_when_nothing_comes_any_more(server):
     assert len(port.sleeps) == 8
 
 
+@pytest.mark.parametrize(
+    ("script", "remarks"),
+    [
+        ([ConnectionLost("gone")] * 3, 0),
+        ([ConnectionLost("gone")] * 8, 1),
+        ([Response(503, Headers({"retry-after": "5"}), b"{}")], 1),
+    ],
+)
+async def test_whoever_waits_long_for_a_lost_connection_is_told_once(server, script, remarks):
+    said = []
+    port = ScriptedIO([*script, server.stream(server.created, server.done)])
+    own = OwnFace(port, "http://me:secret@host", on_wait=said.append)
+    assert await seqs(own.follow(server.run)) == [1, 2]
+    assert len(said) == remarks
+    assert "secret" not in "".join(said)
+
+
 async def test_it_waits_as_long_as_the_server_asks_for(server):
     busy = Response(503, Headers({"retry-after": "5"}), b"{}")
     own, port = face(busy, server.stream(server.created, server.done))
@@ -115,6 +148,45 @@ async def test_no_server_at_all_is_said_at_once():
 
 
 @pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (ConnectionFailed("x"), "no server answers at http://127.0.0.1:8080"),
+        (ConnectionLost("x"), "the connection to http://127.0.0.1:8080 broke"),
+        (TimedOut("x"), "http://127.0.0.1:8080 did not answer in time"),
+    ],
+)
+async def test_a_fault_of_the_network_is_told_of_the_server(fault, words):
+    own, _ = face(fault)
+    with pytest.raises(type(fault)) as caught:
+        await own.get("/runs")
+    assert caught.value.message == words
+
+
+async def test_why_no_server_answers_is_told_in_the_systems_words():
+    fault = ConnectionFailed("x")
+    fault.__cause__ = OSError("[Errno -2] Name or service not known")
+    own, _ = face(fault, url="http://nowhere.example/x/")
+    with pytest.raises(ConnectionFailed) as caught:
+        await own.get("/runs")
+    assert caught.value.message == "no server answers at http://nowhere.example/x: Name or service not known"
+
+
+@pytest.mark.parametrize("status", [301, 404, 405, 501])
+async def test_a_foreign_server_is_suspected(server, status):
+    for answer in (Response(status, Headers(), b"<html>"), server.answer({"detail": "Not Found"}, status)):
+        own, _ = face(answer)
+        with pytest.raises(RemoteError, match=f"status {status}; is this a Dragoman server"):
+            await own.post("/runs/x/cancel")
+
+
+async def test_a_page_instead_of_events_is_suspected_too():
+    own, port = face(Reply([b"<html>"], headers=Headers({"content-type": "text/html"})))
+    with pytest.raises(ProtocolError, match="'text/html' instead of events; is this a Dragoman server"):
+        await seqs(own.ask("hello", message_id="m1"))
+    assert not port.open_streams
+
+
+@pytest.mark.parametrize(
     "body",
     [
         {"error": {"code": "not_found:run", "message": "There is no such run."}},
@@ -130,7 +202,7 @@ async def test_an_error_answer_becomes_its_class_with_the_servers_words(server, 
 
 async def test_an_error_answer_without_json_is_named_by_its_status():
     own, _ = face(Response(503, Headers(), b"<html>"))
-    with pytest.raises(Unavailable, match="status 503"):
+    with pytest.raises(Unavailable, match="status 503$"):  # of a proxy, most likely
         await own.post("/runs/x/cancel")
 
 

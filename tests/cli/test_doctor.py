@@ -54,6 +54,42 @@ def test_a_busy_port_is_a_fault(doctor):
     assert "in use" in found(result)["port"]["text"]
 
 
+def test_host_and_port_are_looked_at_as_serve_would_take_them(doctor):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = str(holder.getsockname()[1])
+        result = doctor("--demo", "--json", "--host", "127.0.0.1", "--port", port)
+    assert (result.exit_code, found(result)["port"]["ok"]) == (1, False)
+    rows = {row["name"]: (row["value"], row["source"]) for row in json.loads(result.stdout)["settings"]}
+    assert rows["host"] == (["127.0.0.1"], "command line")
+    assert rows["port"] == (int(port), "command line")
+
+
+def test_extras_that_a_start_does_not_need_are_shown_on_demand(doctor):
+    def shown(*arguments):
+        lines = [line.split() for line in doctor(*arguments).stdout.splitlines()]
+        return [line[1] for line in lines if line[:1] == ["extra"]]
+
+    assert shown() == ["cli", "server"]
+    assert shown("--all")[:2] == ["cli", "server"]
+    assert set(shown("--all")) == set(extras())
+
+
+def test_an_app_without_agents_is_a_fault(doctor, tmp_path):
+    (tmp_path / "own_empty.py").write_text("from dragoman import App\napp = App('acme')\n", "utf-8")
+    result = doctor("own_empty:app", "--json")
+    assert (result.exit_code, found(result)["app"]["ok"]) == (1, False)
+    assert "acme: no agent" in found(result)["app"]["text"]
+
+
+def test_a_mistyped_variable_is_listed(doctor):
+    result = doctor("--demo", "--json", DRAGOMAN_PORTT="1")
+    check = found(result)["environment"]
+    assert (result.exit_code, check["ok"]) == (0, None)
+    assert "DRAGOMAN_PORTT (did you mean DRAGOMAN_PORT?)" in check["text"]
+
+
 def test_an_app_that_cannot_be_loaded_is_a_fault(doctor):
     result = doctor("no_such_module:app", "--json")
     assert result.exit_code == 1

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from dragoman.testing import ScriptedModel, serve
 
 @pytest.fixture
 def keys(dragoman, tmp_path):
-    """`keys("create", …)` on a data directory of the test's own."""
+    """`keys("create", "--new", …)` on a data directory of the test's own."""
 
     def run(*arguments, env=None):
         return dragoman(["keys", *arguments, "--data", str(tmp_path / "data")], env=env or {})[0]
@@ -20,7 +21,7 @@ def keys(dragoman, tmp_path):
 
 
 def test_a_key_is_shown_once(keys):
-    made = keys("create", "--user", "ana", "--name", "laptop", "--scope", "admin")
+    made = keys("create", "--new", "--user", "ana", "--name", "laptop", "--scope", "admin")
     assert made.exit_code == 0
     text = made.stdout.strip()
     assert text.startswith("dk_")
@@ -33,7 +34,7 @@ def test_a_key_is_shown_once(keys):
 
 def test_json_holds_everything_about_a_key(keys):
     made = json.loads(
-        keys("create", "--json", "--tenant", "t", "--project", "p1", "--rate", "100/60", "--expires", "30d").stdout
+        keys("create", "--new", "--json", "--tenant", "t", "--project", "p1", "--rate", "100/60", "--expires", "30d").stdout
     )
     assert (made["tenant"], made["projects"], made["rate_limit"]) == ("t", ["p1"], [100, 60.0])
     assert made["expires"] - made["created"] == 30 * 86400
@@ -42,19 +43,19 @@ def test_json_holds_everything_about_a_key(keys):
 
 
 def test_a_further_key_belongs_to_the_tenant_of_the_first(keys):
-    keys("create", "--tenant", "acme")
-    assert json.loads(keys("create", "--json").stdout)["tenant"] == "acme"
+    keys("create", "--new", "--tenant", "acme")
+    assert json.loads(keys("create", "--new", "--json").stdout)["tenant"] == "acme"
 
 
 def test_a_revoked_key_stays_in_the_list(keys):
-    made = json.loads(keys("create", "--json").stdout)
+    made = json.loads(keys("create", "--new", "--json").stdout)
     assert keys("revoke", made["key"]).stdout == f"revoked {made['id']}\n"
     (row,) = json.loads(keys("list", "--json").stdout)["keys"]
     assert row["state"] == "revoked"
 
 
 def test_revoking_a_key_that_does_not_exist_is_an_error(keys):
-    keys("create")
+    keys("create", "--new")
     result = keys("revoke", "nope")
     assert result.exit_code == 1
     assert "there is no key 'nope'" in result.stderr
@@ -65,7 +66,7 @@ def test_revoking_a_key_that_does_not_exist_is_an_error(keys):
     [["--rate", "fast"], ["--rate", "5/0"], ["--expires", "soon"], ["--tenant", "a b"], ["--scope", "root"]],
 )
 def test_a_bad_option_is_a_usage_error(keys, arguments):
-    result = keys("create", *arguments)
+    result = keys("create", "--new", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
 
 
@@ -88,22 +89,37 @@ def test_a_running_server_sees_keys_come_and_go(keys, dragoman, tmp_path):
         assert "DRAGOMAN_KEY" in result.stderr
 
 
+@pytest.fixture
+def home(tmp_path):
+    """The environment of a user who has this home directory."""
+    return {"XDG_DATA_HOME": str(tmp_path), "HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}
+
+
 @pytest.mark.parametrize(("made", "expected"), [(["one"], 0), (["one", "two"], 2), ([], 2)])
-def test_without_a_directory_the_only_one_is_meant(dragoman, tmp_path, made, expected):
-    env = {"XDG_DATA_HOME": str(tmp_path), "HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path), "DRAGOMAN_DATA": None}
+def test_without_a_directory_the_only_one_is_meant_and_named(dragoman, home, made, expected):
     for name in made:
-        assert dragoman(["keys", "create", "--app", name], env=env)[0].exit_code == 0
-    result, _ = dragoman(["keys", "list"], env=env)
+        assert dragoman(["keys", "create", "--new", "--app", name], env=home)[0].exit_code == 0
+    result, _ = dragoman(["keys", "list"], env=home)
     assert result.exit_code == expected
-    if expected:
-        assert ", ".join(made) in result.stderr
+    assert ", ".join(made) in result.stderr
+    assert ("[data: " in result.stderr) is (expected == 0)
+
+
+def test_a_mistyped_name_makes_no_data_directory(dragoman, home, tmp_path):
+    dragoman(["keys", "create", "--new", "--app", "acme"], env=home)
+    result, _ = dragoman(["keys", "create", "--app", "acmee"], env=home)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert re.search(r"there is no data in '\S+acmee'.*: acme\), or add --new", result.stderr)
+    assert not list(tmp_path.rglob("acmee"))
+    given, _ = dragoman(["keys", "create", "--data", str(tmp_path / "typo")], env=home)
+    assert (given.exit_code, given.stdout, (tmp_path / "typo").exists()) == (2, "", False)
 
 
 def test_keys_need_no_package_of_the_server(tmp_path):
     code = (
         "import sys\n"
         "for name in ('pydantic_settings', 'starlette', 'uvicorn', 'structlog', 'orjson'): sys.modules[name] = None\n"
-        "sys.argv = ['dragoman', 'keys', 'create', '--data', 'data']\n"
+        "sys.argv = ['dragoman', 'keys', 'create', '--new', '--data', 'data']\n"
         "from dragoman.__main__ import main\n"
         "main()"
     )

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from dragoman.cli.reloading import sources
 from dragoman.cli.serve import app_lines, demo_lines
 from dragoman.testing.model import FORM_TEXT, FRIENDLY
 
+pty = pytest.importorskip("pty") if os.name != "nt" else None
 SECONDS = 60
 
 APP = """
@@ -70,7 +72,7 @@ def until(ready, seconds=SECONDS):
 def test_what_to_do_next_is_three_lines():
     lines = demo_lines("http://127.0.0.1:8080")
     assert len(lines) == 3
-    assert "http://127.0.0.1:8080" in lines[0]
+    assert lines[0] == "open   http://127.0.0.1:8080/"
     assert lines[1].endswith('dragoman chat "tool: add 2 3"')
     assert lines[2].split()[1] == "curl"
     assert "--url http://127.0.0.1:9" in demo_lines("http://127.0.0.1:9")[1]
@@ -211,7 +213,33 @@ def test_data_in_use_is_one_line(demo_server):
     done = command("serve", "--demo", "--port", "0", "--data", str(demo_server.data))
     assert (done.returncode, done.stdout) == (2, "")
     assert "in use by process" in done.stderr
+    assert done.stderr.endswith("or give another directory with --data\n")
     assert done.stderr.count("\n") == 1
+
+
+def test_under_make_the_mend_is_what_to_type_to_make(demo_server, tmp_path):
+    port = demo_server.url.rpartition(":")[2]
+    busy = command("serve", "--demo", "--port", port, "--data", str(tmp_path / "other"), _DRAGOMAN_MAKE="1")
+    assert busy.stderr.endswith(f"choose another with --port: make demo PORT={int(port) + 1}\n")
+    held = command("serve", "--demo", "--port", "0", "--data", str(demo_server.data), _DRAGOMAN_MAKE="1")
+    assert held.stderr.endswith('another directory with --data: make demo ARGS="--data :memory:"\n')
+
+
+def test_an_app_without_agents_is_one_line(tmp_path):
+    (tmp_path / "own_empty.py").write_text("from dragoman import App\napp = App('acme')\n", "utf-8")
+    done = command("serve", "own_empty:app", "--data", ":memory:", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("error: app 'acme' has no agent, so nobody would answer; give it one")
+
+
+def test_a_mistyped_variable_is_one_warning_and_no_error(demo_server):
+    port = demo_server.url.rpartition(":")[2]  # in use, so that it ends by itself
+    done = command("serve", "--demo", "--port", port, "--data", ":memory:", DRAGOMAN_PORTT="1", DRAGOMAN_X="1")
+    warning, error = done.stderr.splitlines()
+    assert warning == (
+        "warning: names in the environment that are no setting: DRAGOMAN_PORTT (did you mean DRAGOMAN_PORT?), DRAGOMAN_X"
+    )
+    assert "in use" in error
 
 
 def test_nothing_to_serve_is_one_line(dragoman):
@@ -226,10 +254,43 @@ def test_no_server_is_one_line(dragoman):
     assert "dragoman serve --demo" in result.stderr
 
 
+def test_a_server_that_stays_silent_is_waited_for_with_a_word():
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections in, and says nothing
+        talker = start("chat", "hi", url=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        try:
+            assert talker.stderr.readline().startswith(b"[waiting for http://127.0.0.1:")
+        finally:
+            talker.kill()
+            talker.communicate(timeout=SECONDS)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+def test_on_a_terminal_a_new_thread_is_told_and_an_old_one_is_not(demo_server):
+    def on_a_terminal(*arguments):
+        ours, theirs = pty.openpty()
+        talker = subprocess.Popen(
+            [sys.executable, "-m", "dragoman", "chat", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment(demo_server.url),
+        )
+        assert talker.wait(SECONDS) == 0
+        os.close(theirs)
+        with os.fdopen(ours, "rb") as screen:
+            return screen.read1().decode()
+
+    found = re.search(r"go on in this thread with `dragoman chat --thread (\S+)`", on_a_terminal("echo: one"))
+    assert found
+    again = on_a_terminal("recall", "--thread", found[1])
+    assert "echo: one" in again
+    assert "--thread" not in again + on_a_terminal("echo: two", "--json")
+
+
 def test_the_code_is_served_anew_when_it_changes(dragoman, tmp_path):
     file, data, log = tmp_path / "own_app.py", str(tmp_path / "data"), tmp_path / "log"
     file.write_text(APP.format(answer="before"), "utf-8")
-    key = dragoman(["keys", "create", "--data", data])[0].stdout.strip()
+    key = dragoman(["keys", "create", "--new", "--data", data])[0].stdout.strip()
     arguments = ["serve", "own_app:app", "--reload", "--port", "0", "--data", data]
     with open(log, "wb") as sink:
         server = subprocess.Popen(

@@ -35,7 +35,12 @@ def test_an_app_is_found_in_the_working_directory(folder):
 @pytest.mark.parametrize(
     ("name", "text", "spec", "words"),
     [
-        ("own_a", "x = 1\n", "own_a:app", "module 'own_a' has no 'app'"),
+        ("own_a", "x = 1\n", "own_a:app", "module 'own_a' has no 'app'; apps in it: none"),
+        ("own_i", f"{APP}acme = App('acme')\nb = App('b')\n", "own_i:app", "has no 'app'; apps in it: acme, b"),
+        ("own_j", "def app():\n    return 1 / 0\n", "own_j:app", r"calling it for one failed: .*own_j.py:2: ZeroDiv"),
+        ("own_k", "def app(name):\n    pass\n", "own_k:app", "calling it for one failed: .*TypeError"),
+        ("own_l", "", "own_l.py:app", "expected the name of a module, such as own_l:app, got 'own_l.py:app'"),
+        ("own_m", "", "own_m.py", "expected the name of a module, such as own_m:app"),
         ("own_b", "app = 1\n", "own_b:app", "is no dragoman.App but int"),
         ("own_c", "import no_such_thing\n", "own_c:app", "needs 'no_such_thing', which is not installed"),
         ("own_d", "\nboom\n", "own_d:app", r"own_d.py:2: NameError"),

@@ -11,12 +11,10 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-
 from prove.server import Server
 
 LONG = 20.0

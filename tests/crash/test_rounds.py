@@ -8,7 +8,6 @@ import random
 from pathlib import Path
 
 import pytest
-
 from prove.killing import play
 from prove.server import Server
 

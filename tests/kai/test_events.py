@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -220,3 +221,18 @@ def test_usage_has_all_counts() -> None:
     event = parse_sse_event({"type": "data-usage", "data": counts, "transient": True})
     assert isinstance(event, UsageEvent)
     assert list(event.usage.model_dump().values()) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.requirement("KAI-07")
+def test_the_short_way_to_a_text_event_gives_what_the_constructor_gives() -> None:
+    event = parse_sse_event({"type": "text-delta", "id": "0", "delta": "Grüße"})
+    made = TextEvent(text="Grüße", state=None)
+    assert event == made
+    assert event.model_dump_json() == made.model_dump_json()
+    assert event.model_fields_set == made.model_fields_set
+    assert event.model_extra == made.model_extra
+    assert pickle.loads(pickle.dumps(event)) == made
+    changed = event.model_copy(update={"text": "x"}, deep=True)
+    assert (changed, event.model_copy()) == (TextEvent(text="x"), made)
+    event.text = "y"
+    assert (event.text, made.text) == ("y", "Grüße")

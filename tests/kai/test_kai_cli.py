@@ -235,6 +235,13 @@ def test_settings_come_from_options_then_environment_then_file(
     assert "alive" in CliRunner().invoke(main, ["--base-url", server.url, "ping"]).stdout
 
 
+def test_a_server_whose_url_is_known_needs_no_storage_api(server: Server) -> None:
+    server.on("GET /ping", {"timestamp": NOW})
+    result = CliRunner().invoke(main, ["--token", "t", "--base-url", server.url, "ping"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [call for call, _ in server.seen] == ["GET /ping"]
+
+
 def test_a_file_of_settings(tmp_path: Path) -> None:
     file = tmp_path / "env"
     file.write_text("# c\n\nA=1\nexport B = two \nC=\"a # b\" # x\nD='q'\nE=x # y\nnonsense\n=z\nF=\n", "utf-8")

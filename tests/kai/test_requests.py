@@ -165,6 +165,7 @@ def bad(**changes):
         (bad(message={"id": "m", "role": "user", "parts": "x"}), "message.parts"),
         (bad(message={"id": "m", "role": "user", "parts": ["x"]}), r"message.parts\[0\]"),
         (form_m([{"type": "bogus"}]), r"parts\[0\].type"),
+        (form_m([{"type": []}]), r"parts\[0\].type"),
         (form_m([{"type": "text", "text": 5}]), r"parts\[0\].text"),
         (form_m([{"type": "text", "text": ""}]), "1 to 100 characters"),
         (form_m([{"type": "text", "text": "x" * 101}]), "got 101"),

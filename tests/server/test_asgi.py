@@ -92,6 +92,11 @@ async def test_a_directory_in_use_is_refused(tmp_path: Path, start_inside: Start
     assert answer["type"] == "lifespan.startup.failed"
 
 
+def test_an_app_without_agents_is_refused_at_once() -> None:
+    with pytest.raises(UsageError, match=r"app 'acme' has no agent, .*: App\('acme', agents=\[…\]\)"):
+        asgi(App("acme"), data=":memory:")
+
+
 def test_an_unknown_face_is_refused_at_once() -> None:
     with pytest.raises(UsageError, match=r"no face 'kay'; known: kai, own"):
         asgi(demo_app(), settings={"faces": ["kay"]})

@@ -197,7 +197,7 @@ async def test_too_many_streams_are_refused_before_anything_happens(
     await held.opened.wait()
     refused = await inside.ask("GET", "/held")
     assert (refused.status, refused.headers["retry-after"], held.calls) == (status, "5", 1)
-    assert refused.json()["probe"] == {503: "unavailable", 429: "rate_limited"}[status]
+    assert refused.json()["probe"] == {503: "unavailable:streams", 429: "rate_limited:streams"}[status]
     assert (await inside.ask("GET", "/plain")).status == 200
     first.cancel()
     await asyncio.wait([first])

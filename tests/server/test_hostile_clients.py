@@ -72,6 +72,38 @@ def test_garbage_behind_a_request_does_not_break_into_its_answer(serve_live: Ser
     assert seen.count(b"HTTP/1.1") == 1
 
 
+H2C = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAAB\r\n"
+OFFERS = [H2C, b"connection: upgrade\r\nupgrade: websocket\r\n", b"upgrade: a\r\nconnection: x\r\nconnection: upgrade\r\n"]
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+@pytest.mark.parametrize("framing", [b"content-length: 31\r\n", b"transfer-encoding: chunked\r\n"])
+def test_an_offer_of_another_protocol_is_passed_over_and_the_body_kept(
+    serve_live: ServeLive, offer: bytes, framing: bytes
+) -> None:
+    body = b'{"message":{"text":"echo: hi"}}'
+    sent = body if b"length" in framing else b"1f\r\n" + body + b"\r\n0\r\n\r\n"
+    head = b"POST " + RUNS.encode() + b" HTTP/1.1\r\n" + HEAD + offer + framing + b"\r\n"
+    with serve_live().connect() as connection:
+        for pieces in ([head + sent], [head, sent], [head[:90], head[90:] + sent[:5], sent[5:]]):  # one connection
+            for piece in pieces:
+                connection.sendall(piece)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 201")
+
+
+def test_requests_behind_an_offer_are_answered_in_order(serve_live: ServeLive) -> None:
+    plain = b"GET /ping HTTP/1.1\r\nhost: t\r\n"
+    with serve_live().connect() as connection:
+        connection.sendall(plain + H2C + b"\r\n" + plain + H2C + b"\r\n" + plain + b"connection: close\r\n\r\n")
+        assert everything(connection).count(b"HTTP/1.1 200") == 3
+
+
+def test_a_tunnel_is_refused(serve_live: ServeLive) -> None:
+    with serve_live().connect() as connection:
+        connection.sendall(b"CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n")
+        assert connection.recv(65536)[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 404", b"HTTP/1.1 405")
+
+
 @pytest.mark.parametrize("stray", [b"\r\n", b"a"])
 def test_bytes_that_begin_no_request_do_not_keep_a_connection(serve_live: ServeLive, stray: bytes) -> None:
     live = serve_live(settings={"limits.keep_alive_seconds": 1})
@@ -194,7 +226,7 @@ async def test_braces_in_a_text_are_not_taken_for_nesting(start_inside: Start) -
     answer = await inside.ask("POST", RUNS, {"message": {"text": "echo: " + "[{" * 5000}})
     assert answer.status == 201
     nested: Any = 1
-    for _ in range(200):
+    for _ in range(190):
         nested = [nested]
     assert (await inside.ask("POST", RUNS, {"message": {"text": "hi"}, "metadata": {"a": nested}})).status == 201
 

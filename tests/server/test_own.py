@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from dragoman.core.events import FINAL, decode_event
+from dragoman.core.records import PutKey
 from dragoman.server import own_models as models
+from dragoman.server.keys import create_key
 from dragoman.wire.sse import SSEDecoder
 
 Start = Callable[..., Awaitable[Any]]
@@ -162,9 +164,18 @@ async def test_a_bad_question_says_what_was_expected_and_changes_nothing(
 
 async def test_bytes_that_are_no_json_are_refused(start_inside: Start) -> None:
     inside = await start_inside()
-    for content in (b"{", b"\xff", b"[" * 2000, b"NaN", b'"\\ud800"'):
+    for content in (b"{", b"\xff", b"[" * 2000, b"NaN", b'"\\ud800"', b'{"metadata": {"n": 1e400}}'):
         answer = await inside.ask("POST", V1 + "/runs", content=content)
         assert (answer.status, answer.json()["error"]["code"]) == (400, "bad_request")
+
+
+async def test_numbers_are_kept_as_they_were(start_inside: Start) -> None:
+    inside = await start_inside()
+    given = {"big": 2**70, "small": -(2**70), "float": 0.1, "large": 1e300}
+    run = (await inside.ask("POST", V1 + "/runs", {"message": {"text": "x"}, "metadata": given})).json()
+    kept = await inside.services.store.run(run["id"])
+    assert kept is not None
+    assert kept.input["metadata"] == given
 
 
 async def test_a_busy_thread_refuses_unless_told_to_supersede(start_inside: Start) -> None:
@@ -388,3 +399,49 @@ async def test_every_route_but_the_description_needs_credentials(start_inside: S
         answer = await inside.ask(method, V1 + path, token=None)
         assert (answer.status, answer.json()["error"]["code"]) == (401, "unauthorized")
     assert (await inside.ask("GET", V1 + "/openapi.json", token=None)).status == 200
+
+
+async def shown_of_a_failure(inside: Any, token: str, asker: str) -> str:
+    """Everything that `token` is shown of a run of `asker` that failed with a text of its model's."""
+    body = {"message": {"text": "fail: no route to db.internal"}, "visibility": "public"}
+    live = await inside.ask("POST", V1 + "/runs", body, headers=STREAM, token=asker)
+    run = live.headers["x-dragoman-run"]
+    paths = [f"/runs/{run}", f"/runs/{run}/events?", "/runs"]
+    rest = [await inside.ask("GET", V1 + path, headers=JSON, token=token) for path in paths]
+    again = await inside.ask("GET", f"{V1}/runs/{run}/events", headers=STREAM, token=token)
+    cancelled = await inside.ask("POST", f"{V1}/runs/{run}/cancel", token=asker)
+    own = [live, cancelled] if token == asker else []
+    return "".join(reply.text for reply in [*own, *rest, again])
+
+
+@pytest.mark.requirement("KAI-46")
+async def test_a_models_error_text_that_is_not_exposed_is_nowhere_on_the_face(
+    start_inside: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    inside = await start_inside(settings={"errors.expose": False})
+    seen = await shown_of_a_failure(inside, "demo-ana", "demo-ana")
+    (record,) = [r for r in caplog.records if r.message == "model call failed"]
+    assert "db.internal" not in seen
+    # step.failed and run.failed in each of live stream, list and replay; the run itself in three answers
+    assert seen.count(f"The answer could not be completed. (reference {record.ref})") == 9
+    assert record.exc_info is not None
+    assert "db.internal" in str(record.exc_info[1])
+
+
+async def test_exposed_error_texts_are_shown_to_everybody(start_inside: Start) -> None:
+    inside = await start_inside(settings={"errors.expose": True})
+    assert (await shown_of_a_failure(inside, "demo-ana", "demo-ana")).count("db.internal") == 9
+
+
+async def test_an_admin_sees_the_error_texts_of_the_tenant(start_inside: Start) -> None:
+    inside = await start_inside(settings={"errors.expose": False})
+    made = {scope: create_key(tenant="demo", user=scope, now=0.0, scopes=(scope,)) for scope in ("use", "admin")}
+    await inside.services.store.commit(*(PutKey(key) for key, _ in made.values()))
+    assert (await shown_of_a_failure(inside, made["admin"][1], "demo-ana")).count("db.internal") == 6
+    assert "db.internal" not in await shown_of_a_failure(inside, made["use"][1], "demo-ana")
+
+
+async def test_a_text_of_the_engines_own_is_told_to_everybody(start_inside: Start) -> None:
+    inside = await start_inside(settings={"errors.expose": False, "run.max_seconds": 0.05})
+    run = await run_to_end(inside, "slow: 1000 1000")
+    assert run["error"] == {"code": "timeout", "message": "the run took longer than 0.05 seconds"}

@@ -9,7 +9,7 @@ import pytest
 
 from dragoman.core.errors import UsageError
 from dragoman.server.settings import Settings
-from dragoman.server.settings_sources import Loaded, load_settings, settings_table
+from dragoman.server.settings_sources import Loaded, load_settings, settings_table, strange_names
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +129,25 @@ def test_the_table_has_every_setting_with_a_description() -> None:
     assert table["kai.approval.mode"] == ("DRAGOMAN_KAI__APPROVAL__MODE", "hybrid")
     assert table["host"][1] == "127.0.0.1, ::1"
     assert table["errors.expose"][1] == "false"
+
+
+def test_names_that_look_like_settings_and_are_none_are_told_with_the_closest():
+    environment = {
+        "DRAGOMAN_PORT": "1",
+        "dragoman_host": "h",
+        "DRAGOMAN_KAI__BUSY": "queue",
+        "DRAGOMAN_URL": "http://h",
+        "DRAGOMAN_KEY": "dk_1_2",
+        "PORT": "1",
+        "DRAGOMAN_PORTT": "1",
+        "DRAGOMAN_KAI_APPROVAL_MODE": "hold",
+        "DRAGOMAN_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+    }
+    assert strange_names(environment) == {
+        "DRAGOMAN_KAI_APPROVAL_MODE": "DRAGOMAN_KAI__APPROVAL__MODE",
+        "DRAGOMAN_PORTT": "DRAGOMAN_PORT",
+        "DRAGOMAN_PORT_8080_TCP": None,
+    }
 
 
 def test_a_setting_can_be_written_as_its_table_says(monkeypatch: pytest.MonkeyPatch) -> None:

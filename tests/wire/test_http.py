@@ -19,8 +19,10 @@ def test_header_names_compare_without_case_and_repeated_ones_are_joined() -> Non
 
 
 def test_reprs_show_neither_header_values_nor_query_strings() -> None:
-    request = Request("GET", "http://u:secret@a/b?token=secret", Headers({"authorization": "Bearer secret"}))
+    url = "http://u:secret@a/b?token=secret&about=private-matters"
+    request = Request("GET", url, Headers({"authorization": "Bearer secret"}))
     assert "secret" not in repr(request) + repr(request.headers)
+    assert "private" not in repr(request)
     assert repr(request.headers) == "Headers(authorization)"
 
 

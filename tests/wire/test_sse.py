@@ -166,6 +166,14 @@ def test_a_larger_event_fails_after_those_before_it_were_given(step: int, end: b
         decoder.feed(b"data: z\n\n")
 
 
+def test_a_frame_without_end_is_refused_as_soon_as_it_is_too_large() -> None:
+    decoder = SSEDecoder(max_event_bytes=14)
+    for piece in (b"data: ", b"12345678", b"\n"):  # the last one may be half of the blank line
+        decoder.feed(piece)
+    with pytest.raises(ProtocolError, match="larger than 14 bytes"):
+        decoder.feed(b"x")
+
+
 def test_a_limit_below_one_is_refused() -> None:
     with pytest.raises(UsageError, match="max_event_bytes"):
         SSEDecoder(max_event_bytes=0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import click
@@ -13,7 +15,9 @@ from dragoman.cli.connection import Connection, connection_options
 from dragoman.cli.exits import ExitCode, one_line
 from dragoman.cli.following import Policy, Progress, read_line, run_to_end
 from dragoman.cli.output import AnswerPrinter, note
+from dragoman.cli.waiting import PATIENCE_SECONDS, remark_after
 from dragoman.core.errors import DragomanError, Unauthorized
+from dragoman.core.events import Event
 from dragoman.core.ids import new_id
 from dragoman.transport.io import run_blocking
 
@@ -46,7 +50,14 @@ def chat(
     """
     with connection.face() as face:
         talk = Talk(face, agent=agent, thread=thread, policy=policy or "ask", as_json=as_json)
-        code = talk.say(text) if text is not None else _loop(talk)
+        try:
+            code = talk.say(text) if text is not None else _loop(talk)
+        except KeyboardInterrupt:
+            click.echo(err=True)  # ends the line with ^C
+            raise
+        finally:
+            if thread is None and not as_json and sys.stdout.isatty() and sys.stderr.isatty():
+                talk.tell_how_to_go_on()
     ctx.exit(code.value)
 
 
@@ -67,7 +78,9 @@ class Talk:
         message_id = new_id(time.time())
         events = self.face.ask(text, agent=self.agent, thread=self.thread, message_id=message_id)
         try:
-            return run_blocking(run_to_end(self.face, events, printer, progress, policy=self.policy))
+            with remark_after(PATIENCE_SECONDS, self._tell_of_waiting) as heard:
+                answer = run_to_end(self.face, _telling(events, heard), printer, progress, policy=self.policy)
+                return run_blocking(answer)
         except KeyboardInterrupt:
             printer.end_line()
             if progress.run is not None and progress.final is None:
@@ -75,6 +88,22 @@ class Talk:
             raise
         finally:
             self.thread = progress.thread or self.thread
+
+    def tell_how_to_go_on(self) -> None:
+        """Name the thread, if there is one."""
+        if self.thread is not None:
+            note(f"[go on in this thread with `dragoman chat --thread {self.thread}`]")
+
+    def _tell_of_waiting(self) -> None:
+        note(f"[waiting for {self.face.url}; Ctrl-C leaves]")
+
+
+async def _telling(events: AsyncGenerator[Event, None], heard: Callable[[], None]) -> AsyncGenerator[Event, None]:
+    """The same events; `heard` is called with each: the server is there."""
+    async with aclosing(events) as stream:
+        async for event in stream:
+            heard()
+            yield event
 
 
 def _loop(talk: Talk) -> ExitCode:

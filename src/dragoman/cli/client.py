@@ -7,7 +7,8 @@ so that Ctrl-C works. Knows the wire, nothing of terminals.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncGenerator, Mapping
+import re
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -16,11 +17,13 @@ from pydantic_core import from_json, to_json
 
 from dragoman.core.errors import (
     ConnectionFailed,
+    ConnectionLost,
     DragomanError,
     ProtocolError,
     RateLimited,
     RemoteError,
     ServerError,
+    TimedOut,
     TransportError,
     UsageError,
     class_for_status,
@@ -37,6 +40,15 @@ DEMO_KEY = "demo-you"
 
 _PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 """Seconds before each attempt to connect again; the last failure is reported."""
+
+_SILENT_SECONDS = 2.0
+"""A longer wait is told."""
+
+_OF_PROXIES = (429, 500, 502, 503, 504)
+"""Statuses that something in front of a server of ours may answer with in words of its own."""
+
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
+_IS_IT_OURS = "is this a Dragoman server?"
 
 _STREAM_TIMEOUTS = Timeouts(read=60.0)  # the server sends a heartbeat every 15 s
 
@@ -56,14 +68,27 @@ class OwnFace:
     """`/dragoman/v1` of one server, as one caller.
 
     Without a key, a server on a loopback address is tried as the demo's user: a demo server lets
-    it in, any other answers 401.
+    it in, any other answers 401. `on_wait` is told when a lost connection takes a while to come back.
     """
 
-    def __init__(self, io: IO, url: str = DEFAULT_URL, key: str | None = None) -> None:
+    def __init__(
+        self,
+        io: IO,
+        url: str = DEFAULT_URL,
+        key: str | None = None,
+        *,
+        on_wait: Callable[[str], None] = lambda remark: None,
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError(f"expected a server's URL such as {DEFAULT_URL!r}, got {redact_text(url)!r}")
+        if key is not None and not key.isascii():
+            raise UsageError(
+                "this is no API key: it holds characters that no key has; give the whole key, as it was printed"
+            )
         self._io = io
+        self._on_wait = on_wait
+        self.url = redact_text(url.rstrip("/"))
         self._base = url.rstrip("/") + "/dragoman/v1"
         self._key = key or (DEMO_KEY if is_loopback(url) else None)
 
@@ -99,7 +124,7 @@ class OwnFace:
         A connection that breaks is made again with the last seq seen; without any progress that is
         given up after about half a minute. Raises DragomanError.
         """
-        failures, last, paused = 0, after, False
+        failures, waited, last, paused = 0, 0.0, after, False
         stream = opened
         while True:
             lost: DragomanError | None = None
@@ -110,7 +135,7 @@ class OwnFace:
                     async for event in events:
                         if event.seq <= last:
                             continue
-                        run, last, failures = event.run, event.seq, 0
+                        run, last, failures, waited = event.run, event.seq, 0, 0.0
                         paused = isinstance(event.body, RunPaused)
                         yield event
                         if isinstance(event.body, FINAL):
@@ -122,14 +147,20 @@ class OwnFace:
             stream = None
             if run is None or failures == len(_PAUSES):
                 raise lost or ProtocolError("the server ended the stream of events before the end of the run")
-            wait = _PAUSES[failures]
-            await self._io.sleep(max(wait, min(lost.retry_after or 0.0, 30.0)) if lost else wait)
-            failures += 1
+            wait = max(_PAUSES[failures], min((lost.retry_after if lost else None) or 0.0, 30.0))
+            if waited < _SILENT_SECONDS <= waited + wait:
+                self._on_wait(f"{self.url} sends nothing; trying again")
+            await self._io.sleep(wait)
+            failures, waited = failures + 1, waited + wait
 
     async def _exchange(
         self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
     ) -> Any:
-        response = await self._io.send(self._request(method, path, query=query, body=body, accept="application/json"))
+        request = self._request(method, path, query=query, body=body, accept="application/json")
+        try:
+            response = await self._io.send(request)
+        except TransportError as error:
+            raise self._in_plain_words(error) from error
         if not response.ok:
             raise _error(response)
         return response.json() if response.body else None
@@ -147,14 +178,33 @@ class OwnFace:
 
     async def _open(self, method: str, path: str, *, body: Any = None, last: int = 0) -> ByteStream:
         request = self._request(method, path, body=body, accept="text/event-stream", last=last)
-        stream = await self._io.stream(request)
-        if stream.status in (200, 204):  # 204: the run has ended, and nothing follows what was seen
-            return stream
+        try:
+            stream = await self._io.stream(request)
+        except TransportError as error:
+            raise self._in_plain_words(error) from error
+        kind = stream.headers.get("content-type", "text/event-stream")
+        if stream.status == 204 or (stream.status == 200 and kind.startswith("text/event-stream")):
+            return stream  # 204: the run has ended, and nothing follows what was seen
+        if stream.status == 200:
+            await stream.aclose()
+            raise ProtocolError(f"{self.url} answered with {kind!r:.60} instead of events; {_IS_IT_OURS}")
         try:
             raw = b"".join([piece async for piece in stream])
         finally:
             await stream.aclose()
         raise _error(Response(stream.status, stream.headers, raw))
+
+    def _in_plain_words(self, error: TransportError) -> TransportError:
+        """The same error about the server instead of about a request."""
+        text = {
+            ConnectionFailed: f"no server answers at {self.url}",
+            ConnectionLost: f"the connection to {self.url} broke",
+            TimedOut: f"{self.url} did not answer in time",
+        }.get(type(error))
+        if text is None:
+            return error
+        detail = _ERRNO.sub("", redact_text(str(error.__cause__ or "")))
+        return type(error)(text + (f": {detail}" if detail else ""), retry_after=error.retry_after)
 
     def _request(
         self,
@@ -212,8 +262,12 @@ def _error(response: Response) -> RemoteError:
     inner = body.get("error", body) if isinstance(body, dict) else None
     if isinstance(inner, dict):
         code, message = inner.get("code"), inner.get("message")
+    if not isinstance(message, str) or not message:
+        message = f"the server answered with status {response.status}"
+        if response.status not in _OF_PROXIES:
+            message += f"; {_IS_IT_OURS}"
     return class_for_status(response.status)(
-        message if isinstance(message, str) and message else f"the server answered with status {response.status}",
+        message,
         code=code if isinstance(code, str) else None,
         status=response.status,
         retry_after=parse_retry_after(response.headers.get("retry-after"), 0.0),

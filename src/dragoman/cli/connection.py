@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from dragoman.cli.client import DEFAULT_URL, OwnFace
+from dragoman.cli.output import note
 from dragoman.transport.drivers import BlockingDriver
 from dragoman.transport.io import IO
 
@@ -27,16 +28,20 @@ class Connection:
     def face(self) -> Iterator[OwnFace]:
         """The server's own face over a connection of this thread, closed at the end."""
         if self.port is not None:
-            yield OwnFace(self.port, self.url, self.key)
+            yield OwnFace(self.port, self.url, self.key, on_wait=_remark)
             return
         driver = BlockingDriver()
         try:
-            yield OwnFace(driver, self.url, self.key)
+            yield OwnFace(driver, self.url, self.key, on_wait=_remark)
         finally:
             driver.close()
 
     def __repr__(self) -> str:  # never the key
         return f"Connection({self.url!r})"
+
+
+def _remark(text: str) -> None:
+    note(f"[{text}]")
 
 
 def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -19,16 +19,30 @@ from dragoman.core.redact import redact
 
 _NEEDS = re.compile(r"^([A-Za-z0-9._-]+)\s*(?:\[([^\]]*)\])?.*;.*\bextra\s*==\s*['\"]([^'\"]+)['\"]")
 
+_NEEDED = ("cli", "server")
+"""The extras that a start needs; all others are for special uses."""
+
 
 @click.command(short_help="Show settings and their sources, and what is missing.")
 @click.argument("app", metavar="[MODULE:APP]", required=False)
 @click.option("--demo", is_flag=True, help="As `serve --demo` would see it.")
+@click.option("--host", multiple=True, metavar="ADDRESS", help="As `serve --host`.")
+@click.option("--port", type=click.IntRange(0, 65535), help="As `serve --port`.")
 @click.option("--data", metavar="DIR", help="As `serve --data`.")
 @click.option("--config", metavar="FILE", help="As `serve --config`.")
+@click.option("--all", "show_all", is_flag=True, help="Show every optional extra, not only `cli` and `server`.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.pass_context
 def doctor(
-    ctx: click.Context, app: str | None, demo: bool, data: str | None, config: str | None, as_json: bool
+    ctx: click.Context,
+    app: str | None,
+    demo: bool,
+    host: tuple[str, ...],
+    port: int | None,
+    data: str | None,
+    config: str | None,
+    show_all: bool,
+    as_json: bool,
 ) -> None:
     """Show what is installed, every setting with its source, and whether a server could start.
 
@@ -38,13 +52,13 @@ def doctor(
         Check("dragoman", f"{__version__} in {Path(__file__).parents[1]}"),
         Check("python", f"{platform.python_version()} ({sys.executable})", sys.version_info >= (3, 11)),
         Check("platform", platform.platform()),
-        *(_extra(name, missing) for name, missing in extras().items()),
+        *_extras(show_all or as_json),
     ]
     settings: list[dict[str, Any]] = []
     if not missing_of("server"):
         from dragoman.cli.starting import look  # late: needs the extra `server`
 
-        found, settings = look(app, demo=demo, data=data, config=config)
+        found, settings = look(app, demo=demo, host=host, port=port, data=data, config=config)
         checks += found
     _print(checks, settings, as_json=as_json)
     ctx.exit((ExitCode.ERROR if any(check.ok is False for check in checks) else ExitCode.OK).value)
@@ -96,6 +110,13 @@ def _is_installed(package: str) -> bool:
     except metadata.PackageNotFoundError:
         return False
     return True
+
+
+def _extras(show_all: bool) -> list[Check]:
+    found = extras()
+    names = [name for name in _NEEDED if name in found]
+    names += [name for name in found if name not in _NEEDED] if show_all else []
+    return [_extra(name, found[name]) for name in names]
 
 
 def _extra(name: str, missing: list[str]) -> Check:

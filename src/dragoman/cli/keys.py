@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from dragoman.cli.data import data_options, find_data, refuse_without_data
 from dragoman.cli.output import print_json, print_table, when
 from dragoman.core.errors import NotFound, UsageError
 from dragoman.core.records import Key, PutKey, RevokeKey, Write
 from dragoman.server.keys import SCOPES, create_key
-from dragoman.server.places import data_directory, user_data_directory
-from dragoman.store.directory import DATABASE_NAME, MEMORY, locate
+from dragoman.store.directory import locate
 from dragoman.store.sqlite import open_beside, open_store
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option("--app", "app_name", metavar="NAME", help="The app whose default data directory is meant."),
-        click.option("--data", metavar="DIR", help="The data directory, as given to `serve`."),
-    ):
-        command = option(command)
-    return command
 
 
 @click.group(short_help="Create, list and revoke API keys.")
@@ -38,7 +28,7 @@ def keys() -> None:
 
 
 @keys.command("create")
-@_data_options
+@data_options
 @click.option("--tenant", metavar="NAME", help="Whose rows the key opens. Default: that of the first key.")
 @click.option("--user", metavar="NAME", default="admin", show_default=True, help="Who uses it.")
 @click.option("--scope", type=click.Choice(SCOPES), multiple=True, help="`admin` also reads all of the tenant.")
@@ -46,6 +36,7 @@ def keys() -> None:
 @click.option("--project", metavar="ID", multiple=True, help="Only for these projects; may be given again.")
 @click.option("--rate", metavar="N/SECONDS", help="At most so many requests, such as 100/60.")
 @click.option("--expires", metavar="TIME", help="Valid for so long, such as 12h or 30d.")
+@click.option("--new", is_flag=True, help="Make the data directory if there is none yet.")
 @click.option("--json", "as_json", is_flag=True, help="Print the key as JSON.")
 def create(
     data: str | None,
@@ -57,10 +48,13 @@ def create(
     project: tuple[str, ...],
     rate: str | None,
     expires: str | None,
+    new: bool,
     as_json: bool,
 ) -> None:
     """Make a key and print it: the only time that it is shown."""
     where = find_data(data, app_name)
+    if not new:
+        refuse_without_data(where)
     now = time.time()
     key, text = create_key(
         tenant=tenant or _first_tenant(where) or app_name or "main",
@@ -80,7 +74,7 @@ def create(
 
 
 @keys.command("list")
-@_data_options
+@data_options
 @click.option("--json", "as_json", is_flag=True, help="Print the keys as JSON.")
 def list_keys(data: str | None, app_name: str | None, as_json: bool) -> None:
     """List keys, without their secrets."""
@@ -108,7 +102,7 @@ def list_keys(data: str | None, app_name: str | None, as_json: bool) -> None:
 
 @keys.command("revoke")
 @click.argument("key_id", metavar="ID")
-@_data_options
+@data_options
 def revoke(key_id: str, data: str | None, app_name: str | None) -> None:
     """Make the key ID (as `list` shows it, or the whole key) open nothing any more, at once."""
     where = find_data(data, app_name)
@@ -118,32 +112,6 @@ def revoke(key_id: str, data: str | None, app_name: str | None) -> None:
         raise NotFound(f"there is no key {wanted!r} in {str(where)!r}; `dragoman keys list` shows all")
     commit(where, RevokeKey(wanted, time.time()))
     click.echo(f"revoked {wanted}")
-
-
-def find_data(data: str | None, app_name: str | None) -> Path:
-    """The data directory that is meant: told, set, the app's own, or the only one there is.
-
-    Raises UsageError where that is not clear.
-    """
-    given = data or _setting()
-    if given == MEMORY:
-        raise UsageError(f"{MEMORY!r} keeps nothing; name a data directory with --data")
-    if given or app_name:
-        return Path(data_directory(app_name or "", given)).expanduser()
-    base = user_data_directory() / "dragoman"
-    found = sorted(path.parent for path in base.glob(f"*/{DATABASE_NAME}"))
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(path.name for path in found) or "none yet"
-    raise UsageError(f"which data directory? name it with --data, or its app with --app (in {str(base)!r}: {names})")
-
-
-def _setting() -> str | None:
-    try:
-        from dragoman.server.settings_sources import load_settings  # needs the extra `server`
-    except ModuleNotFoundError:
-        return os.environ.get("DRAGOMAN_DATA") or None
-    return load_settings().settings.data
 
 
 def commit(where: Path, *writes: Write) -> None:

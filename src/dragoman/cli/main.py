@@ -22,6 +22,9 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "chat": ("dragoman.cli.chat:chat", "Talk to an agent of a running server."),
     "runs": ("dragoman.cli.runs:runs", "List, show, follow and cancel runs."),
     "keys": ("dragoman.cli.keys:keys", "Create, list and revoke API keys."),
+    "backup": ("dragoman.cli.backup:backup", "Copy a data directory, also while a server uses it."),
+    "restore": ("dragoman.cli.backup:restore", "Put a backup into a new data directory."),
+    "erase": ("dragoman.cli.erase:erase", "Delete everything of one user."),
     "kai": ("dragoman.kai.cli:main", "Talk to a Kai service."),
     "doctor": ("dragoman.cli.doctor:doctor", "Show settings and their sources, and what is missing."),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import click
 
 from dragoman.cli.client import DEFAULT_URL, DEMO_KEY
+from dragoman.core.errors import UsageError
+
+DEFAULT_PORT = 8080
 
 
 @click.command(short_help="Serve an app, or the demo.")
@@ -39,7 +43,7 @@ def serve(
     Every setting can be given in the environment or in dragoman.toml as well; `dragoman doctor`
     shows which one counts.
     """
-    from dragoman.cli.starting import load_app  # late: `--help` needs no server
+    from dragoman.cli.starting import load_app, strange_names  # late: `--help` needs no server
     from dragoman.server.serve import run
 
     if reload:
@@ -48,20 +52,25 @@ def serve(
         keep_serving(_arguments(app, demo, host, port, data, config))
         return
     loaded = load_app(app, demo=demo)
+    if strange := strange_names():
+        click.echo(f"warning: names in the environment that are no setting: {strange}", err=True)
 
     def started(url: str) -> None:
         for line in demo_lines(url) if demo else app_lines(loaded.name, url):
             click.echo(line)
         sys.stdout.flush()
 
-    run(loaded, host or None, port, data=data, demo=demo, config=config, on_start=started)
+    try:
+        run(loaded, host or None, port, data=data, demo=demo, config=config, on_start=started)
+    except UsageError as error:
+        raise _in_words_of_make(error, port or DEFAULT_PORT) from error
 
 
 def demo_lines(url: str) -> list[str]:
     """What to do next, in three lines."""
     where = "" if url == DEFAULT_URL else f"--url {url} "
     return [
-        f"open   {url}/dragoman/v1/openapi.json",
+        f"open   {url}/",
         f'chat   {command()} chat {where}"tool: add 2 3"',
         f"curl   curl -sN {url}/dragoman/v1/runs -H 'authorization: Bearer {DEMO_KEY}' -H 'accept: text/event-stream'"
         ' -H \'content-type: application/json\' -d \'{"message": {"text": "count: 5"}}\'',
@@ -81,6 +90,15 @@ def command() -> str:
     if found is not None and Path(found).resolve() == beside.resolve():
         return "dragoman"
     return str(beside) if beside.is_file() else f"{sys.executable} -m dragoman"
+
+
+def _in_words_of_make(error: UsageError, port: int) -> UsageError:
+    """The same error; one that an option mends says what to type instead where `make demo` has called."""
+    mends = {"port_in_use": f"make demo PORT={port + 1}", "data_in_use": 'make demo ARGS="--data :memory:"'}
+    mend = mends.get(error.code or "")
+    if mend is None or "_DRAGOMAN_MAKE" not in os.environ:
+        return error
+    return UsageError(f"{error.message}: {mend}", code=error.code)
 
 
 def _arguments(

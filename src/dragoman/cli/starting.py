@@ -10,6 +10,7 @@ import importlib.util
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from dragoman.cli.output import Check
 from dragoman.core.errors import DragomanError, UsageError
 from dragoman.engine.agents import as_model
 from dragoman.engine.app import App
+from dragoman.server import settings_sources
 from dragoman.server.places import data_directory
 from dragoman.server.serve import bind, check_reach
 from dragoman.server.settings import Settings
-from dragoman.server.settings_sources import load_settings
 
 _DEMO = "dragoman.demo.app:app"
 
@@ -36,15 +37,27 @@ def load_app(spec: str | None, *, demo: bool) -> App:
     if spec is None and not demo:
         raise UsageError("expected --demo, or MODULE:APP such as app:app")
     module_name, _, name = (spec or _DEMO).partition(":")
+    if module_name.endswith(".py"):
+        raise UsageError(f"expected the name of a module, such as {module_name[:-3]}:{name or 'app'}, got {spec!r}")
     if not module_name or not name:
         raise UsageError(f"expected MODULE:APP such as app:app, got {spec!r}")
     found: Any = _module(module_name)
     for part in name.split("."):
         if not hasattr(found, part):
-            raise UsageError(f"module {module_name!r} has no {name!r}")
+            apps = sorted(key for key, value in getattr(found, "__dict__", {}).items() if isinstance(value, App))
+            raise UsageError(f"module {module_name!r} has no {name!r}; apps in it: {', '.join(apps) or 'none'}")
         found = getattr(found, part)
     if not isinstance(found, App) and callable(found) and not isinstance(found, type):
-        found = found()
+        try:
+            found = found()
+        except DragomanError:
+            raise
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            raise UsageError(
+                f"{spec!r} is no dragoman.App, and calling it for one failed: "
+                f"{place.filename}:{place.lineno}: {type(error).__name__}: {error}"
+            ) from error
     if not isinstance(found, App):
         raise UsageError(f"{spec!r} is no dragoman.App but {type(found).__name__}")
     return found
@@ -70,8 +83,20 @@ def _module(name: str) -> Any:
         raise UsageError(f"module {name!r} cannot be imported: {where}: {type(error).__name__}: {error}") from error
 
 
+def strange_names() -> str:
+    """The variables of the environment that look like settings and are none, for people; empty if there are none."""
+    found = settings_sources.strange_names(os.environ)
+    return ", ".join(f"{name} (did you mean {near}?)" if near else name for name, near in found.items())
+
+
 def look(
-    spec: str | None, *, demo: bool, data: str | None, config: str | None
+    spec: str | None,
+    *,
+    demo: bool,
+    host: Sequence[str] = (),
+    port: int | None = None,
+    data: str | None,
+    config: str | None,
 ) -> tuple[list[Check], list[dict[str, Any]]]:
     """What `doctor` tells about a start with these options; nothing is started or changed.
 
@@ -85,15 +110,19 @@ def look(
             for agent in app.agents:
                 as_model(agent.model, app.models)
                 as_model(agent.reasoning_model, app.models)
-            checks.append(
-                Check("app", f"{app.name}: {', '.join(agent.name for agent in app.agents) or 'no agents'}", True)
-            )
+            names = ", ".join(agent.name for agent in app.agents)
+            checks.append(Check("app", f"{app.name}: {names or 'no agent, so nobody would answer'}", bool(names)))
         except UsageError as error:
             checks.append(Check("app", error.message, False))
-    loaded = load_settings(overrides={"data": data}, app=app.settings if app else None, config=config, demo=demo)
+    overrides = {"host": list(host) or None, "port": port, "data": data}
+    loaded = settings_sources.load_settings(
+        overrides=overrides, app=app.settings if app else None, config=config, demo=demo
+    )
     settings = loaded.settings
     name = "demo" if demo else app.name if app else "NAME"
     checks += [_data(data_directory(name, settings.data)), _port(settings, demo=demo)]
+    if strange := strange_names():
+        checks.append(Check("environment", f"names that are no setting: {strange}"))
     rows = [{"name": row.name, "value": row.value, "source": row.source} for row in loaded.explain()]
     return checks, rows
 

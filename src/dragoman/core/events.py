@@ -117,11 +117,12 @@ class StepCompleted:
 
 @dataclass(frozen=True, slots=True)
 class StepFailed:
-    """The step ended with an error."""
+    """The step ended with an error. `ref` finds the full text of a model's in the log."""
 
     type: ClassVar[str] = "step.failed"
     code: str
     message: str
+    ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,10 @@ from dragoman.core.records import (
     Approval,
     Counter,
     Item,
+    Keep,
     Key,
     Page,
+    Removed,
     Repeat,
     Run,
     RunStatus,
@@ -145,6 +147,21 @@ class Store(Protocol):
 
     async def secret(self, name: str) -> bytes:
         """A random 32-byte secret of this store, made at first use and kept (signing, hashing)."""
+        ...
+
+    def sweep(self, keep: Keep) -> AsyncIterator[Removed]:
+        """Delete what is over, whole runs at a time, in short transactions; what each of them removed.
+
+        Whoever iterates sets the pace. A pass takes some thousands of each kind; another finds the rest.
+        """
+        ...
+
+    def erase(self, tenant: str, owner: str) -> AsyncIterator[Removed]:
+        """Delete all of a user's and revoke the keys, likewise, until nothing is left."""
+        ...
+
+    async def changes_beside(self) -> int:
+        """A number that is another one as soon as another process has committed."""
         ...
 
     async def check(self) -> None:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from dragoman.core.errors import DragomanError, Unavailable, UsageError
+from dragoman.core.errors import DragomanError, StaleWrite, Unavailable, UsageError
 from dragoman.core.events import Event, RunCreated
 from dragoman.core.messages import ModelFinish, ModelRequest
 from dragoman.core.ports import Decided, Model, Store
@@ -56,6 +56,11 @@ MAX_WAITING = 512
 
 CONTEXT_ITEMS = 2000
 """How many of a thread's newest items a model is given at most."""
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether a commit failed because the run or its thread has been deleted."""
+    return isinstance(error, StaleWrite) and error.what in ("run_gone", "thread_gone")
 
 
 class Driver:
@@ -139,6 +144,11 @@ class Driver:
         self._put(Asked(what, reply, by, channel))
         return reply
 
+    def abandon(self) -> None:
+        """The run was deleted beside us: stop, and commit nothing more."""
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+
     async def close(self, grace: float) -> None:
         """Stop executing; the run goes on when it is taken up again.
 
@@ -187,7 +197,10 @@ class Driver:
                 raise
         except Exception as failure:
             error = failure
-            logger.exception("run stopped by a fault", extra={"run_id": self.run.id})
+            if is_gone(failure):
+                logger.info("run was deleted while it moved", extra={"run_id": self.run.id})
+            else:
+                logger.exception("run stopped by a fault", extra={"run_id": self.run.id})
         finally:
             self._stop_work()
             # in one go with the check of the inbox above, so that no request falls between

@@ -20,7 +20,7 @@ from dragoman.core.ports import Clock, Model, Store
 from dragoman.core.records import Run, Write
 from dragoman.engine.agents import Agent, as_model
 from dragoman.engine.app import App
-from dragoman.engine.driver import Driver
+from dragoman.engine.driver import Driver, is_gone
 from dragoman.engine.inputs import GiveUp, Input, Recover, Rules
 from dragoman.engine.journal import Journal
 from dragoman.engine.locks import Locks
@@ -43,7 +43,15 @@ class Drivers:
     """
 
     def __init__(
-        self, app: App, store: Store, journal: Journal, *, clock: Clock, executor: str, on_asked: Callable[[], None]
+        self,
+        app: App,
+        store: Store,
+        journal: Journal,
+        *,
+        clock: Clock,
+        executor: str,
+        on_asked: Callable[[], None],
+        most: int | None = None,
     ) -> None:
         self.active: dict[int, str] = {}
         self.executor = executor
@@ -52,6 +60,8 @@ class Drivers:
         self._journal = journal
         self._clock = clock
         self._on_asked = on_asked
+        self._most = most
+        self._beginning = 0
         self._models: dict[tuple[str, bool], Model] = {
             (agent.name, reasoning): as_model(agent.reasoning_model if reasoning else agent.model, app.models)
             for agent in app.agents
@@ -100,16 +110,21 @@ class Drivers:
     async def begin(self, run: Run, created: RunCreated, before: Sequence[Write]) -> Run:
         """Store a new run with the writes that make it, and drive it; gives it with its thread's number.
 
-        Raises what `Store.commit` raises, and then nothing has happened.
+        Raises what `Store.commit` raises, and Unavailable where too many move; then nothing has happened.
         """
-        async with self._locks.of("run", run.id):  # nobody may take up what is stored and not driven yet
-            driver = self._make(run, RunState(run.id), Projector(run))
-            start = await driver.begin(created, before)
-            number = run.thread or await self._number(run)
-            driver.attach(replace(run, thread=number, last_seq=driver.state.last_seq))
-            self._adopt(driver)
-            start()
-            return driver.run
+        self.refuse_when_full()
+        self._beginning += 1
+        try:
+            async with self._locks.of("run", run.id):  # nobody may take up what is stored and not driven yet
+                driver = self._make(run, RunState(run.id), Projector(run))
+                start = await driver.begin(created, before)
+                number = run.thread or await self._number(run)
+                driver.attach(replace(run, thread=number, last_seq=driver.state.last_seq))
+                self._adopt(driver)
+        finally:
+            self._beginning -= 1
+        start()
+        return driver.run
 
     async def _number(self, run: Run) -> int:
         """The number that the store gave the run's new thread."""
@@ -128,6 +143,17 @@ class Drivers:
         self._drivers[run.id] = driver
         if run.thread is not None:
             self.active[run.thread] = run.id
+
+    def known(self) -> set[str]:
+        """The runs that move, or that are the active one of their thread."""
+        return {*self._drivers, *self.active.values()}
+
+    def abandon(self, run_id: str) -> None:
+        """The run's rows are gone: stop its work, commit nothing more, and tell its readers."""
+        driver = self._drivers.get(run_id)
+        if driver is not None:
+            driver.abandon()
+        self._forget(run_id)
 
     async def fold(self, run: Run) -> tuple[RunState, Projector]:
         """Where the journal says that the run stands."""
@@ -174,6 +200,16 @@ class Drivers:
         if self._journal.closing:
             raise Unavailable("the server is shutting down", code="closing", retry_after=1.0)
 
+    @property
+    def count(self) -> int:
+        """How many runs move."""
+        return len(self._drivers) + self._beginning
+
+    def refuse_when_full(self) -> None:
+        """Raises Unavailable (`unavailable:runs`) if as many runs move as may."""
+        if self._most is not None and self.count >= self._most:
+            raise Unavailable("as many runs are under way as may be", code="unavailable:runs", retry_after=5.0)
+
     async def close(self, grace: float) -> None:
         """Stop all drivers; what they drove goes on when it is taken up again."""
         for task in self._revivals:
@@ -191,6 +227,8 @@ class Drivers:
         if error is None:
             if driver.state.is_final:
                 self._ended(run)
+        elif is_gone(error):
+            self._forget(run.id)
         elif not isinstance(error, asyncio.CancelledError):
             self._take_up_later(run)
 
@@ -198,6 +236,12 @@ class Drivers:
         self._faults.pop(run.id, None)
         if run.thread is not None and self.active.get(run.thread) == run.id:
             del self.active[run.thread]
+
+    def _forget(self, run_id: str) -> None:
+        self._faults.pop(run_id, None)
+        for thread in [thread for thread, active in self.active.items() if active == run_id]:
+            del self.active[thread]
+        self._journal.feed(run_id).forget()
 
     def _take_up_later(self, run: Run) -> None:
         """Take a run up again, after a while, that a fault has left without a driver."""

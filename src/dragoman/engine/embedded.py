@@ -20,6 +20,7 @@ from dragoman.core.errors import BadRequest, Forbidden, NotFound, StaleWrite
 from dragoman.core.ids import is_id
 from dragoman.core.ports import AgentInfo, Clock, Decided, Decision, Started, Store, Turn
 from dragoman.core.records import Approval, DeleteThread, Run, Thread
+from dragoman.engine.absence import Absence
 from dragoman.engine.app import App
 from dragoman.engine.asking import Channel, Decisions
 from dragoman.engine.decisions import judge
@@ -43,7 +44,15 @@ _TAKE_UP_SECONDS = 5.0
 class EmbeddedEngine:
     """`core.ports.Engine` for one process. Raises UsageError at once for a model no one knows."""
 
-    def __init__(self, app: App, store: Store, *, clock: Clock = time.time, executor: str | None = None) -> None:
+    def __init__(
+        self,
+        app: App,
+        store: Store,
+        *,
+        clock: Clock = time.time,
+        executor: str | None = None,
+        most_moving: int | None = None,
+    ) -> None:
         self._app = app
         self._store = store
         self._clock = clock
@@ -56,10 +65,12 @@ class EmbeddedEngine:
             clock=clock,
             executor=executor or f"{socket.gethostname()}-{os.getpid()}",
             on_asked=self._expiry.notice,
+            most=most_moving,
         )
+        self._absence = Absence(store, self._journal, self._drivers)
         self._locks = Locks()
         self._starting = Starting(app, store, self._journal, self._drivers, self._locks, clock=clock)
-        self._watch: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
         self._kept: set[asyncio.Future[Any]] = set()
 
     # ------------------------------------------------------------------ life
@@ -79,13 +90,17 @@ class EmbeddedEngine:
                 logger.exception("run could not be taken up", extra={"run_id": run.id})
         # no reader may see what a broken attempt sent before the journal says that it is void
         await asyncio.gather(*(tail.next(_TAKE_UP_SECONDS) for tail in taken_up), return_exceptions=True)
-        self._watch = asyncio.create_task(self._expiry.watch(), name="approvals that expire")
+        self._watches = [
+            asyncio.create_task(self._expiry.watch(), name="approvals that expire"),
+            asyncio.create_task(self._absence.watch(), name="runs that others delete"),
+        ]
 
     async def close(self, *, grace: float = 5.0) -> None:
         self._journal.close()
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait([self._watch])
+        for watch in self._watches:
+            watch.cancel()
+        if self._watches:
+            await asyncio.wait(self._watches)
         if self._kept:  # what is being accepted is stored and driven, or refused, but nothing between
             await asyncio.wait(list(self._kept), timeout=grace)
         await self._drivers.close(grace)
@@ -192,6 +207,11 @@ class EmbeddedEngine:
 
     # ------------------------------------------------------------------ reading
 
+    @property
+    def moving(self) -> int:
+        """How many runs are executed now."""
+        return self._drivers.count
+
     def tail(self, run_id: str, *, after: int = 0) -> JournalTail:
         return self._journal.tail(run_id, after)
 
@@ -210,6 +230,10 @@ class EmbeddedEngine:
         return [agent.info() for agent in self._app.agents]
 
     # ------------------------------------------------------------------ expiry
+
+    async def let_go(self) -> None:
+        """Stop what drives or reads runs that another process has deleted; done every second by itself."""
+        await self._absence.look()
 
     async def expire_due(self) -> float | None:
         """Deny the approvals whose time is over; the time of the next look, None if nothing is pending."""

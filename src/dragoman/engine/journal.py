@@ -70,6 +70,9 @@ class Feed:
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
         try:
+            if timeout is None:
+                await waiter  # as most readers do; a timer would be memory of each
+                return
             async with asyncio.timeout(timeout):
                 await waiter
         finally:
@@ -90,6 +93,10 @@ class Journal:
         if found is None:
             found = self._feeds[run] = Feed(run)
         return found
+
+    def known(self) -> set[str]:
+        """The runs that somebody writes or reads."""
+        return set(self._feeds)
 
     def tail(self, run: str, after: int) -> JournalTail:
         return JournalTail(self, self.feed(run), after)

@@ -229,7 +229,8 @@ def _run_changes(body: ev.EventBody, now: float) -> dict[str, Any]:
         case ev.RunCompleted():
             return {"status": "completed", "ended": now}
         case ev.RunFailed():
-            return {"status": "failed", "ended": now, "error": {"code": body.code, "message": body.message}}
+            error = {"code": body.code, "message": body.message} | ({"ref": body.ref} if body.ref else {})
+            return {"status": "failed", "ended": now, "error": error}
         case ev.RunCancelled():
             return {"status": "cancelled", "ended": now, "error": {"code": "cancelled", "message": body.reason}}
         case _:

@@ -241,7 +241,7 @@ def _model_failed(state: RunState, given: ModelFailed, out: Outcome) -> None:
     if step is None:
         return
     _close_block(state, step, out)
-    out.say(ev.StepFailed(given.code, given.message), step)
+    out.say(ev.StepFailed(given.code, given.message, given.ref), step)
     _fail_open_calls(state, "the model failed", out)
     out.say(ev.RunFailed(given.code, given.message, given.retryable, given.ref))
 

@@ -55,7 +55,9 @@ class Starting:
     def _agent(self, turn: Turn) -> Agent:
         agent = self._app.agent(turn.agent)
         if agent is None:
-            known = ", ".join(a.name for a in self._app.agents) or "none"
+            known = ", ".join(a.name for a in self._app.agents)
+            if not known:
+                raise BadRequest(f"app {self._app.name!r} has no agent that could answer", code="bad_request:agent")
             raise BadRequest(f"unknown agent {turn.agent!r}; known: {known}", code="bad_request:agent")
         return agent
 
@@ -90,6 +92,7 @@ class Starting:
             if isinstance(asked, Started):
                 return asked
             await self._check_quota(turn)
+            self._drivers.refuse_when_full()
             busy = await self._make_room(turn, thread) if thread is not None else None
             return busy if busy is not None else await self._begin(turn, agent, thread, asked)
 

@@ -69,10 +69,13 @@ def get_env_or_error(name: str) -> str:
 
 
 async def get_client(ctx: click.Context) -> KaiClient:
-    """The client that the options ask for; without a base URL it is discovered."""
+    """The client that the options ask for; without a base URL it is discovered.
+
+    A server whose URL is known need not know a Storage API: it is told its own URL then.
+    """
     token = ctx.obj["token"] or get_env_or_error(TOKEN)
-    url = ctx.obj["url"] or get_env_or_error(URL)
     base_url = ctx.obj["base_url"]
+    url = ctx.obj["url"] or base_url or get_env_or_error(URL)
     if base_url:
         return KaiClient(storage_api_token=token, storage_api_url=url, base_url=base_url)
     return await KaiClient.from_storage_api(storage_api_token=token, storage_api_url=url)
@@ -108,7 +111,7 @@ def main(ctx: click.Context, token: str | None, url: str | None, base_url: str |
     """Kai CLI: talk to a Kai server from the shell.
 
     Needs STORAGE_API_TOKEN and STORAGE_API_URL in the environment or in a file .env.local, or the
-    options --token and --url.
+    options --token and --url. With KAI_BASE_URL or --base-url, the Storage API's URL may be left out.
     """
     known = {**read_env_file(Path(ENV_FILE)), **os.environ}
     ctx.obj = {

@@ -210,6 +210,10 @@ class ChunkDecoder:
     one chunk each, since some servers end an event with a single line end. A chunk that is no
     JSON raises KaiStreamError, after the chunks before it were returned: `error` holds it, and
     every later call raises it.
+
+    Whoever wants no list of chunks between its own and the bytes takes `payloads` (None: the
+    connection is over, the last event needs no blank line), decodes each by itself, and comes
+    back with those that are no JSON for a `second_look`.
     """
 
     __slots__ = ("_frames", "error")
@@ -220,23 +224,28 @@ class ChunkDecoder:
 
     def feed(self, data: bytes) -> list[Any]:
         """The chunks that these bytes complete."""
-        if self.error is not None:
-            raise self.error
-        try:
-            payloads = self._frames.feed_data(data)
-        except ProtocolError as error:
-            raise self._failed(str(error), error) from error
-        return self._chunks(payloads)
+        return self._chunks(self.payloads(data))
 
     def end(self) -> list[Any]:
         """The connection is over: the last event needs no blank line."""
+        return self._chunks(self.payloads(None))
+
+    def payloads(self, data: bytes | None) -> list[bytes]:
+        """The data of the events that these bytes complete."""
         if self.error is not None:
             raise self.error
         try:
-            payloads = self._frames.end_data()
+            return self._frames.end_data() if data is None else self._frames.feed_data(data)
         except ProtocolError as error:
             raise self._failed(str(error), error) from error
-        return self._chunks(payloads)
+
+    def second_look(self, payload: bytes, error: ValueError) -> list[Any]:
+        """The chunks of a payload that is no JSON at first sight; none, and `error` is set, if it is beyond help."""
+        chunks: list[Any] = []
+        if not self._lenient(payload, chunks):
+            shown = payload[:_SHOWN].decode("utf-8", "replace")
+            self._failed(f"failed to parse a server-sent event: expected JSON, got {shown!r}", error)
+        return chunks
 
     def _chunks(self, payloads: list[bytes]) -> list[Any]:
         chunks: list[Any] = []
@@ -244,9 +253,8 @@ class ChunkDecoder:
             try:
                 chunks.append(from_json(payload))
             except ValueError as error:
-                if not self._lenient(payload, chunks):
-                    shown = payload[:_SHOWN].decode("utf-8", "replace")
-                    self._failed(f"failed to parse a server-sent event: expected JSON, got {shown!r}", error)
+                chunks += self.second_look(payload, error)
+                if self.error is not None:
                     break
         return chunks
 

@@ -28,6 +28,7 @@ from dragoman.kai.models import (
     UnknownEvent,
     UsageEvent,
     UsageInfo,
+    new_text_event,
 )
 
 Chunk: TypeAlias = dict[str, Any]
@@ -109,9 +110,11 @@ class MetadataEvent(UnknownEvent):
 
 def event_of(chunk: Any) -> SSEEvent:
     """The event of one decoded chunk; never raises for a JSON value."""
-    if not isinstance(chunk, dict):
+    if type(chunk) is not dict:
         return UnknownEvent(type="", data={"value": chunk})
     kind = chunk.get("type")
+    if kind == "text-delta" and type(text := chunk.get("delta")) is str and chunk.get("state") is None:
+        return new_text_event(text)
     build = _BUILDERS.get(kind) if type(kind) is str else None
     try:
         if build is not None:
@@ -167,11 +170,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _text_delta(chunk: Chunk) -> TextEvent:
-    delta, state = chunk.get("delta"), chunk.get("state")
-    if type(delta) is str and state is None:
-        # the constructor without its Python frame: most events are these
-        return TextEvent.__pydantic_validator__.validate_python({"text": delta, "state": None})  # type: ignore[no-any-return]
-    return TextEvent(text=_text(delta), state=_maybe(state))
+    return TextEvent(text=_text(chunk.get("delta")), state=_maybe(chunk.get("state")))
 
 
 def _local_text(chunk: Chunk) -> TextEvent:

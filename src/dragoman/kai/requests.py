@@ -163,7 +163,7 @@ def _decode_message(message: dict[str, Any], where: str, limits: Limits) -> NewM
     parts = _parts(message.get("parts"), where, limits, bounded=role == "user")
     if role == "assistant":
         return _from_assistant(parts)
-    kinds = {part.get("type") for part in parts}
+    kinds = {kind if isinstance(kind := part.get("type"), str) else None for part in parts}
     if kinds <= {"tool-result", "tool-approval-response"}:
         return Decisions(tuple(_control(part) for part in parts))
     if kinds & {"tool-result", "tool-approval-response"}:

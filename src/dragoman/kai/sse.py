@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from pydantic_core import from_json
+
 from dragoman.kai.codec import ChunkDecoder
 from dragoman.kai.events import AbortEvent, ToolInputErrorEvent, ToolOutputDeniedEvent, event_of
 from dragoman.kai.exceptions import KaiError, KaiStreamError, KaiTimeoutError, PartialStream
@@ -67,13 +69,13 @@ class EventDecoder:
     before it have been returned, and every later call raises it.
     """
 
-    __slots__ = ("_chunks", "_events", "_names", "_text", "ended", "error")
+    __slots__ = ("_chunks", "_names", "_others", "_text", "ended", "error")
 
     def __init__(self, tool_names: Mapping[str, str] | None = None) -> None:
         self._chunks = ChunkDecoder()
         self._names = dict(tool_names or {})
-        self._events = 0
         self._text: list[str] = []
+        self._others = 0  # events without text
         self.ended = False
         """Whether a `finish`, `abort` or `error` has come."""
         self.error: KaiStreamError | None = None
@@ -82,15 +84,15 @@ class EventDecoder:
     @property
     def partial(self) -> PartialStream:
         """What has come so far."""
-        return PartialStream(self._events, "".join(self._text))
+        return PartialStream(len(self._text) + self._others, "".join(self._text))
 
     def feed(self, data: bytes) -> list[SSEEvent]:
         """The events that these bytes complete."""
-        return self._seen(self._chunks.feed(data))
+        return self._decode(data)
 
     def end(self) -> list[SSEEvent]:
         """The connection is over: the events of a last frame without blank line."""
-        return self._seen(self._chunks.end())
+        return self._decode(None)
 
     def check_end(self) -> None:
         """Raise KaiStreamError `stream:truncated` unless the stream came to its proper end."""
@@ -103,20 +105,32 @@ class EventDecoder:
         error.partial = self.partial
         return error
 
-    def _seen(self, chunks: list[Any]) -> list[SSEEvent]:
-        events = list(map(event_of, chunks))
-        for event in events:
+    def _decode(self, data: bytes | None) -> list[SSEEvent]:
+        """One loop from bytes to events, for each further one would cost every event."""
+        events: list[SSEEvent] = []
+        for payload in self._chunks.payloads(data):
+            try:
+                chunk = from_json(payload)
+            except ValueError as error:
+                events += map(self._noted, map(event_of, self._chunks.second_look(payload, error)))
+                if self._chunks.error is not None:
+                    self.error = self.told(self._chunks.error)
+                    break
+                continue
+            event = event_of(chunk)
             if type(event) is TextEvent:
                 self._text.append(event.text)
             else:
-                self._note(event)
-        self._events += len(events)
-        if self._chunks.error is not None:
-            self.error = self.told(self._chunks.error)
+                self._noted(event)
+            events.append(event)
         return events
 
-    def _note(self, event: SSEEvent) -> None:
-        """Take an event other than text into account."""
+    def _noted(self, event: SSEEvent) -> SSEEvent:
+        """The event, taken into account; a tool's with its name."""
+        if type(event) is TextEvent:
+            self._text.append(event.text)
+            return event
+        self._others += 1
         if isinstance(event, _TOOL_EVENTS):
             if event.tool_name:
                 self._names[event.tool_call_id] = event.tool_name
@@ -124,6 +138,7 @@ class EventDecoder:
                 event.tool_name = self._names.get(event.tool_call_id)
         elif isinstance(event, ErrorEvent | AbortEvent) or (isinstance(event, FinishEvent) and not event.is_step):
             self.ended = True
+        return event
 
 
 async def parse_sse_stream(response: AnyResponse, *, strict_end: bool = True) -> AsyncGenerator[SSEEvent, None]:
@@ -134,19 +149,20 @@ async def parse_sse_stream(response: AnyResponse, *, strict_end: bool = True) ->
     where the transport says so; both tell in `partial` what came before.
     """
     decoder = EventDecoder()
-    pieces = aiter(_pieces(response))
+    pieces = _pieces(response)
+    reading = True  # not while events are decoded, or with whoever reads them
     try:
-        while True:
-            try:
-                piece = await anext(pieces)
-            except StopAsyncIteration:
-                break
-            except Exception as fault:  # of a library that this module does not import
-                raise _broken(decoder, fault) from fault
+        async for piece in pieces:
+            reading = False
             for event in decoder.feed(piece):
                 yield event
             if decoder.error is not None:
                 raise decoder.error
+            reading = True
+    except Exception as fault:  # of a library that this module does not import
+        if reading:
+            raise _broken(decoder, fault) from fault
+        raise
     finally:
         if hasattr(pieces, "aclose"):
             await pieces.aclose()

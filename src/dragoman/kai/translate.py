@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 from dragoman.core import events as ev
+from dragoman.core.failures import told
 from dragoman.core.usage import Usage
 from dragoman.kai.chunks import Chunk
 
@@ -344,9 +345,7 @@ class StreamTranslator:
             case ev.RunCompleted():
                 return self.finish(body.finish)
             case ev.RunFailed():
-                text = body.message or "The model failed."
-                if not self._expose:
-                    text = "The answer could not be completed." + (f" (reference {body.ref})" if body.ref else "")
+                text = told(body.message or "The model failed.", body.ref, expose=self._expose)
                 return self.fail(error_code(body.code), text)
             case ev.RunCancelled():
                 return self.abort(body.reason)

@@ -25,18 +25,20 @@ from dragoman.core.ports import Clock, Store
 from dragoman.core.records import PutKey
 from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine
-from dragoman.server import kai, operations, own
+from dragoman.server import gauges, kai, operations, own
 from dragoman.server.auth import authentication
 from dragoman.server.closing import Closing
 from dragoman.server.dispatch import Dispatcher
 from dragoman.server.http import Face
 from dragoman.server.keys import create_key
+from dragoman.server.logs import logger
 from dragoman.server.measured import measured
 from dragoman.server.metrics import Metrics
 from dragoman.server.places import data_directory
 from dragoman.server.services import Services
 from dragoman.server.settings import Settings
 from dragoman.server.settings_sources import load_settings
+from dragoman.server.sweeping import Sweeper
 from dragoman.store.sqlite import open_store
 
 FACES: dict[str, Callable[[Services], Face | Sequence[Face]]] = {"kai": kai.face, "own": own.face}
@@ -67,6 +69,8 @@ def asgi(
         given = settings
     else:
         given = load_settings(overrides=settings, app=app.settings, config=config, demo=demo).settings
+    if not app.agents:
+        raise UsageError(f"app {app.name!r} has no agent, so nobody would answer; give it one: App({app.name!r}, agents=[…])")
     unknown = [name for name in given.faces if name not in FACES]
     if unknown:
         raise UsageError(f"faces: there is no face {unknown[0]!r}; known: {', '.join(FACES)}")
@@ -100,6 +104,7 @@ class Application:
         self._announce = announce
         self._dispatch: Dispatcher | None = None
         self._made: tuple[Face, ...] = ()
+        self._sweeping: asyncio.Task[None] | None = None
         self._signals: dict[int, Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -138,12 +143,12 @@ class Application:
 
     async def start(self) -> None:
         """Open store and engine and build the faces. The lifespan calls it; so may a test."""
-        settings, metrics = self.settings, Metrics()
+        settings, metrics, log = self.settings, Metrics(), logger()
         mode: Literal["NORMAL", "FULL"] = "FULL" if settings.store.synchronous == "full" else "NORMAL"
         opened = await open_store(self.data, synchronous=mode, clock=self._clock)
-        store = measured(opened, metrics)
+        store = measured(opened, metrics, log if settings.log.runs else None)
         try:
-            engine = EmbeddedEngine(self.app, store, clock=self._clock)
+            engine = EmbeddedEngine(self.app, store, clock=self._clock, most_moving=settings.limits.runs)
             if not self.demo:
                 await self._first_key(store)
             await engine.open()
@@ -164,13 +169,15 @@ class Application:
             ),
             clock=self._clock,
             closing=Closing(),
+            log=log,
             metrics=metrics,
             demo=self.demo,
         )
         self._made = _faces(services)
         self._dispatch = dispatch = Dispatcher(services, self._made)
-        metrics.describe("dragoman_streams_open", "Open streams.")
-        metrics.gauge("dragoman_streams_open", lambda: [((), dispatch.places.open)])
+        sweeper = Sweeper(store, settings.retention, metrics, log, clock=self._clock)
+        gauges.register(metrics, services, engine=engine, store=opened, dispatch=dispatch, sweeper=sweeper)
+        self._sweeping = asyncio.create_task(sweeper.watch(), name="sweeper")
 
     @property
     def faces(self) -> tuple[Face, ...]:
@@ -184,6 +191,9 @@ class Application:
             return
         services.closing.set()
         self._restore_signals()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait([self._sweeping])
         try:
             await services.engine.close(grace=self.settings.run.grace_seconds)
         finally:

@@ -11,6 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import structlog
 from starlette.types import Receive, Scope, Send
@@ -20,7 +21,8 @@ from dragoman.server.addresses import Addresses, networks
 from dragoman.server.closing import ServerClosing
 from dragoman.server.cors import CorsPolicy
 from dragoman.server.http import Answer, Call, EventStream, Face, Reply, Route
-from dragoman.server.limits import ClientGone, StreamPlaces, read_body
+from dragoman.server.limits import ClientGone, RequestPlaces, StreamPlaces, read_body
+from dragoman.server.metric_table import LATENCY, REFUSED, REQUESTS
 from dragoman.server.routing import Match, Router
 from dragoman.server.services import Services
 from dragoman.server.streams import STREAM_HEADERS, StreamSender
@@ -30,8 +32,12 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CREDENTIALS = ("x-storageapi-token", "authorization")
 
-REQUESTS = "dragoman_http_requests_total"
-LATENCY = "dragoman_http_request_seconds"
+_REFUSALS = (413, 429, 503)
+_BUSY = ("unavailable:requests", "unavailable:streams", "unavailable:runs")
+"""Codes of refusals that are counted and not logged: there would be a line for each of thousands."""
+
+_RETRY_SECONDS = 5.0
+"""What a refusal tells that knows no better."""
 
 
 class Exchange:
@@ -77,6 +83,7 @@ class Dispatcher:
         self._cors = CorsPolicy(settings.cors.origins)
         self._limits = settings.limits
         self.places = StreamPlaces(settings.limits)
+        self.requests = RequestPlaces(settings.limits.requests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
@@ -108,13 +115,14 @@ class Dispatcher:
                 return self._error(error, exchange)
             if isinstance(error, ServerClosing):
                 return self._error(error, exchange)
-            if error.status in (503, 504):  # foreseen, but an operator must hear of a full disk
-                self._services.log.warning(
-                    "request could not be served",
-                    reason=error.message,
-                    route=exchange.route_path,
-                    request_id=exchange.request_id,
-                )
+            if error.status in (503, 504):
+                if error.code not in _BUSY:  # foreseen, but an operator must hear of a full disk
+                    self._services.log.warning(
+                        "request could not be served",
+                        reason=error.message,
+                        route=exchange.route_path,
+                        request_id=exchange.request_id,
+                    )
                 return self._error(error, exchange)
             return self._unforeseen(error, exchange)
         except Exception as error:
@@ -157,9 +165,10 @@ class Dispatcher:
             reader=read,
             body_limit=limit,
         )
-        if route.auth == "required" or (route.auth == "optional" and any(name in headers for name in _CREDENTIALS)):
-            call.principal = await (face.authenticate or self._services.authenticate)(call)
-        return await self._place_and_handle(route, call)
+        with nullcontext() if face.name == "operations" else self.requests:  # who asks how full it is must be told
+            if route.auth == "required" or (route.auth == "optional" and any(name in headers for name in _CREDENTIALS)):
+                call.principal = await (face.authenticate or self._services.authenticate)(call)
+            return await self._place_and_handle(route, call)
 
     async def _place_and_handle(self, route: Route, call: Call) -> Reply:
         streams = route.streams(call) if callable(route.streams) else route.streams
@@ -184,6 +193,10 @@ class Dispatcher:
 
     def _error(self, error: DragomanError, exchange: Exchange) -> Answer:
         error.request_id = exchange.request_id
+        if error.status in _REFUSALS:
+            self._services.metrics.count(REFUSED, (("reason", error.code or "other"),))
+            if error.status == 503 and error.retry_after is None:
+                error.retry_after = _RETRY_SECONDS
         answer = exchange.face.encode_error(error, exchange.route.surface if exchange.route else "api")
         extra: dict[str, str] = {}
         if error.retry_after is not None and not any(name.lower() == "retry-after" for name in answer.headers):

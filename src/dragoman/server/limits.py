@@ -23,6 +23,25 @@ class ClientGone(Exception):
     """The client left before it had its answer; there is nobody to tell."""
 
 
+class RequestPlaces:
+    """Places for requests that are being handled; `with places:` takes one.
+
+    Raises Unavailable, which says when to retry, if all are taken.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.open = 0
+
+    def __enter__(self) -> None:
+        if self.open >= self.limit:
+            raise Unavailable("The server has too much to do now.", code="unavailable:requests", retry_after=1.0)
+        self.open += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.open -= 1
+
+
 class StreamPlaces:
     """Places for open streams: some for the process, fewer for one user."""
 
@@ -38,10 +57,13 @@ class StreamPlaces:
         """
         who = (principal.tenant, principal.user) if principal is not None else ("", "")
         if self.open >= self._limits.streams:
-            raise Unavailable("The server has no place for another stream now.", retry_after=5.0)
+            raise Unavailable(
+                "The server has no place for another stream now.", code="unavailable:streams", retry_after=5.0
+            )
         if self._users[who] >= self._limits.streams_per_user:
             raise RateLimited(
                 f"There are {self._limits.streams_per_user} open streams of this user; close one first.",
+                code="rate_limited:streams",
                 retry_after=5.0,
             )
         self._users[who] += 1

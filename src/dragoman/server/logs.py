@@ -52,6 +52,13 @@ def _is_news(record: logging.LogRecord) -> bool:
     return record.msg != "ASGI callable returned without completing response."
 
 
+def _one_name(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """The engine says `run_id`; for whoever searches the log, a run has one name."""
+    if "run_id" in event:
+        event.setdefault("run", event.pop("run_id"))
+    return event
+
+
 def _rename_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     event["message"] = event.pop("event", "")
     return event
@@ -69,6 +76,7 @@ def formatter(style: str) -> structlog.stdlib.ProcessorFormatter:
     last: list[Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.format_exc_info,
+        _one_name,
         redact_record,
     ]
     if style == "json":

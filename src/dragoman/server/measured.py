@@ -1,4 +1,4 @@
-"""A store that counts what it commits: events by type, runs by state, transactions.
+"""A store that counts what it commits, and tells the log where runs begin and end.
 
 It stands between engine and store, so neither needs to know of metrics. Everything but
 `commit` is the store's own.
@@ -6,31 +6,30 @@ It stands between engine and store, so neither needs to know of metrics. Everyth
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Sequence
 from typing import Any, cast
 
-from dragoman.core.events import RunCancelled, RunCompleted, RunFailed
+import structlog.stdlib
+
+from dragoman.core import events as ev
 from dragoman.core.ports import Store
-from dragoman.core.records import AppendEvents, Write
+from dragoman.core.records import AppendEvents, PutRun, Run, Write
+from dragoman.server import metric_table as names
 from dragoman.server.metrics import Metrics
 
-COMMITS = "dragoman_commits_total"
-COMMIT_SECONDS = "dragoman_commit_seconds"
-EVENTS = "dragoman_events_total"
-RUNS_ENDED = "dragoman_runs_ended_total"
-_ENDS = (RunCompleted, RunFailed, RunCancelled)
+_OUTPUT = (ev.BlockStarted, ev.ToolStarted, ev.ItemAdded, *ev.FINAL)
 
 
 class MeasuredStore:
     """Delegates to a store and counts; see `measured`."""
 
-    def __init__(self, store: Store, metrics: Metrics) -> None:
+    def __init__(self, store: Store, metrics: Metrics, log: structlog.stdlib.BoundLogger | None) -> None:
         self._store = store
         self._metrics = metrics
-        metrics.describe(COMMITS, "Transactions, by outcome.")
-        metrics.describe(COMMIT_SECONDS, "Time from the request for a transaction to its end.")
-        metrics.describe(EVENTS, "Events committed to the journal, by type.")
-        metrics.describe(RUNS_ENDED, "Runs that ended, by their last state.")
+        self._log = log
+        self._silent: dict[str, float] = {}  # runs without output yet → when they were accepted
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -40,22 +39,70 @@ class MeasuredStore:
         try:
             await self._store.commit(*writes)
         except BaseException:
-            self._metrics.count(COMMITS, (("outcome", "refused"),))
+            self._metrics.count(names.COMMITS, (("outcome", "refused"),))
             raise
-        self._metrics.count(COMMITS, (("outcome", "done"),))
-        self._metrics.observe(COMMIT_SECONDS, time.perf_counter() - began)
+        self._metrics.count(names.COMMITS, (("outcome", "done"),))
+        self._metrics.observe(names.COMMIT_SECONDS, time.perf_counter() - began)
+        try:
+            await self._tell(writes)
+        except Exception:  # it is committed; whoever asked must not hear otherwise
+            logging.getLogger("dragoman.server").exception("a commit could not be counted")
+
+    async def _tell(self, writes: Sequence[Write]) -> None:
         for write in writes:
             if isinstance(write, AppendEvents):
-                self._events(write)
+                for event in write.events:
+                    self._count(event)
+                if write.events and isinstance(write.events[-1].body, ev.FINAL):
+                    await self._ended(write.events[-1])
+            elif isinstance(write, PutRun):
+                self._began(write.run)
 
-    def _events(self, write: AppendEvents) -> None:
-        for event in write.events:
-            kind = event.body.type
-            self._metrics.count(EVENTS, (("type", kind),))
-            if isinstance(event.body, _ENDS):
-                self._metrics.count(RUNS_ENDED, (("state", kind.removeprefix("run.")),))
+    def _count(self, event: ev.Event) -> None:
+        body = event.body
+        self._metrics.count(names.EVENTS, (("type", body.type),))
+        if isinstance(body, ev.BlockDelta):
+            return
+        if isinstance(body, ev.RunCreated):
+            self._silent[event.run] = event.time
+        elif isinstance(body, ev.UsageCounted):
+            self._metrics.count(names.TOKENS, (("kind", "prompt"),), body.prompt_tokens)
+            self._metrics.count(names.TOKENS, (("kind", "completion"),), body.completion_tokens)
+        elif isinstance(body, _OUTPUT) and (accepted := self._silent.pop(event.run, None)) is not None:
+            self._metrics.observe(names.FIRST_EVENT, max(0.0, event.time - accepted))
+
+    def _began(self, run: Run) -> None:
+        self._metrics.count(names.RUNS_STARTED, (("face", run.face),))
+        if self._log is not None:
+            told = {"tenant": run.tenant, "thread_id": run.thread_id, "agent": run.name, "face": run.face}
+            self._log.info("run accepted", run=run.id, **told)
+
+    async def _ended(self, event: ev.Event) -> None:
+        state = event.body.type.removeprefix("run.")
+        self._metrics.count(names.RUNS_ENDED, (("state", state),))
+        run = await self._store.run(event.run)
+        if run is None:
+            return
+        seconds = max(0.0, event.time - run.created)  # a clock may have been set back
+        self._metrics.observe(names.RUN_SECONDS, seconds, (("state", state),))
+        if self._log is not None:
+            told = {"tenant": run.tenant, "thread_id": run.thread_id, "agent": run.name, "face": run.face}
+            used = {"prompt_tokens": run.usage.prompt_tokens, "completion_tokens": run.usage.completion_tokens}
+            self._log.info(
+                "run ended", run=run.id, state=state, seconds=round(seconds, 3), **used, **told, **_why(event.body)
+            )
 
 
-def measured(store: Store, metrics: Metrics) -> Store:
-    """The same store, counted."""
-    return cast(Store, MeasuredStore(store, metrics))  # all other methods are reached by delegation
+def _why(body: ev.EventBody) -> dict[str, Any]:
+    match body:
+        case ev.RunFailed():
+            return {"code": body.code, "ref": body.ref}
+        case ev.RunCancelled():
+            return {"reason": body.reason}
+        case _:
+            return {}
+
+
+def measured(store: Store, metrics: Metrics, log: structlog.stdlib.BoundLogger | None = None) -> Store:
+    """The same store, counted; runs that begin and end are told to `log`."""
+    return cast(Store, MeasuredStore(store, metrics, log))  # all other methods are reached by delegation

@@ -6,46 +6,45 @@ would pay for. Knows no HTTP; `dispatch`, `measured` and `operations` feed and r
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-Labels: TypeAlias = tuple[tuple[str, str], ...]
+from dragoman.server.metric_table import METRICS, QUICK
 
-LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Histogram:
     """Counts per bucket, sum and count of one series."""
 
-    __slots__ = ("buckets", "count", "total")
+    __slots__ = ("bounds", "buckets", "count", "total")
 
-    def __init__(self) -> None:
-        self.buckets = [0] * len(LATENCY_BUCKETS)
+    def __init__(self, bounds: tuple[float, ...] = QUICK) -> None:
+        self.bounds = bounds
+        self.buckets = [0] * len(bounds)
         self.total = 0.0
         self.count = 0
 
     def observe(self, value: float) -> None:
         self.total += value
         self.count += 1
-        for index, bound in enumerate(LATENCY_BUCKETS):
-            if value <= bound:
-                self.buckets[index] += 1
-                break
+        index = bisect_left(self.bounds, value)
+        if index < len(self.buckets):
+            self.buckets[index] += 1
 
 
 class Metrics:
-    """What this process has counted since its start; gauges are asked when the text is made."""
+    """What this process has counted since its start; gauges are asked when the text is made.
+
+    Help and bounds are those of `metric_table`.
+    """
 
     def __init__(self) -> None:
-        self._help: dict[str, str] = {}
         self._counters: dict[str, dict[Labels, float]] = defaultdict(lambda: defaultdict(float))
-        self._histograms: dict[str, dict[Labels, Histogram]] = defaultdict(lambda: defaultdict(Histogram))
+        self._histograms: dict[str, dict[Labels, Histogram]] = {}
         self._gauges: dict[str, Callable[[], Iterable[tuple[Labels, float]]]] = {}
-
-    def describe(self, name: str, text: str) -> None:
-        """Set the help text of a metric."""
-        self._help[name] = text
 
     def count(self, name: str, labels: Labels = (), amount: float = 1) -> None:
         """Add to a counter."""
@@ -53,7 +52,11 @@ class Metrics:
 
     def observe(self, name: str, seconds: float, labels: Labels = ()) -> None:
         """Add a duration to a histogram."""
-        self._histograms[name][labels].observe(seconds)
+        series = self._histograms.setdefault(name, {})
+        found = series.get(labels)
+        if found is None:
+            found = series[labels] = Histogram(METRICS[name].buckets if name in METRICS else QUICK)
+        found.observe(seconds)
 
     def gauge(self, name: str, read: Callable[[], Iterable[tuple[Labels, float]]]) -> None:
         """Let `read` give the series of a gauge whenever the text is made."""
@@ -79,14 +82,14 @@ class Metrics:
         return "\n".join(lines) + "\n"
 
     def _head(self, lines: list[str], name: str, kind: str) -> None:
-        if name in self._help:
-            lines.append(f"# HELP {name} {self._help[name]}")
+        if name in METRICS:
+            lines.append(f"# HELP {name} {METRICS[name].text}")
         lines.append(f"# TYPE {name} {kind}")
 
 
 def _histogram_lines(name: str, labels: Labels, one: Histogram) -> list[str]:
     lines, running = [], 0
-    for bound, amount in zip(LATENCY_BUCKETS, one.buckets, strict=True):
+    for bound, amount in zip(one.bounds, one.buckets, strict=True):
         running += amount
         lines.append(f"{name}_bucket{_labels((*labels, ('le', _number(bound))))} {running}")
     lines.append(f"{name}_bucket{_labels((*labels, ('le', '+Inf')))} {one.count}")

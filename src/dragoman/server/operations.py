@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 from dragoman.core.errors import DragomanError, Forbidden, Unavailable
+from dragoman.core.records import Run
+from dragoman.server import home
 from dragoman.server.closing import ServerClosing
 from dragoman.server.http import Answer, Call, Face, Route
+from dragoman.server.metric_table import OLDEST, RUNS
 from dragoman.server.metrics import Labels
 from dragoman.server.services import Services
 
@@ -32,6 +36,7 @@ def face(services: Services) -> Face:
     return Face(
         "operations",
         (
+            home.route(services),
             Route("GET", "/health/live", operations.live, auth="none"),
             Route("GET", "/health/ready", operations.ready, auth="none"),
             Route("GET", "/metrics", operations.metrics, auth="none" if open_metrics else "required"),
@@ -60,9 +65,16 @@ class _Operations:
     async def metrics(self, call: Call) -> Answer:
         if not self._services.settings.metrics.open and not call.principal.is_admin:
             raise Forbidden("This needs the scope 'admin'.")
-        states: Counter[str] = Counter({"queued": 0, "running": 0, "paused": 0})
-        states.update(run.status for run in await self._services.store.unfinished())
-        series: list[tuple[Labels, float]] = [((("state", state),), count) for state, count in states.items()]
-        self._services.metrics.describe("dragoman_runs", "Runs that have not ended, by state.")
-        self._services.metrics.gauge("dragoman_runs", lambda: series)
+        self._look_at_runs(await self._services.store.unfinished())
         return Answer(200, self._services.metrics.text().encode(), {"content-type": TEXT})
+
+    def _look_at_runs(self, unfinished: Sequence[Run]) -> None:
+        now, metrics = self._services.clock(), self._services.metrics
+        counts: Counter[str] = Counter({"queued": 0, "running": 0, "paused": 0})
+        ages: dict[str, float] = dict.fromkeys(counts, 0.0)
+        for run in unfinished:
+            counts[run.status] += 1
+            ages[run.status] = max(ages[run.status], now - run.created)
+        for name, values in ((RUNS, counts), (OLDEST, ages)):
+            series: list[tuple[Labels, float]] = [((("state", state),), value) for state, value in values.items()]
+            metrics.gauge(name, lambda series=series: series)  # type: ignore[misc]  # bound now, not when called

@@ -8,6 +8,7 @@ import orjson
 
 from dragoman.core.errors import Unavailable
 from dragoman.core.events import FINAL, BlockDelta, Event, encode_event
+from dragoman.core.failures import told_event
 from dragoman.core.records import Run
 from dragoman.server.closing import read
 from dragoman.server.http import Answer, encode_json
@@ -18,8 +19,8 @@ FAREWELL = b'event: closing\ndata: {"type":"closing"}\n\n'
 """Sent when the server shuts down: the run goes on, connect again with the last id."""
 
 
-def frame(event: Event) -> bytes:
-    """One event as one frame. A delta is put together from parts: it is most of the traffic."""
+def frame(event: Event, *, expose: bool) -> bytes:
+    """One event as one frame for one reader. A delta is put together from parts: it is most of the traffic."""
     body = event.body
     if type(body) is BlockDelta:
         try:
@@ -37,17 +38,20 @@ def frame(event: Event) -> bytes:
             )
         except TypeError:  # a lone surrogate of the model's; the slow way can escape it
             pass
-    return b"id: %d\ndata: %b\n\n" % (event.seq, encode_json(encode_event(event)))
+    return b"id: %d\ndata: %b\n\n" % (event.seq, encode_json(encode_event(told_event(event, expose=expose))))
 
 
-async def stream_events(services: Services, run_id: str, after: int) -> AsyncIterator[bytes]:
-    """Frames of the events behind `after`, to the run's last one; a farewell if the server closes first."""
+async def stream_events(services: Services, run_id: str, after: int, *, expose: bool) -> AsyncIterator[bytes]:
+    """Frames of the events behind `after`, to the run's last one; a farewell if the server closes first.
+
+    `expose`: this reader may see the text of a model's exception.
+    """
     yield OPENING
     tail = services.engine.tail(run_id, after=after)
     try:
         while events := await read(tail, services.closing):
             is_last = isinstance(events[-1].body, FINAL)
-            yield b"".join([frame(event) for event in events])
+            yield b"".join([frame(event, expose=expose) for event in events])
             if is_last:
                 return
             del events  # or they would be kept until the next ones come
@@ -57,10 +61,9 @@ async def stream_events(services: Services, run_id: str, after: int) -> AsyncIte
         yield FAREWELL
 
 
-async def list_events(services: Services, run: Run, after: int, limit: int) -> Answer:
+async def list_events(services: Services, run: Run, after: int, limit: int, *, expose: bool) -> Answer:
     """`EventList`: what is stored behind `after`; `next` is the `after` of the next page."""
     rows = await services.store.events(run.id, after=after, limit=limit)
     last = rows[-1].seq if rows else after
-    return Answer.json(
-        {"events": [encode_event(event) for event in rows], "more": last < run.last_seq, "next": last}, run_id=run.id
-    )
+    told = [encode_event(told_event(event, expose=expose)) for event in rows]
+    return Answer.json({"events": told, "more": last < run.last_seq, "next": last}, run_id=run.id)

@@ -56,11 +56,11 @@ class OwnFace:
             after=identifier(call, "after"),
         )
         last = page.rows[-1].id if page.more and page.rows else None
-        return Answer.json({"runs": [models.encode_run(run) for run in page.rows], "more": page.more, "next": last})
+        return Answer.json({"runs": [self._encode(run, call) for run in page.rows], "more": page.more, "next": last})
 
     async def get_run(self, call: Call) -> Answer:
         run = await self._run(call)
-        return Answer.json(models.encode_run(run), run_id=run.id)
+        return Answer.json(self._encode(run, call), run_id=run.id)
 
     async def start_run(self, call: Call) -> Reply:
         who, asked = call.principal, await _body(call, models.StartRun)
@@ -95,8 +95,8 @@ class OwnFace:
         )
         run = started.run
         if prefers(call) == "stream":
-            return EventStream(stream_events(self._services, run.id, started.after), run_id=run.id)
-        body = {**models.encode_run(run), "outcome": started.outcome, "after": started.after}
+            return self._stream(run, started.after, call)
+        body = {**self._encode(run, call), "outcome": started.outcome, "after": started.after}
         return Answer.json(body, 201 if started.outcome == "started" else 200, run_id=run.id)
 
     async def cancel_run(self, call: Call) -> Answer:
@@ -105,7 +105,7 @@ class OwnFace:
             raise Forbidden("Only its owner may cancel this run.", code="forbidden:run")
         cancelled = await self._engine.cancel(run.id)
         after = await self._store.run(run.id) or run
-        return Answer.json({**models.encode_run(after), "cancelled": cancelled}, run_id=run.id)
+        return Answer.json({**self._encode(after, call), "cancelled": cancelled}, run_id=run.id)
 
     async def decide(self, call: Call) -> Answer:
         run, asked = await self._run(call), await _body(call, models.Decisions)
@@ -121,17 +121,17 @@ class OwnFace:
             by=call.principal.user,
         )
         body = {"outcome": decided.outcome, "calls": list(decided.calls), "after": decided.after}
-        return Answer.json({**models.encode_run(decided.run), **body}, run_id=decided.run.id)
+        return Answer.json({**self._encode(decided.run, call), **body}, run_id=decided.run.id)
 
     async def events(self, call: Call) -> Reply:
         run, after = await self._run(call), seen_seq(call)
         if prefers(call) == "json":
             limit = number(call, "limit", default=1000, least=1, most=10_000)
-            return await list_events(self._services, run, after, limit)
+            return await list_events(self._services, run, after, limit, expose=self._exposes(call))
         # The standard's way to tell an EventSource that there is no point in coming back.
         if "last-event-id" in call.headers and not run.is_active and after >= run.last_seq:
             return Answer(204, run_id=run.id)
-        return EventStream(stream_events(self._services, run.id, after), run_id=run.id)
+        return self._stream(run, after, call)
 
     # ------------------------------------------------------------------ threads
 
@@ -207,6 +207,17 @@ class OwnFace:
         if thread is None or not (who.is_admin or thread.owner == who.user or thread.visibility == "public"):
             raise NotFound("There is no such thread.", code="not_found:thread")
         return thread
+
+    def _exposes(self, call: Call) -> bool:
+        """Whether the caller may see the text of a model's exception."""
+        return self._services.settings.errors.expose or call.principal.is_admin
+
+    def _encode(self, run: Run, call: Call) -> dict[str, Any]:
+        return models.encode_run(run, expose=self._exposes(call))
+
+    def _stream(self, run: Run, after: int, call: Call) -> EventStream:
+        source = stream_events(self._services, run.id, after, expose=self._exposes(call))
+        return EventStream(source, run_id=run.id)
 
     def _quota(self, who: Principal) -> Quota:
         limit = who.message_limit

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from dragoman.core.failures import told_error
 from dragoman.core.ids import ID_PATTERN
 from dragoman.core.ports import AgentInfo, Decision
 from dragoman.core.principal import Principal
@@ -282,8 +283,11 @@ class MeOut(_Out):
 # --------------------------------------------------------------------------- rows → bodies
 
 
-def encode_run(run: Run) -> dict[str, Any]:
-    """`RunOut`. What a run was started with stays inside: it may hold what the caller may not see."""
+def encode_run(run: Run, *, expose: bool) -> dict[str, Any]:
+    """`RunOut`. What a run was started with stays inside: it may hold what the caller may not see.
+
+    `expose`: this reader may see the text of a model's exception.
+    """
     return {
         "id": run.id,
         "kind": run.kind,
@@ -300,7 +304,7 @@ def encode_run(run: Run) -> dict[str, Any]:
         "last_seq": run.last_seq,
         "usage": {**asdict(run.usage), "total_tokens": run.usage.total_tokens},
         "cost": run.cost,
-        "error": run.error,
+        "error": told_error(run.error, expose=expose),
     }
 
 

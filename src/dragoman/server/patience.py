@@ -12,10 +12,12 @@ import json
 import socket
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
 _LONGEST = 2**31 - 1
+_OFFERS = (b"upgrade", b"http2-settings")
 
 
 def _refusal(status: bytes, message: str) -> bytes:
@@ -54,7 +56,13 @@ def patient_protocol(seconds: float, stall: float) -> type[HttpToolsProtocol]:
         def data_received(self, data: bytes) -> None:
             # uvicorn stops the idle time at any byte; only the begin of a request may stop it
             self._idle_timer, self.timeout_keep_alive_task = self.timeout_keep_alive_task, None
-            super().data_received(data)
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._stay(data[upgrade.args[0] :])
+            except httptools.HttpParserError:
+                self.logger.warning("Invalid HTTP request received.")
+                self.send_400_response("")
             if self._idle_timer is not None:
                 self.timeout_keep_alive_task, self._idle_timer = self._idle_timer, None
 
@@ -79,8 +87,34 @@ def patient_protocol(seconds: float, stall: float) -> type[HttpToolsProtocol]:
             super().on_header(name, value)
 
         def on_headers_complete(self) -> None:
+            if self._may_stay():
+                return  # `_stay` begins anew
             self._head_arrived()
             super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            if not self._may_stay():
+                super().on_message_complete()
+
+        def _may_stay(self) -> bool:
+            """Whether the client offers another protocol than HTTP/1.1; we take up none of them, as RFC 9110 allows."""
+            return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+        def _stay(self, rest: bytes) -> None:
+            """Read the request as if nothing had been offered: the parser takes its body for the other protocol's."""
+            if not self._may_stay():
+                return
+            version = self.parser.get_http_version().encode()
+            head = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+            for name, value in self.headers:
+                if name == b"connection":
+                    kept = [word for word in value.split(b",") if word.strip().lower() not in _OFFERS]
+                    head.append(b"connection: " + b",".join(kept))
+                elif name not in _OFFERS:
+                    head.append(name + b": " + value)
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+            self.data_received(b"\r\n".join(head) + b"\r\n\r\n" + rest)
 
         def _count(self, size: int) -> None:
             self._head_bytes += size

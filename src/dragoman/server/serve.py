@@ -136,7 +136,8 @@ def bind(hosts: Sequence[str], port: int) -> list[socket.socket]:
             if port == 0 and attempt < _TRIES_FOR_A_FREE_PORT - 1:
                 continue
             raise UsageError(
-                f"port {busy.port} on {busy.host} is in use; stop what listens there, or choose another with --port"
+                f"port {busy.port} on {busy.host} is in use; stop what listens there, or choose another with --port",
+                code="port_in_use",
             ) from busy
     raise UsageError("no port is free on all addresses")
 

@@ -100,6 +100,24 @@ class KaiSettings(Group):
     )
 
 
+class RetentionSettings(Group):
+    threads_days: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="threads that nobody wrote to for so long are deleted; unset: never",
+    )
+    runs_days: float | None = Field(
+        30.0, gt=0, allow_inf_nan=False, description="runs without a thread are deleted so long after their end"
+    )
+    sweep_seconds: float = Field(
+        3600.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="time between two looks for what is over; the first is at the start",
+    )
+
+
 class ErrorSettings(Group):
     expose: bool = Field(False, description="show clients the text of model errors; it is always in the log")
 
@@ -113,6 +131,8 @@ class CorsSettings(Group):
 class LimitSettings(Group):
     body: int = Field(4 * 1024 * 1024, ge=1, description="bytes of one request body, where a face sets no own limit")
     text: int = Field(100_000, ge=1, description="characters of one text part, where a face sets no own limit")
+    requests: int = Field(2_000, ge=1, description="requests that are handled at once; open streams not counted")
+    runs: int = Field(10_000, ge=1, description="runs that execute at once; those that wait for a human not counted")
     streams: int = Field(10_000, ge=1, description="open streams of this process")
     streams_per_user: int = Field(2_000, ge=1, description="open streams of one user in this process")
     header_seconds: Seconds = Field(30.0, description="time in which the head of a request must arrive")
@@ -131,6 +151,7 @@ class LogSettings(Group):
     format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: console on a terminal, else JSON")
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity that is logged")
     requests: bool = Field(True, description="one line for each request")
+    runs: bool = Field(True, description="one line for each run that begins, and one for its end")
 
 
 class DemoSettings(Group):
@@ -168,6 +189,7 @@ class Settings(BaseSettings):
     run: RunSettings = Field(default_factory=RunSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     kai: KaiSettings = Field(default_factory=KaiSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     errors: ErrorSettings = Field(default_factory=ErrorSettings)
     cors: CorsSettings = Field(default_factory=CorsSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)

@@ -9,6 +9,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -21,6 +22,9 @@ from dragoman.core.errors import UsageError
 from dragoman.server.settings import DEMO_DEFAULTS, Settings
 
 FILE_NAME = "dragoman.toml"
+_PREFIX = "DRAGOMAN_"
+_OTHERS = ("DRAGOMAN_URL", "DRAGOMAN_KEY")
+"""What the commands that talk to a server read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +105,24 @@ def settings_table() -> list[tuple[str, str, str, str]]:
             text = ", ".join(default)
         elif isinstance(default, dict):
             text = ""
-        rows.append((".".join(path), "DRAGOMAN_" + "__".join(path).upper(), text, info.description or ""))
+        rows.append((".".join(path), _PREFIX + "__".join(path).upper(), text, info.description or ""))
     return rows
+
+
+def strange_names(environment: Mapping[str, str]) -> dict[str, str | None]:
+    """Variables named like settings that are none, and the closest setting's variable; None if none is close.
+
+    They are no error, since container platforms add such names for services; one below a group's name is.
+    """
+    known = [variable for _, variable, _, _ in settings_table()]
+    strange = [
+        name
+        for name in sorted(environment)
+        if name.upper().startswith(_PREFIX)
+        and name.upper().removeprefix(_PREFIX).partition("__")[0].lower() not in Settings.model_fields
+        and name.upper() not in _OTHERS
+    ]
+    return {name: next(iter(get_close_matches(name.upper(), known, 1, 0.8)), None) for name in strange}
 
 
 def _leaves(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:

@@ -38,6 +38,31 @@ class Place:
             shutil.rmtree(self.directory, ignore_errors=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bytes: of the database, of its log, and free on the disk."""
+
+    database: int
+    wal: int
+    free: int
+
+
+def sizes(place: Place) -> Sizes:
+    """How much the place takes, and how much more it could; 0 for what cannot be told."""
+    try:
+        free = shutil.disk_usage(place.directory).free
+    except OSError:
+        free = 0
+    return Sizes(_size(place.file), _size(place.file.with_name(f"{place.file.name}-wal")), free)
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
 def locate(path: str | Path) -> Place:
     """What `path` means: `:memory:`, a database file (`*.db`), or a directory."""
     if str(path) == MEMORY:
@@ -64,6 +89,11 @@ def prepare(place: Place) -> None:
         raise UsageError(f"cannot use {str(place.file)!r} for data: {error.strerror or error}") from error
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is a database, but not a sound one."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CORRUPT
+
+
 def connect(file: Path, *, synchronous: Synchronous = "NORMAL", reading: bool = False) -> sqlite3.Connection:
     """A connection in autocommit mode; statements are kept prepared.
 
@@ -86,6 +116,10 @@ def connect(file: Path, *, synchronous: Synchronous = "NORMAL", reading: bool = 
         db.close()
         if isinstance(error, sqlite3.OperationalError):
             raise UsageError(f"cannot open {str(file)!r}: {error}") from error
+        if is_damage(error):
+            raise UsageError(
+                f"cannot open {str(file)!r}: {error}; put a backup in its place with `dragoman restore`"
+            ) from error
         raise UsageError(f"{str(file)!r} is not a database: {error}") from error
     except UsageError:
         db.close()

@@ -140,7 +140,8 @@ def hold(directory: Path, *, clock: Clock, locking: Locking | None = None) -> Ca
         os.close(fd)
         raise UsageError(
             f"the data directory {str(directory)!r} is in use by {_holder(path)}:"
-            " stop that first, or give another directory with --data"
+            " stop that first, or give another directory with --data",
+            code="data_in_use",
         )
     with contextlib.suppress(OSError):  # a full disk: the lock holds all the same, the note is for people
         os.lseek(fd, 0, os.SEEK_SET)

@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,8 +23,10 @@ from dragoman.core.records import (
     Approval,
     Counter,
     Item,
+    Keep,
     Key,
     Page,
+    Removed,
     Repeat,
     Run,
     RunStatus,
@@ -34,13 +36,13 @@ from dragoman.core.records import (
     Vote,
     Write,
 )
-from dragoman.store import reads
-from dragoman.store.directory import Place, Synchronous, connect, locate, prepare
+from dragoman.store import reads, removal
+from dragoman.store.directory import Place, Sizes, Synchronous, connect, is_damage, locate, prepare, sizes
 from dragoman.store.lock import hold
 from dragoman.store.readers import FEW, Readers
 from dragoman.store.schema import load_migrations, migrate, refuse_newer, version_of
 from dragoman.store.writer import Writer
-from dragoman.store.writes import KeepSecret, Probe, apply
+from dragoman.store.writes import KeepSecret, LookBeside, Probe, Remove, apply
 
 _CHECK_SECONDS = 5.0
 
@@ -75,7 +77,8 @@ def _open(path: str | Path, synchronous: Synchronous, clock: Clock) -> SQLiteSto
             readers = Readers(partial(connect, place.file, reading=True))
         except sqlite3.Error as error:
             db.close()
-            raise UsageError(f"cannot prepare {str(place.file)!r} for data: {error}") from error
+            helps = "; put a backup in its place with `dragoman restore`" if is_damage(error) else ""
+            raise UsageError(f"cannot prepare {str(place.file)!r} for data: {error}{helps}") from error
         except BaseException:
             db.close()
             raise
@@ -136,7 +139,7 @@ class SQLiteStore:
     async def commit(self, *writes: Write) -> None:
         await self._commit(*writes)
 
-    async def _commit(self, *writes: Write | KeepSecret | Probe) -> None:
+    async def _commit(self, *writes: Write | KeepSecret | Probe | Remove | LookBeside) -> None:
         if self._writer is None:
             raise UsageError("this store was opened for reading only")
         if writes:
@@ -242,6 +245,39 @@ class SQLiteStore:
         if found is None:
             raise Unavailable(f"the secret {name!r} was kept, but cannot be read")
         return found
+
+    # ----------------------------------------------------------------------- what goes
+
+    def sweep(self, keep: Keep) -> AsyncIterator[Removed]:
+        return removal.sweep(self._readers.far, self._remove, keep)
+
+    def erase(self, tenant: str, owner: str) -> AsyncIterator[Removed]:
+        return removal.erase(self._readers.far, self._remove, tenant, owner, self._clock())
+
+    async def _remove(self, work: Callable[[sqlite3.Connection], Removed]) -> Removed:
+        job = Remove(work)
+        await self._commit(job)
+        return job.removed
+
+    async def tenants_of(self, owner: str) -> Sequence[str]:
+        """The tenants in which this user has anything."""
+        return await self._readers.far(removal.tenants_of, owner)
+
+    async def changes_beside(self) -> int:
+        look = LookBeside()
+        await self._commit(look)
+        return look.version
+
+    # ----------------------------------------------------------------------- how full it is
+
+    @property
+    def waiting(self) -> int:
+        """Commits that wait for the writer."""
+        return self._writer.waiting if self._writer is not None else 0
+
+    def sizes(self) -> Sizes:
+        """Bytes of the files, and free on their disk."""
+        return sizes(self._place)
 
     # ----------------------------------------------------------------------- life
 

@@ -52,6 +52,11 @@ class Writer:
         """Begin to take jobs."""
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that have not been taken yet."""
+        return self._jobs.qsize()
+
     async def commit(self, writes: Sequence[Any]) -> None:
         """All writes or none; durable when it returns.
 

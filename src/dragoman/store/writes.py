@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dragoman.core.errors import LimitExceeded, ProtocolError, StaleWrite
@@ -34,12 +34,16 @@ from dragoman.core.records import (
     PutStep,
     PutThread,
     PutVote,
+    Removed,
     RemoveItems,
     RevokeKey,
 )
 from dragoman.store import journal, rows
 from dragoman.store import statements as sql
 from dragoman.store.columns import dump
+
+_CLOCK_SLACK = 60.0
+"""Seconds by which the clocks of two who count may differ."""
 
 
 @dataclass(slots=True)
@@ -62,6 +66,21 @@ class KeepSecret:
 @dataclass(frozen=True, slots=True)
 class Probe:
     """The store's own write: change one row, to see that the disk takes it."""
+
+
+@dataclass(slots=True)
+class Remove:
+    """The store's own write: take away what `work` says; `removed` is what that was."""
+
+    work: Callable[[sqlite3.Connection], Removed]
+    removed: Removed = field(default_factory=Removed)
+
+
+@dataclass(slots=True)
+class LookBeside:
+    """The store's own, and no write at all: only the writing connection can tell its commits from others'."""
+
+    version: int = 0
 
 
 def apply(db: sqlite3.Connection, clock: Clock, writes: Sequence[Any]) -> None:
@@ -104,7 +123,6 @@ def _delete_thread(scope: Scope, write: DeleteThread) -> None:
         raise _thread_gone(write.thread)
     for delete in sql.DELETE_THREAD:
         scope.db.execute(delete, (number,))
-    scope.db.execute("DELETE FROM threads_gone WHERE forget_at <= ?", (scope.clock(),))
 
 
 def _put_item(scope: Scope, write: PutItem) -> None:
@@ -220,7 +238,9 @@ def _put_setting(scope: Scope, write: PutSetting) -> None:
 def _count(scope: Scope, write: Count) -> None:
     key = (write.tenant, write.owner, write.name)
     found = scope.db.execute(sql.COUNTER, key).fetchone()
-    used, resets = found if found is not None and write.now < found[1] else (0, write.resets)
+    # a window that ends far behind a new one's end is of a clock that was set back since: nobody waits for that
+    runs = found is not None and write.now < found[1] <= write.resets + _CLOCK_SLACK
+    used, resets = found if runs and found is not None else (0, write.resets)
     used += write.amount
     if write.limit is not None and write.amount > 0 and used > write.limit:
         raise LimitExceeded(
@@ -257,6 +277,14 @@ def _probe(scope: Scope, write: Probe) -> None:
     scope.db.execute(sql.PUT_COUNTER, ("", "", "store.check", 0, scope.clock()))
 
 
+def _remove(scope: Scope, write: Remove) -> None:
+    write.removed = write.work(scope.db)
+
+
+def _look_beside(scope: Scope, write: LookBeside) -> None:
+    write.version = scope.db.execute("PRAGMA data_version").fetchone()[0]
+
+
 WRITES: dict[type, Callable[[Scope, Any], None]] = {
     PutThread: _put_thread,
     ChangeThread: _change_thread,
@@ -277,4 +305,6 @@ WRITES: dict[type, Callable[[Scope, Any], None]] = {
     PutRepeat: _put_repeat,
     KeepSecret: _keep_secret,
     Probe: _probe,
+    Remove: _remove,
+    LookBeside: _look_beside,
 }

@@ -101,18 +101,18 @@ def build(
     headers = []
     for name, value in request.headers.pairs():
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise UsageError(f"header {name!r} of {request!r} is nothing HTTP allows; look for line ends or blanks")
+            raise UsageError(f"header {name!r} of {request} is nothing HTTP allows; look for line ends or blanks")
         headers.append((name.encode("ascii"), value.encode("latin-1")))
     if is_ours and streaming and "accept-encoding" not in request.headers:
         headers.append((b"accept-encoding", b"identity"))  # compressors hold events back
     limits = request.timeouts
     timeout = httpx2.Timeout(connect=limits.connect, read=limits.read, write=limits.write, pool=limits.pool)
     if client.is_closed:
-        raise UsageError(f"the HTTP client that was given to the driver is closed; {request!r} was not sent")
+        raise UsageError(f"the HTTP client that was given to the driver is closed; {request} was not sent")
     try:
         return client.build_request(request.method, request.url, headers=headers, content=request.body, timeout=timeout)
     except (httpx2.InvalidURL, ValueError) as error:
-        raise UsageError(f"{request!r} has no URL that can be asked for") from error
+        raise UsageError(f"{request} has no URL that can be asked for") from error
 
 
 def headers_of(response: httpx2.Response) -> Headers:
@@ -144,5 +144,5 @@ def named(error: Exception, request: Request) -> DragomanError | None:
     for theirs, ours, text in _ERRORS:
         if isinstance(error, theirs):
             detail = "" if issubclass(ours, UsageError) else redact_text(str(error))
-            return ours(f"{text}: {request!r}" + (f" ({detail})" if detail else ""))
+            return ours(f"{text}: {request}" + (f" ({detail})" if detail else ""))
     return None

@@ -77,8 +77,11 @@ class Request:
     body: bytes | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
 
-    def __repr__(self) -> str:  # no header values, query strings or user names: they carry credentials
-        return f"Request({self.method} {redact_text(self.url.partition('?')[0])})"
+    def __str__(self) -> str:  # no header values, query strings or user names: they carry credentials
+        return f"{self.method} {redact_text(self.url.partition('?')[0])}"
+
+    def __repr__(self) -> str:
+        return f"Request({self})"
 
 
 @dataclass(frozen=True, slots=True)

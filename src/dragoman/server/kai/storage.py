@@ -54,8 +54,7 @@ class StorageTokens:
             url = ""
         if url not in self._urls:
             raise Unauthorized("Tokens of this Storage API are not accepted here.")
-        secret = await self._store.secret("storage-tokens")
-        digest = hmac.new(secret, f"{url}\0{token}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        digest = await _digest(self._store, url, token)
         kept = self._known.get(digest)
         if kept is not None and kept[1] > self._clock():
             return kept[0]
@@ -85,6 +84,16 @@ class StorageTokens:
         if not isinstance(told, dict):
             raise Unavailable("The Storage API gave no usable answer about this token.", retry_after=5.0)
         return told
+
+
+async def user_of(store: Store, url: str, token: str) -> str:
+    """The user that this token of the Storage API at `url` stands for."""
+    return (await _digest(store, _normal(url), token))[:32]
+
+
+async def _digest(store: Store, url: str, token: str) -> str:
+    secret = await store.secret("storage-tokens")
+    return hmac.new(secret, f"{url}\0{token}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 def _normal(url: str) -> str:

@@ -1,0 +1,92 @@
+"""The app that proofs and crash tests serve: the scripted model, and tools that leave a trace in a file.
+
+`TRACE` names the file. It lies outside of the server's data, so that runs of a tool are counted
+by something that a restored database cannot undo. A token, in either header, says who calls:
+`TENANT.USER`, or `TENANT.USER.admin`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+from dragoman import Agent, App, tool
+from dragoman.core.messages import ModelRequest
+from dragoman.core.principal import Principal
+from dragoman.testing import ScriptedModel
+
+if sys.platform != "win32":
+    import resource
+
+_PAUSE = re.compile(r"ms([0-9]+)-")
+
+
+def trace() -> Path:
+    return Path(os.environ["TRACE"])
+
+
+def leave_trace(word: str) -> None:
+    """One line, on the disk before this returns."""
+    with trace().open("a", encoding="utf-8") as file:
+        file.write(f"{word}\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@tool(read_only=True)
+def add(a: float, b: float) -> float:
+    """Adds two numbers; 99 takes half a minute when it is added for the first time."""
+    leave_trace(f"add {a:g} {b:g}")
+    if a == 99 and trace().read_text("utf-8").count("add 99 ") == 1:
+        time.sleep(30)
+    return a + b
+
+
+@tool
+def create_bucket(name: str) -> dict[str, str]:
+    """Creates a bucket; twice is not as good as once. `ms300-x` takes 300 ms."""
+    leave_trace(name)
+    if (pause := _PAUSE.match(name)) is not None:
+        time.sleep(int(pause[1]) / 1000)
+    return {"name": name, "status": "created"}
+
+
+async def census(request: ModelRequest) -> AsyncIterator[str]:
+    """A model that answers with what the process holds: tasks, threads, descriptors, bytes of memory."""
+    held = {"tasks": len(asyncio.all_tasks()), "threads": threading.active_count()}
+    yield json.dumps({**held, "descriptors": len(os.listdir("/dev/fd")), "memory": _memory()})
+
+
+def _memory() -> int:
+    """Bytes that are resident now; where the system does not tell, the most that ever were."""
+    try:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def authenticate(headers: Mapping[str, str]) -> Principal | None:
+    token = headers.get("x-storageapi-token") or headers.get("authorization", "").removeprefix("Bearer ")
+    match token.split("."):
+        case [tenant, user]:
+            return Principal(tenant, user)
+        case [tenant, user, "admin"]:
+            return Principal(tenant, user, scopes=frozenset({"use", "admin"}))
+    return None
+
+
+app = App(
+    "prove",
+    agents=[
+        Agent("helper", model=ScriptedModel(), tools=[add, create_bucket]),
+        Agent("census", model=census),
+    ],
+    authenticate=authenticate,
+)

@@ -1,0 +1,348 @@
+"""Every route, every kind of foreign id: the answer is that of an id that does not exist, byte for byte.
+
+The routes come from the running application's own faces; one that `TAKES` does not know makes the
+proof fail. The ids are those of an owner with a finished and a waiting run; those who try them are
+another user of the tenant, the same user name in another tenant, a stranger, and an admin of
+another tenant. Where both ids succeed (a new chat may have any id), fresh ids and times are
+left out of the comparison. The one exception is Kai's: another user's chat in one project is 403.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from dragoman.server.http import Route
+from dragoman.testing.serve import serve
+from prove import app
+from prove.guards import take_out
+from prove.reading import V1
+from prove.verdict import Ground, Verdict
+
+GUARD = "owner-check"
+SECRET = "the-owners-secret"
+STRANGERS = ("acme.other{n}", "tenant{n}.owner", "tenant{n}.nobody", "tenant{n}.boss.admin")
+_PATH_NAME = re.compile(r"\{(\w+)\}")
+_FRESH = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+    r"|\b1[0-9]{9}(\.[0-9]+)?\b|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z"
+)
+
+
+@dataclass(slots=True)
+class World:
+    """What one user has: a thread whose run has ended, and one whose run waits for approval."""
+
+    thread: str = ""
+    waiting_thread: str = ""
+    run: str = ""
+    waiting_run: str = ""
+    call: str = ""
+    approval: str = ""
+    message: str = ""
+    answer: str = ""
+
+    def ids(self) -> dict[str, str]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One place of a request that takes an id: what is sent with it, given the id and the caller's own world."""
+
+    name: str
+    query: Callable[[str, World], dict[str, str]] = lambda x, own: {}
+    body: Callable[[str, World], Any] = lambda x, own: None
+
+
+def _query(name: str) -> Slot:
+    return Slot(f"?{name}", query=lambda x, own: {name: x})
+
+
+def _body(name: str, make: Callable[[str, World], Any]) -> Slot:
+    return Slot(name, body=make)
+
+
+def _said(message: str, text: str = "echo: hello") -> dict[str, Any]:
+    return {"id": message, "role": "user", "parts": [{"type": "text", "text": text}]}
+
+
+def _chat(chat: str, message: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"id": chat, "message": message, "selectedChatModel": "chat-model", **more}
+
+
+def _control(**part: Any) -> dict[str, Any]:
+    return {"id": secrets.token_hex(8), "role": "user", "parts": [part]}
+
+
+def _fresh() -> str:
+    return secrets.token_hex(8)
+
+
+_CHAT_SLOTS = (
+    _body("id", lambda x, own: _chat(x, _said("m-1"))),
+    _body("message.id", lambda x, own: _chat(_fresh(), _said(x))),
+    _body("message.id of an edit", lambda x, own: {"id": own.thread, "messages": [_said(x)], "messageId": x}),
+    _body("message.id of regenerate", lambda x, own: _chat(own.thread, _said(x), trigger="regenerate-message")),
+    _body("id of a decision", lambda x, own: _chat(x, _control(type="tool-result", toolCallId=own.call, result="yes"))),
+    _body(
+        "toolCallId",
+        lambda x, own: _chat(own.waiting_thread, _control(type="tool-result", toolCallId=x, result="confirmed")),
+    ),
+    _body(
+        "approvalId",
+        lambda x, own: _chat(own.waiting_thread, _control(type="tool-approval-response", approvalId=x, approved=True)),
+    ),
+    _body(
+        "toolCallId of a result",
+        lambda x, own: {
+            "id": own.waiting_thread,
+            "messages": [
+                {
+                    "id": "m",
+                    "role": "assistant",
+                    "parts": [{"type": "tool-x", "toolCallId": x, "state": "output-available", "output": 1}],
+                }
+            ],
+        },
+    ),
+)
+
+TAKES: dict[tuple[str, str], tuple[Slot, ...]] = {
+    ("GET", "/health/live"): (),
+    ("GET", "/health/ready"): (),
+    ("GET", "/metrics"): (),
+    ("GET", "/ping"): (),
+    ("GET", "/api"): (),
+    ("GET", "/v2/storage"): (),
+    ("POST", "/api/chat"): _CHAT_SLOTS,
+    ("DELETE", "/api/chat"): (_query("id"),),
+    ("GET", "/api/chat/{id}"): (),
+    ("GET", "/api/chat/{id}/stream"): (),
+    ("POST", "/api/chat/{id}/approval"): (_body("toolUseId", lambda x, own: {"toolUseId": x, "approved": True}),),
+    ("POST", "/api/chat/{id}/stop"): (),
+    ("GET", "/api/history"): (_query("starting_after"), _query("ending_before")),
+    ("DELETE", "/api/history"): (),
+    ("GET", "/api/vote"): (_query("chatId"),),
+    ("PATCH", "/api/vote"): (
+        _body("chatId", lambda x, own: {"chatId": x, "messageId": own.answer, "type": "up"}),
+        _body("messageId", lambda x, own: {"chatId": own.thread, "messageId": x, "type": "up"}),
+    ),
+    ("GET", "/api/usage"): (),
+    ("GET", "/api/settings"): (),
+    ("PATCH", "/api/settings"): (),
+    ("GET", "/api/settings/user"): (),
+    ("PATCH", "/api/settings/user"): (),
+    ("GET", "/api/settings/tools"): (),
+    ("POST", "/api/suggestions"): (),
+    ("GET", V1 + "/runs"): (_query("thread"), _query("after")),
+    ("POST", V1 + "/runs"): (
+        _body("thread", lambda x, own: {"message": {"text": "echo: hello"}, "thread": x}),
+        _body("message.id", lambda x, own: {"message": {"id": x, "text": "echo: hello"}}),
+    ),
+    ("GET", V1 + "/runs/{run}"): (),
+    ("GET", V1 + "/runs/{run}/events"): (),
+    ("POST", V1 + "/runs/{run}/cancel"): (),
+    ("POST", V1 + "/runs/{run}/approvals"): (
+        _body("call", lambda x, own: {"decisions": [{"call": x, "approved": True}]}),
+        _body("approval", lambda x, own: {"decisions": [{"approval": x, "approved": True}]}),
+    ),
+    ("GET", V1 + "/threads"): (_query("after"),),
+    ("GET", V1 + "/threads/{thread}"): (),
+    ("GET", V1 + "/threads/{thread}/items"): (),
+    ("DELETE", V1 + "/threads/{thread}"): (),
+    ("GET", V1 + "/agents"): (),
+    ("GET", V1 + "/me"): (),
+    ("GET", V1 + "/openapi.json"): (),
+}
+"""Method and path → the places outside of the path that take an id; `()` where there is none."""
+
+OWN_IN_PATH = {"id": "waiting_thread", "run": "waiting_run", "thread": "thread"}
+"""Name in a path → what of the caller's own stands there while another place is tried."""
+
+
+@dataclass(slots=True)
+class Found:
+    """What the proof has seen."""
+
+    routes: int = 0
+    places: int = 0
+    compared: int = 0
+    forbidden: int = 0
+    faults: list[str] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+
+
+async def prove(ground: Ground) -> Verdict:
+    os.environ["TRACE"] = str(ground.folder / "trace.txt")
+    (ground.folder / "trace.txt").touch()
+    if ground.guard is not None:
+        take_out(ground.guard)
+    with serve(app.app, kai={"approval": {"hold_seconds": 0}}, log={"requests": False}) as served:
+        found = Found()
+        async with httpx2.AsyncClient(base_url=served.url, timeout=20.0, trust_env=False) as http:
+            trial = Trial(http, found)
+            await trial.begin()
+            for face in served.application.faces:
+                for prefix in face.prefixes:
+                    for route in face.routes:
+                        await trial.route(face.name, prefix, route)
+            await trial.end()
+    ran = (ground.folder / "trace.txt").read_text("utf-8")
+    ground.say(f"{found.routes} routes with {found.places} places for an id, {len(STRANGERS)} kinds of strangers")
+    ground.say(f"foreign ids: {', '.join(f'{kind} {count}' for kind, count in found.kinds.items())}")
+    ground.say(f"{found.compared} answers are those of a missing id, {found.forbidden} are Kai's 403")
+    verdict = Verdict()
+    verdict.expect(not found.faults, f"{len(found.faults)} differ, the first: {''.join(found.faults[:1])}")
+    verdict.expect(found.compared > 1000 and found.forbidden > 0, "too little was compared")
+    verdict.expect(not ran, f"strangers made tools run: {ran.split()}")
+    return verdict
+
+
+class Trial:
+    """Sends the requests; `found` gets what differs."""
+
+    def __init__(self, http: httpx2.AsyncClient, found: Found) -> None:
+        self._http = http
+        self._found = found
+        self._owners = World()
+        self._before: list[bytes] = []
+        self._users = 0
+
+    async def begin(self) -> None:
+        self._owners = await self._make_world("acme.owner", SECRET)
+        self._before = await self._owners_view()
+
+    async def end(self) -> None:
+        if await self._owners_view() != self._before:
+            self._found.faults.append("strangers have changed what the owner sees")
+
+    async def route(self, face: str, prefix: str, route: Route) -> None:
+        """Try every place of one route that takes an id; a route without one must show nothing of the owner's."""
+        self._found.routes += 1
+        name = f"{route.method} {prefix}{route.path}"
+        slots = TAKES.get((route.method, route.path))
+        in_path = _PATH_NAME.findall(route.path)
+        if slots is None or not set(in_path) <= OWN_IN_PATH.keys():
+            self._found.faults.append(f"{name} is new: say in prove/isolation.py which ids it takes")
+            return
+        if not slots and not in_path:
+            for who in self._strangers():
+                answer = await self._request(who, route.method, prefix + route.path, {}, {})
+                self._must_not_tell(f"{name} as {who}", answer, but="")
+        for place in [*in_path, *slots]:
+            self._found.places += 1
+            for who in self._strangers():
+                await self._try(f"{name} as {who}", face, prefix, route, place, who)
+
+    async def _try(self, name: str, face: str, prefix: str, route: Route, place: str | Slot, who: str) -> None:
+        """Every kind of id of the owner's in one place, by one stranger."""
+        own = await self._make_world(who, "own") if isinstance(place, Slot) else World()
+        for kind, foreign in self._owners.ids().items():
+            missing = foreign[:-12] + secrets.token_hex(6)
+            answer, expected = [await self._send(who, prefix, route, place, x, own) for x in (foreign, missing)]
+            where = f"{name}, {kind} in {place.name if isinstance(place, Slot) else place}"
+            self._must_not_tell(where, answer, but=foreign)
+            self._found.kinds[kind] += 1
+            if _is_kais_403(face, who, kind, answer):
+                self._found.forbidden += 1
+            elif (told := _told(answer, foreign)) != _told(expected, missing):
+                self._found.faults.append(f"{where}: {told} instead of {_told(expected, missing)}")
+            else:
+                self._found.compared += 1
+        await self._request(who, "DELETE", "/api/history", {}, None)  # a chat of such an id may be left
+
+    async def _send(
+        self, who: str, prefix: str, route: Route, place: str | Slot, x: str, own: World
+    ) -> httpx2.Response:
+        """The route's request with `x` in one place, and the caller's own things in all others."""
+        path = prefix + route.path
+        for name in _PATH_NAME.findall(path):
+            path = path.replace(f"{{{name}}}", x if place == name else own.ids()[OWN_IN_PATH[name]] or x)
+        if isinstance(place, Slot):
+            return await self._request(who, route.method, path, place.query(x, own), place.body(x, own))
+        return await self._request(who, route.method, path, {}, {})
+
+    def _strangers(self) -> Iterator[str]:
+        """Users that nobody has met, so that what one leaves behind does not meet the next."""
+        for pattern in STRANGERS:
+            self._users += 1
+            yield pattern.format(n=self._users)
+
+    def _must_not_tell(self, where: str, answer: httpx2.Response, *, but: str) -> None:
+        told = f"{answer.headers} {answer.text}"
+        leaked = [value for value in (*self._owners.ids().values(), SECRET) if value != but and value in told]
+        if leaked:
+            self._found.faults.append(f"{where} tells {leaked}: {told[:300]}")
+
+    async def _request(self, who: str, method: str, path: str, query: dict[str, str], body: Any) -> httpx2.Response:
+        headers = {"authorization": f"Bearer {who}", "x-request-id": "the-same", "accept": "application/json"}
+        return await self._http.request(method, path, params=query, json=body, headers=headers)
+
+    # ------------------------------------------------------------------ worlds
+
+    async def _make_world(self, who: str, text: str) -> World:
+        ended = await self._ask(who, f"echo: {text}", f"m-{who}-ended")
+        waits = await self._ask(who, f"approve: create_bucket {text}", f"m-{who}-waits")
+        asked = await self._wait_for(who, waits["id"], "tool.approval_requested")
+        await self._wait_for(who, waits["id"], "run.paused")
+        made = await self._wait_for(who, ended["id"], "run.completed")
+        first = (await self._request(who, "GET", f"{V1}/runs/{made['run']}/events", {}, None)).json()["events"][0]
+        return World(
+            thread=ended["thread"],
+            waiting_thread=waits["thread"],
+            run=ended["id"],
+            waiting_run=waits["id"],
+            call=asked["payload"]["call"],
+            approval=asked["payload"]["approval"],
+            message=first["payload"]["message"],
+            answer=first["payload"]["answer"],
+        )
+
+    async def _ask(self, who: str, text: str, message: str) -> dict[str, Any]:
+        answer = await self._request(who, "POST", V1 + "/runs", {}, {"message": {"id": message, "text": text}})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    async def _wait_for(self, who: str, run: str, kind: str) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {who}", "accept": "text/event-stream"}
+        async with self._http.stream("GET", f"{V1}/runs/{run}/events", headers=headers) as answer:
+            async for line in answer.aiter_lines():
+                if line.startswith("data: ") and f'"type":"{kind}"' in line:
+                    return dict(httpx2.Response(200, content=line[6:]).json())
+        raise AssertionError(f"the run ended without {kind}")
+
+    async def _owners_view(self) -> list[bytes]:
+        """All that the owner can read, as bytes."""
+        own = self._owners
+        paths = [f"{V1}/threads", f"{V1}/runs", "/api/history", f"/api/vote?chatId={own.thread}", "/api/settings/user"]
+        for thread in (own.thread, own.waiting_thread):
+            paths += [f"{V1}/threads/{thread}", f"{V1}/threads/{thread}/items", f"/api/chat/{thread}"]
+        paths += [f"{V1}/runs/{run}/events" for run in (own.run, own.waiting_run)]
+        return [(await self._request("acme.owner", "GET", path, {}, None)).content for path in paths]
+
+
+def _is_kais_403(face: str, who: str, kind: str, answer: httpx2.Response) -> bool:
+    """Another user's chat in one project: the only thing that may be told (DESIGN.md, promise 4)."""
+    same_tenant, is_thread = who.startswith("acme."), kind in ("thread", "waiting_thread")
+    if not (face == "kai" and same_tenant and is_thread and answer.status_code == 403):
+        return False
+    told: dict[str, str] = answer.json()
+    return told.keys() == {"code", "message"} and told["code"].startswith("forbidden:")
+
+
+def _told(answer: httpx2.Response, asked: str) -> tuple[int, dict[str, str], str]:
+    """What a client can see, with the id it asked for put aside; of a success also fresh ids and times."""
+    headers = {name: value.replace(asked, "ID") for name, value in answer.headers.items() if name != "date"}
+    text = answer.text.replace(asked, "ID")
+    if answer.is_success:
+        text = _FRESH.sub("FRESH", text)
+        headers = {name: _FRESH.sub("FRESH", value) for name, value in headers.items() if name != "content-length"}
+    return answer.status_code, headers, text

@@ -1,0 +1,24 @@
+"""`python -m soak [crash] [streams]`: play those named, or all; exit code 0 if everything holds."""
+
+from __future__ import annotations
+
+import resource
+import sys
+
+from prove.verdict import run
+
+from soak import crash, streams
+
+SOAKS = {"crash": crash.soak, "streams": streams.soak}
+MOST_SECONDS = 600.0
+
+
+def main(wanted: list[str]) -> int:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # servers inherit it
+    held = [run(f"soak-{name}", SOAKS[name], seconds=MOST_SECONDS) for name in wanted or SOAKS]
+    return 0 if all(held) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,41 @@
+"""What is at the root: one page that says what answers here and how to talk to it.
+
+For people who open the server's address, in a browser or with curl. It needs nothing, shows
+nothing that is anybody's, and holds no script. A console may take this place.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from dragoman.server.http import Answer, Call, Handler, Route
+from dragoman.server.services import Services
+
+_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_HEADERS = {
+    "content-type": "text/html; charset=utf-8",
+    "content-security-policy": _POLICY,
+    "referrer-policy": "no-referrer",
+}
+
+
+def route(services: Services) -> Route:
+    """`GET /`, for everybody."""
+    return Route("GET", "/", _handler(services), auth="none")
+
+
+def _handler(services: Services) -> Handler:
+    talks = "own" in services.settings.faces
+    hello = 'chat --url {url} "tool: add 2 3"' if services.demo else 'chat --url {url} --key dk_… "hello"'
+
+    async def home(call: Call) -> Answer:
+        lines = ["<!doctype html>", '<html lang="en">', "<title>Dragoman</title>", "<h1>Dragoman</h1>"]
+        lines += ["<p>This is a Dragoman server: it stands between AI clients and AI models.</p>"]
+        if talks:
+            # the links are relative, so that they lead on behind a proxy that mounts us elsewhere
+            lines += ["<p>Talk to it:</p>", f"<pre>dragoman {escape(hello.format(url=call.base_url), quote=False)}</pre>"]
+            lines += ['<p>Its HTTP API: <a href="dragoman/v1/openapi.json">dragoman/v1/openapi.json</a></p>']
+        lines += ['<p>Whether it is ready: <a href="health/ready">health/ready</a></p>', "</html>", ""]
+        return Answer(200, "\n".join(lines).encode(), _HEADERS)
+
+    return home

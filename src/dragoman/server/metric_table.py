@@ -1,0 +1,102 @@
+"""Every metric of the server: name, kind, labels, meaning. The page `docs/metrics.md` is made from it.
+
+Who counts where is said in the modules that import a name from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Bounds of histograms of what should take a moment, in seconds."""
+
+LONG = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 86400.0)
+"""Bounds of histograms of what may wait for models and humans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric; `question` is the one that it helps to answer."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    question: Literal["healthy", "slow", "full"]
+    text: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = QUICK
+
+
+INFO = "dragoman_info"
+UPTIME = "dragoman_uptime_seconds"
+REQUESTS = "dragoman_http_requests_total"
+LATENCY = "dragoman_http_request_seconds"
+REFUSED = "dragoman_refused_total"
+REQUESTS_OPEN = "dragoman_requests_open"
+REQUESTS_LIMIT = "dragoman_requests_limit"
+STREAMS_OPEN = "dragoman_streams_open"
+STREAMS_LIMIT = "dragoman_streams_limit"
+RUNS = "dragoman_runs"
+OLDEST = "dragoman_oldest_run_seconds"
+RUNS_MOVING = "dragoman_runs_moving"
+RUNS_LIMIT = "dragoman_runs_limit"
+RUNS_STARTED = "dragoman_runs_started_total"
+RUNS_ENDED = "dragoman_runs_ended_total"
+RUN_SECONDS = "dragoman_run_seconds"
+FIRST_EVENT = "dragoman_run_first_output_seconds"
+TOKENS = "dragoman_tokens_total"
+EVENTS = "dragoman_events_total"
+COMMITS = "dragoman_commits_total"
+COMMIT_SECONDS = "dragoman_commit_seconds"
+WAITING = "dragoman_store_waiting"
+DATABASE_BYTES = "dragoman_database_bytes"
+WAL_BYTES = "dragoman_wal_bytes"
+DISK_FREE = "dragoman_disk_free_bytes"
+SWEEPS = "dragoman_sweeps_total"
+SWEPT = "dragoman_swept_total"
+SWEEP_SECONDS = "dragoman_sweep_seconds"
+SWEEP_AGE = "dragoman_sweep_age_seconds"
+
+_ALL = (
+    Metric(INFO, "gauge", "healthy", "Always 1; what is served, by which version.", ("app", "version")),
+    Metric(UPTIME, "gauge", "healthy", "Seconds since the server started."),
+    Metric(
+        REQUESTS, "counter", "healthy", "Requests answered; a stream counts when it ends.", ("face", "method", "status")
+    ),
+    Metric(REFUSED, "counter", "full", "Requests refused with 413, 429 or 503, by the error's code.", ("reason",)),
+    Metric(RUNS_STARTED, "counter", "healthy", "Runs accepted.", ("face",)),
+    Metric(RUNS_ENDED, "counter", "healthy", "Runs that ended, by their last state.", ("state",)),
+    Metric(
+        COMMITS,
+        "counter",
+        "healthy",
+        "Transactions; refused ones found another state or a disk that fails.",
+        ("outcome",),
+    ),
+    Metric(SWEEPS, "counter", "healthy", "Passes of the sweeper.", ("outcome",)),
+    Metric(SWEEP_AGE, "gauge", "healthy", "Seconds since the last whole pass of the sweeper, or since the start."),
+    Metric(OLDEST, "gauge", "healthy", "Age of the oldest run that has not ended; 0 if there is none.", ("state",)),
+    Metric(LATENCY, "histogram", "slow", "Time to the answer; of a stream, to its head.", ("face",)),
+    Metric(FIRST_EVENT, "histogram", "slow", "Time from the acceptance of a run to its first output.", (), LONG),
+    Metric(
+        RUN_SECONDS, "histogram", "slow", "Time from acceptance to end, waiting for humans included.", ("state",), LONG
+    ),
+    Metric(COMMIT_SECONDS, "histogram", "slow", "Time from the request for a transaction to its end."),
+    Metric(SWEEP_SECONDS, "histogram", "slow", "Time that a pass of the sweeper took.", (), LONG),
+    Metric(TOKENS, "counter", "full", "Tokens that models counted.", ("kind",)),
+    Metric(EVENTS, "counter", "full", "Events committed to the journal.", ("type",)),
+    Metric(RUNS, "gauge", "full", "Runs that have not ended.", ("state",)),
+    Metric(RUNS_MOVING, "gauge", "full", "Runs that this process executes now."),
+    Metric(RUNS_LIMIT, "gauge", "full", "The setting `limits.runs`."),
+    Metric(REQUESTS_OPEN, "gauge", "full", "Requests that are being handled; streams not counted."),
+    Metric(REQUESTS_LIMIT, "gauge", "full", "The setting `limits.requests`."),
+    Metric(STREAMS_OPEN, "gauge", "full", "Open streams."),
+    Metric(STREAMS_LIMIT, "gauge", "full", "The setting `limits.streams`."),
+    Metric(WAITING, "gauge", "full", "Transactions that wait for the writer."),
+    Metric(DATABASE_BYTES, "gauge", "full", "Size of the database file."),
+    Metric(WAL_BYTES, "gauge", "full", "Size of the write-ahead log; a few MB while all is well."),
+    Metric(DISK_FREE, "gauge", "full", "Room on the disk of the data directory."),
+    Metric(SWEPT, "counter", "full", "Rows that the sweeper deleted.", ("kind",)),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

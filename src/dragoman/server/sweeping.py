@@ -1,0 +1,96 @@
+"""The sweeper: deletes what is over, by the settings `retention.…`, a little at a time.
+
+Between two transactions it rests as long as the first took, so that it never has more than half
+of the writer. What is over is decided by the clock that the server was given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import asdict
+
+import structlog.stdlib
+
+from dragoman.core.ports import Clock, Store
+from dragoman.core.records import Keep, Removed
+from dragoman.server import metric_table as names
+from dragoman.server.metrics import Metrics
+from dragoman.server.settings import RetentionSettings
+
+DAY = 86_400.0
+_MOST_PASSES = 1000
+_AFTER_FAULT = 60.0
+
+
+class Sweeper:
+    """`sweep` once, or `watch` for ever."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: RetentionSettings,
+        metrics: Metrics,
+        log: structlog.stdlib.BoundLogger,
+        *,
+        clock: Clock = time.time,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._metrics = metrics
+        self._log = log
+        self._clock = clock
+        self._last = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last whole pass, or since the start."""
+        return time.monotonic() - self._last
+
+    async def sweep(self) -> Removed:
+        """Delete all that is over now; what that was."""
+        began, gone = time.perf_counter(), Removed()
+        try:
+            for _ in range(_MOST_PASSES):
+                before, since = gone, time.perf_counter()
+                async for removed in self._store.sweep(self._keep()):
+                    gone += removed
+                    self._count(removed)
+                    await asyncio.sleep(time.perf_counter() - since)  # as long as that took
+                    since = time.perf_counter()
+                if gone == before:
+                    break
+        except BaseException:
+            self._metrics.count(names.SWEEPS, (("outcome", "failed"),))
+            raise
+        self._last = time.monotonic()
+        self._metrics.count(names.SWEEPS, (("outcome", "done"),))
+        self._metrics.observe(names.SWEEP_SECONDS, time.perf_counter() - began)
+        if gone:
+            told = {kind: count for kind, count in asdict(gone).items() if count}
+            self._log.info("swept", seconds=round(time.perf_counter() - began, 3), **told)
+        return gone
+
+    async def watch(self) -> None:
+        """Sweep at once and then again and again, until cancelled."""
+        while True:
+            pause = self._settings.sweep_seconds
+            try:
+                await self.sweep()
+            except Exception as error:
+                self._log.warning("sweep failed", exc_info=error)
+                pause = min(pause, _AFTER_FAULT)
+            await asyncio.sleep(pause)
+
+    def _keep(self) -> Keep:
+        now, threads, runs = self._clock(), self._settings.threads_days, self._settings.runs_days
+        return Keep(
+            now,
+            threads_since=None if threads is None else now - threads * DAY,
+            runs_since=None if runs is None else now - runs * DAY,
+        )
+
+    def _count(self, removed: Removed) -> None:
+        for kind, count in asdict(removed).items():
+            if count:
+                self._metrics.count(names.SWEPT, (("kind", kind),), count)

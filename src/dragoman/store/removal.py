@@ -1,0 +1,283 @@
+"""What leaves the store: what is over, and all of one user's, in short transactions.
+
+A thread goes in two steps. It is buried: its row becomes a mark, and nobody finds it any more. Then
+what hung on it goes slice by slice, whole runs at a time, so that no transaction holds the
+others up for long. The marks are the list of what is left to clear, so that a crash between the
+steps leaves nothing that the next pass does not find.
+
+Functions that find run over a reading connection. Those that remove run inside the writer's
+transaction and look again at what they were told, since it may have changed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+from dragoman.core.records import Keep, Removed
+from dragoman.store.rows import Row
+
+T = TypeVar("T")
+
+SLICE = 2000
+"""Rows that one transaction removes, unless a single run has more."""
+
+FOUND = 5000
+"""Rows of a kind that one pass looks for."""
+
+MARKED = 24 * 3600.0
+"""Seconds for which lists know the place of a thread that was swept."""
+
+_MOST_ROUNDS = 50
+"""How often an erasure begins anew while its user goes on writing."""
+
+Work: TypeAlias = Callable[[sqlite3.Connection], Removed]
+Find: TypeAlias = Callable[[Callable[[sqlite3.Connection], T]], Awaitable[T]]
+Remove: TypeAlias = Callable[[Work], Awaitable[Removed]]
+
+
+# --------------------------------------------------------------------------- passes
+
+
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """What a sweep has found."""
+
+    buried: Sequence[int]
+    threads: Sequence[int]
+    runs: bool
+    counters: Sequence[Row]
+    marks: int
+    repeats: int
+
+
+async def sweep(find: Find[_Over], remove: Remove, keep: Keep) -> AsyncIterator[Removed]:
+    """One pass over everything; what each transaction removed."""
+    over = await find(partial(_over, keep=keep))
+    for numbers in _slices(over.threads, 100):
+        yield await remove(partial(_bury_idle, numbers=numbers, keep=keep))
+    for number in (*over.buried, *over.threads):
+        while removed := await remove(partial(_clear, number=number)):
+            yield removed
+    while over.runs and (removed := await remove(partial(_runs, where=_LONE, values=(keep.runs_since,)))):
+        yield removed
+    for _ in range(0, over.marks, SLICE):
+        yield await remove(partial(_forget_marks, now=keep.now))
+    for _ in range(0, over.repeats, SLICE):
+        yield await remove(partial(_forget_repeats, now=keep.now))
+    for keys in _slices(over.counters, SLICE):
+        yield await remove(partial(_forget_counters, keys=keys, now=keep.now))
+
+
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    """What an erasure has found."""
+
+    threads: Sequence[int] = ()
+    buried: Sequence[int] = ()
+    runs: bool = False
+    votes: Sequence[int] = ()
+    small: int = 0
+
+
+async def erase(find: Find[_Owned], remove: Remove, tenant: str, owner: str, now: float) -> AsyncIterator[Removed]:
+    """Everything of one user, until nothing is left; what each transaction removed."""
+    for _ in range(_MOST_ROUNDS):
+        owned = await find(partial(_owned, tenant=tenant, owner=owner))
+        if owned == _Owned():
+            return
+        yield await remove(partial(_small, tenant=tenant, owner=owner, now=now))
+        for numbers in _slices(owned.threads, 100):
+            yield await remove(partial(_bury, numbers=numbers))
+        for number in (*owned.buried, *owned.threads):
+            while removed := await remove(partial(_clear, number=number)):
+                yield removed
+        for numbers in _slices((*owned.buried, *owned.threads), SLICE):
+            yield await remove(partial(_unmark, numbers=numbers))
+        while owned.runs and (removed := await remove(partial(_runs, where=_OWN, values=(tenant, owner)))):
+            yield removed
+        for numbers in _slices(owned.votes, SLICE):
+            yield await remove(partial(_votes_of, numbers=numbers, owner=owner))
+
+
+def _slices(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+# --------------------------------------------------------------------------- finding
+
+_ACTIVE = "('queued', 'running', 'paused')"
+_IDLE = (
+    "(updated < :since OR expires <= :now)"
+    f" AND NOT EXISTS (SELECT 1 FROM runs WHERE thread = threads.number AND status IN {_ACTIVE})"
+)
+_LEFT = " OR ".join(
+    f"EXISTS (SELECT 1 FROM {table} WHERE thread = threads_gone.number)"
+    for table in ("runs", "items", "votes", "blobs")
+)
+_LONE = f"thread IS NULL AND ended IS NOT NULL AND ended < ? AND status NOT IN {_ACTIVE}"
+_OWN = "tenant = ? AND owner = ? AND thread IS NULL"
+
+
+def _over(db: sqlite3.Connection, keep: Keep) -> _Over:
+    idle_values = {"since": keep.threads_since, "now": keep.now, "most": FOUND}
+    if keep.threads_since is not None:
+        idle = _numbers(db, f"SELECT number FROM threads WHERE {_IDLE} LIMIT :most", idle_values)
+    else:  # only those that were given an end, which have an index
+        idle = _numbers(
+            db, f"SELECT number FROM threads WHERE expires IS NOT NULL AND {_IDLE} LIMIT :most", idle_values
+        )
+    return _Over(
+        _numbers(db, f"SELECT number FROM threads_gone WHERE {_LEFT}"),
+        idle,
+        keep.runs_since is not None
+        and bool(_numbers(db, f"SELECT number FROM runs WHERE {_LONE} LIMIT 1", (keep.runs_since,))),
+        db.execute(
+            "SELECT tenant, owner, name FROM counters WHERE resets <= ? AND tenant <> '' LIMIT ?", (keep.now, FOUND)
+        ).fetchall(),
+        _count(db, "SELECT count(*) FROM threads_gone WHERE forget_at <= ?", keep.now),
+        _count(db, "SELECT count(*) FROM repeats WHERE expires <= ?", keep.now),
+    )
+
+
+def _owned(db: sqlite3.Connection, tenant: str, owner: str) -> _Owned:
+    whose = (tenant, owner)
+    keys = "SELECT count(*) FROM keys WHERE tenant = ? AND user_id = ? AND revoked IS NULL"
+    return _Owned(
+        _numbers(db, "SELECT number FROM threads WHERE tenant = ? AND owner = ? LIMIT ?", (*whose, FOUND)),
+        _numbers(db, "SELECT number FROM threads_gone WHERE tenant = ? AND owner = ? LIMIT ?", (*whose, FOUND)),
+        bool(_numbers(db, f"SELECT number FROM runs WHERE {_OWN} LIMIT 1", whose)),
+        _numbers(
+            db,
+            "SELECT votes.number FROM votes JOIN threads ON threads.number = votes.thread"
+            " WHERE votes.user_id = ? AND threads.tenant = ? AND threads.owner <> ? LIMIT ?",
+            (owner, tenant, owner, FOUND),
+        ),
+        _count(db, keys, *whose)
+        + sum(_count(db, f"SELECT count(*) FROM {table} WHERE tenant = ? AND owner = ?", *whose) for table in _SMALL),
+    )
+
+
+_SMALL = ("settings", "counters", "repeats", "blobs")
+
+
+def tenants_of(db: sqlite3.Connection, owner: str) -> Sequence[str]:
+    """The tenants in which this user has anything."""
+    tables = ("threads", "threads_gone", "runs", *_SMALL)
+    arms = [f"SELECT tenant FROM {table} WHERE owner = ?1" for table in tables]
+    arms.append("SELECT tenant FROM keys WHERE user_id = ?1")
+    return [tenant for (tenant,) in db.execute(f"{' UNION '.join(arms)} ORDER BY 1", (owner,))]
+
+
+def _numbers(db: sqlite3.Connection, sql: str, values: Any = ()) -> Sequence[int]:
+    return tuple(number for (number,) in db.execute(sql, values).fetchall())
+
+
+def _count(db: sqlite3.Connection, sql: str, *values: Any) -> int:
+    return int(db.execute(sql, values).fetchone()[0])
+
+
+# --------------------------------------------------------------------------- removing
+
+_MARK = (
+    "INSERT OR REPLACE INTO threads_gone (number, tenant, owner, id, forget_at)"
+    " SELECT number, tenant, owner, id, :forget_at FROM threads WHERE number = :number"
+)
+
+
+def _bury_idle(db: sqlite3.Connection, numbers: Sequence[int], keep: Keep) -> Removed:
+    values = {"since": keep.threads_since, "now": keep.now, "forget_at": keep.now + MARKED}
+    return _buried(db, f"{_MARK} AND {_IDLE}", numbers, values)
+
+
+def _bury(db: sqlite3.Connection, numbers: Sequence[int]) -> Removed:
+    return _buried(db, _MARK, numbers, {"forget_at": 0.0})
+
+
+def _buried(db: sqlite3.Connection, mark: str, numbers: Sequence[int], values: dict[str, Any]) -> Removed:
+    threads = 0
+    for number in numbers:
+        if db.execute(mark, {**values, "number": number}).rowcount:
+            threads += db.execute("DELETE FROM threads WHERE number = ?", (number,)).rowcount
+    return Removed(threads=threads)
+
+
+def _clear(db: sqlite3.Connection, number: int) -> Removed:
+    """A slice of what hung on a buried thread; nothing if the thread is there (again) or all is gone."""
+    if db.execute("SELECT 1 FROM threads WHERE number = ?", (number,)).fetchall():
+        return Removed()
+    removed = _runs(db, "thread = ?", (number,))
+    if removed:
+        return removed
+    items = db.execute(
+        "DELETE FROM items WHERE thread = ?1 AND pos IN (SELECT pos FROM items WHERE thread = ?1 ORDER BY pos LIMIT ?2)",
+        (number, SLICE),
+    ).rowcount
+    if items:
+        return Removed(items=items)
+    votes = db.execute("DELETE FROM votes WHERE thread = ?", (number,)).rowcount
+    db.execute("DELETE FROM passages WHERE blob IN (SELECT id FROM blobs WHERE thread = ?)", (number,))
+    return Removed(votes=votes, blobs=db.execute("DELETE FROM blobs WHERE thread = ?", (number,)).rowcount)
+
+
+def _runs(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> Removed:
+    """Whole runs, until a slice is full: at least one if there is any."""
+    size = "COALESCE((SELECT max(seq) FROM events WHERE run = runs.number), 0)"
+    found = db.execute(f"SELECT number, id, {size} FROM runs WHERE {where} LIMIT 100", values).fetchall()
+    removed, taken = Removed(), 0
+    for number, id, events in found:
+        if taken and taken + events > SLICE:
+            break
+        taken += events
+        db.execute("DELETE FROM events WHERE run = ?", (number,))
+        removed += Removed(
+            runs=db.execute("DELETE FROM runs WHERE number = ?", (number,)).rowcount,
+            events=events,
+            steps=db.execute("DELETE FROM steps WHERE run = ?", (number,)).rowcount,
+            approvals=db.execute("DELETE FROM approvals WHERE run = ?", (number,)).rowcount,
+            repeats=db.execute("DELETE FROM repeats WHERE run = ?", (id,)).rowcount,
+        )
+    return removed
+
+
+def _votes_of(db: sqlite3.Connection, numbers: Sequence[int], owner: str) -> Removed:
+    votes = 0
+    for number in numbers:
+        votes += db.execute("DELETE FROM votes WHERE number = ? AND user_id = ?", (number, owner)).rowcount
+    return Removed(votes=votes)
+
+
+def _small(db: sqlite3.Connection, tenant: str, owner: str, now: float) -> Removed:
+    whose = (tenant, owner)
+    db.execute("DELETE FROM passages WHERE blob IN (SELECT id FROM blobs WHERE tenant = ? AND owner = ?)", whose)
+    gone = {
+        table: db.execute(f"DELETE FROM {table} WHERE tenant = ? AND owner = ?", whose).rowcount for table in _SMALL
+    }
+    revoke = "UPDATE keys SET revoked = ? WHERE tenant = ? AND user_id = ? AND revoked IS NULL"
+    return Removed(**gone, keys=db.execute(revoke, (now, *whose)).rowcount)
+
+
+def _unmark(db: sqlite3.Connection, numbers: Sequence[int]) -> Removed:
+    return Removed(
+        marks=sum(db.execute("DELETE FROM threads_gone WHERE number = ?", (number,)).rowcount for number in numbers)
+    )
+
+
+def _forget_marks(db: sqlite3.Connection, now: float) -> Removed:
+    sql = (
+        f"DELETE FROM threads_gone WHERE number IN (SELECT number FROM threads_gone WHERE forget_at <= ? LIMIT {SLICE})"
+    )
+    return Removed(marks=db.execute(sql, (now,)).rowcount)
+
+
+def _forget_repeats(db: sqlite3.Connection, now: float) -> Removed:
+    sql = f"DELETE FROM repeats WHERE number IN (SELECT number FROM repeats WHERE expires <= ? LIMIT {SLICE})"
+    return Removed(repeats=db.execute(sql, (now,)).rowcount)
+
+
+def _forget_counters(db: sqlite3.Connection, keys: Sequence[Row], now: float) -> Removed:
+    sql = "DELETE FROM counters WHERE tenant = ? AND owner = ? AND name = ? AND resets <= ?"
+    return Removed(counters=sum(db.execute(sql, (*key, now)).rowcount for key in keys))

@@ -1,0 +1,181 @@
+"""Nonsense on every route of every face: refused in the face's own words, never a fault of ours.
+
+Seeded, so that a failure repeats; `FUZZ_SEED` and `FUZZ_ROUNDS` look further. The routes are those of
+the running application.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import random
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from dragoman.server.http import Route
+
+Start = Callable[..., Awaitable[Any]]
+
+SEED = int(os.environ.get("FUZZ_SEED", "1"))
+ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "30"))
+"""Requests of each kind on each route."""
+
+V1 = "/dragoman/v1"
+SOUND: dict[str, Any] = {
+    f"POST {V1}/runs": {
+        "message": {"id": "m", "parts": [{"type": "text", "text": "echo: x"}]},
+        "agent": "demo",
+        "thread": "t",
+        "busy": "supersede",
+        "metadata": {"a": 1},
+    },
+    f"POST {V1}/runs/{{run}}/approvals": {"decisions": [{"call": "c", "approved": True, "input": {"name": "x"}}]},
+    "POST /api/chat": {
+        "id": "c",
+        "message": {"id": "m", "role": "user", "parts": [{"type": "text", "text": "echo: x"}], "metadata": {}},
+        "selectedChatModel": "chat-model",
+        "selectedVisibilityType": "private",
+        "branchId": 1,
+    },
+    "POST /api/chat/{id}/approval": {"toolUseId": "c", "approved": True, "updatedInput": {}, "answers": {}},
+    "PATCH /api/vote": {"chatId": "c", "messageId": "m", "type": "up"},
+    "PATCH /api/settings": {"customInstructions": "x"},
+    "PATCH /api/settings/user": {"customInstructions": "x", "toolPermissions": {"add": "always_ask"}},
+    "POST /api/suggestions": {"context": "dashboard", "data": {}},
+}
+"""A body that the route takes; what is sent has one place of it made nonsense."""
+
+WORDS = ("id", "message", "messages", "parts", "type", "text", "role", "data", "decisions", "call", "trigger", "file")
+LEAVES: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    2**63,
+    10**400,
+    1e308,
+    "",
+    "x" * 200,
+    "\x00",
+    "\ud800",
+    "../..",
+    "'; --",
+    "user",
+    "tool-result",
+    "\u202e💥",
+    [],
+    {},
+    [[[[]]]],
+)
+TEXTS = (
+    "",
+    "%",
+    "%00",
+    "%ff",
+    "%2e%2e",
+    "%F0%9F%92%A5",
+    "a" * 300,
+    "-1",
+    "1e9",
+    "9" * 40,
+    "[]",
+    "null",
+    "a,b",
+    "%C2%B2",
+)
+QUERIES = ("limit", "after", "before", "order", "status", "agent", "thread", "id", "chatId", "starting_after", "page")
+
+
+def nonsense(made: random.Random, depth: int = 3) -> Any:
+    """A JSON value that nobody asked for."""
+    kind = made.random()
+    if depth == 0 or kind < 0.5:
+        return made.choice(LEAVES)
+    if kind < 0.75:
+        return [nonsense(made, depth - 1) for _ in range(made.randrange(4))]
+    return {made.choice(WORDS): nonsense(made, depth - 1) for _ in range(made.randrange(4))}
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """(container, key) of every place in a JSON value."""
+    for key in list(value) if isinstance(value, dict) else range(len(value)):
+        yield value, key
+        if isinstance(value[key], dict | list):
+            yield from places(value[key])
+
+
+def spoilt(made: random.Random, sound: Any) -> Any:
+    """The sound value with one place gone or made nonsense."""
+    value = copy.deepcopy(sound)
+    spots = list(places(value))
+    if not spots:
+        return nonsense(made)
+    container, key = made.choice(spots)
+    if made.random() < 0.2:
+        del container[key]
+    else:
+        container[key] = nonsense(made)
+    return value
+
+
+def bodies(made: random.Random, route: Route) -> Iterator[bytes]:
+    for _ in range(ROUNDS):
+        yield made.randbytes(made.choice((0, 1, 7, 200)))
+        yield json.dumps(nonsense(made)).encode()
+        sound = SOUND.get(f"{route.method} {route.path}")
+        if sound is not None:
+            yield json.dumps(spoilt(made, sound)).encode()
+            yield json.dumps(spoilt(made, spoilt(made, sound))).encode()
+            yield json.dumps(sound).encode()[: made.choice((20, 1000))]
+    yield b"[" * 100_000
+    yield b'{"message":' * 3_000
+
+
+def paths(made: random.Random, prefix: str, route: Route, real: dict[str, str]) -> str:
+    """The route's path with real or odd ids in it, and an odd query."""
+    path = re.sub(
+        r"\{(\w+)\}", lambda name: made.choice((real[name[1]], made.choice(TEXTS) or "x")), prefix + route.path
+    )
+    query = "&".join(f"{made.choice(QUERIES)}={made.choice(TEXTS)}" for _ in range(made.randrange(4)))
+    return f"{path}?{query}"
+
+
+async def some_run(inside: Any, *, ended: bool) -> dict[str, str]:
+    """The ids of a fresh run by their names in paths; one that has not ended waits for approval."""
+    run = (await inside.ask("POST", f"{V1}/runs", {"message": {"text": "approve: create_bucket b"}})).json()
+    async for event in inside.services.engine.events(run["id"]):
+        if event.type == "run.paused":
+            break
+    if ended:
+        await inside.services.engine.cancel(run["id"])
+    return {"run": run["id"], "thread": run["thread"], "id": run["thread"]}
+
+
+def headers(made: random.Random) -> dict[str, str]:
+    names = ("accept", "last-event-id", "origin", "x-request-id", "content-type", "range", "x-forwarded-for", "host")
+    return {made.choice(names): made.choice((*TEXTS, "text/event-stream", "application/json;q=x"))[:200]}
+
+
+@pytest.mark.requirement("CORE-05")
+async def test_nonsense_on_any_route_is_refused_in_words_and_never_a_fault_of_ours(start_inside: Start) -> None:
+    inside = await start_inside()
+    asked, statuses = 0, set()
+    for face in inside.application.faces:
+        for prefix in face.prefixes:
+            for route in face.routes:
+                made = random.Random(f"{SEED} {route.method} {prefix}{route.path}")
+                real = await some_run(inside, ended=route.method == "GET")  # or its stream would last for ever
+                for content in bodies(made, route):
+                    path = paths(made, prefix, route, real)
+                    answer = await inside.ask(route.method, path, content=content, headers=headers(made))
+                    asked += 1
+                    statuses.add(answer.status)
+                    assert answer.status < 500, (route.method, path, content[:300], answer.text)
+                    if answer.status >= 400:
+                        assert answer.json(), (route.method, path)
+    assert asked > 1000
+    assert statuses >= {200, 400, 404}
