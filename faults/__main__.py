@@ -70,8 +70,9 @@ class Tree:
     def run(self, tests: Sequence[str]) -> Outcome:
         """Run these tests on the copy."""
         environment = os.environ | {"PYTHONPATH": str(self._folder / "src"), "CI": "true"}
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
-        command += ["--timeout", str(TEST_SECONDS), *tests]
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "--timeout", str(TEST_SECONDS)]
+        command += [f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "cov")]  # they take time to load
+        command += tests
         began = time.monotonic()
         done = subprocess.run(
             command, cwd=self._folder, env=environment, capture_output=True, text=True, errors="replace", check=False

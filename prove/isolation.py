@@ -116,6 +116,7 @@ _CHAT_SLOTS = (
 )
 
 TAKES: dict[tuple[str, str], tuple[Slot, ...]] = {
+    ("GET", "/"): (),
     ("GET", "/health/live"): (),
     ("GET", "/health/ready"): (),
     ("GET", "/metrics"): (),

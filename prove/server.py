@@ -107,6 +107,8 @@ class Server:
 
 
 def _is_alive(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # there signal 0 is Ctrl-C
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

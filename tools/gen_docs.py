@@ -24,7 +24,9 @@ from dragoman.server.metric_table import LONG, METRICS, QUICK
 from dragoman.server.own_handlers import OwnFace
 from dragoman.server.settings_sources import settings_table
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+EXAMPLES = ROOT / "examples"
 GENERATED = "<!-- Written by tools/gen_docs.py; change that or the code, then run `make docs`. -->\n"
 JSON_WORDS: dict[Any, str] = {
     str: "string",
@@ -226,7 +228,7 @@ Every client has a dialect of its own; this is Dragoman's. It translates nothing
 JSON. `GET {own.PREFIX}/openapi.json` describes it for machines.
 
 ```sh
---8<-- "examples/curl.sh"
+{(EXAMPLES / "curl.sh").read_text("utf-8").strip()}
 ```
 
 ## Credentials

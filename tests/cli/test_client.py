@@ -202,7 +202,7 @@ async def test_an_error_answer_becomes_its_class_with_the_servers_words(server, 
 
 async def test_an_error_answer_without_json_is_named_by_its_status():
     own, _ = face(Response(503, Headers(), b"<html>"))
-    with pytest.raises(Unavailable, match="status 503$"):  # of a proxy, most likely
+    with pytest.raises(Unavailable, match=r"status 503$"):  # of a proxy, most likely
         await own.post("/runs/x/cancel")
 
 

@@ -34,7 +34,9 @@ def test_a_key_is_shown_once(keys):
 
 def test_json_holds_everything_about_a_key(keys):
     made = json.loads(
-        keys("create", "--new", "--json", "--tenant", "t", "--project", "p1", "--rate", "100/60", "--expires", "30d").stdout
+        keys(
+            "create", "--new", "--json", "--tenant", "t", "--project", "p1", "--rate", "100/60", "--expires", "30d"
+        ).stdout
     )
     assert (made["tenant"], made["projects"], made["rate_limit"]) == ("t", ["p1"], [100, 60.0])
     assert made["expires"] - made["created"] == 30 * 86400

@@ -16,7 +16,9 @@ from dragoman.cli.reloading import sources
 from dragoman.cli.serve import app_lines, demo_lines
 from dragoman.testing.model import FORM_TEXT, FRIENDLY
 
-pty = pytest.importorskip("pty") if os.name != "nt" else None
+if os.name != "nt":
+    import pty
+
 SECONDS = 60
 
 APP = """

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")])
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INCLUDE = re.compile(r'--8<-- "(?P<path>[^"]+)"\n')
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 
@@ -47,6 +47,16 @@ def test_python_on_a_page_is_a_tested_example_or_runs_as_it_stands(page: Path) -
 def test_the_curl_lines_of_the_readme_are_the_tested_ones() -> None:
     shown = [body for body in blocks(ROOT / "README.md", "sh") if "curl" in body]
     assert shown == [(ROOT / "examples" / "curl.sh").read_text("utf-8")]
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_command_has_a_comment_behind_it(page: Path) -> None:  # zsh takes it for arguments when it is pasted
+    shells = [*blocks(page, "sh"), *blocks(page, "")]
+    assert [line for shell in shells for line in shell.splitlines() if re.search(r"\S\s+# ", line)] == []
+
+
+def test_the_curl_lines_are_text_where_nothing_includes_them() -> None:
+    assert "--8<--" not in (ROOT / "docs" / "http-api.md").read_text("utf-8")
 
 
 def test_every_page_is_in_the_navigation_and_every_record_in_its_list() -> None:

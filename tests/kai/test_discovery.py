@@ -83,14 +83,14 @@ async def test_entries_that_are_no_objects_are_skipped(shell: Shell) -> None:
     ("url", "base"),
     [
         ("/kai", "https://storage.example/kai"),
-        ("kai/v1/", "https://storage.example/root/kai/v1"),
+        ("kai/v1/", "https://storage.example/base/kai/v1"),
         ("//other.example/kai", "https://other.example/kai"),
         ("http://kai.example:8080", "http://kai.example:8080"),
     ],
 )
 async def test_a_relative_url_counts_from_the_storage_api(shell: Shell, url: str, base: str) -> None:
     body = {"services": [{"id": "kai-assistant", "url": url}]}
-    client = await discover(shell, answer(body), url="https://storage.example/root")
+    client = await discover(shell, answer(body), url="https://storage.example/base")
     assert client.base_url == base
 
 

@@ -58,6 +58,16 @@ def test_an_unknown_target_lists_those_that_exist(checkout: Path) -> None:
     assert "  demo " in answer.stdout
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell script as an interpreter")
+@pytest.mark.parametrize(("variables", "told"), [({"MAKELEVEL": "1"}, "1\n"), ({}, "\n")])
+def test_the_demo_knows_whether_make_has_called(checkout: Path, variables: dict[str, str], told: str) -> None:
+    python = checkout / "python"
+    python.write_text('#!/bin/sh\necho "$_DRAGOMAN_MAKE"\n', "utf-8")
+    python.chmod(0o755)
+    code = f"import environment; environment.ensure = lambda level: {str(python)!r}; environment.main(['demo'])"
+    assert run(checkout / "tools", sys.executable, "-c", code, **variables).stdout == told
+
+
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 def test_make_alone_lists_the_targets_and_an_interpreter_that_is_not_there_is_named(checkout: Path) -> None:
     listed = run(checkout, "make")

@@ -73,7 +73,11 @@ def test_garbage_behind_a_request_does_not_break_into_its_answer(serve_live: Ser
 
 
 H2C = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAAB\r\n"
-OFFERS = [H2C, b"connection: upgrade\r\nupgrade: websocket\r\n", b"upgrade: a\r\nconnection: x\r\nconnection: upgrade\r\n"]
+OFFERS = [
+    H2C,
+    b"connection: upgrade\r\nupgrade: websocket\r\n",
+    b"upgrade: a\r\nconnection: x\r\nconnection: upgrade\r\n",
+]
 
 
 @pytest.mark.parametrize("offer", OFFERS)

@@ -146,7 +146,19 @@ async def test_marked_demo_tokens_are_found_nowhere(serve: Callable[..., Any], t
 
 def test_marked_keys_are_found_nowhere(serve: Callable[..., Any], tmp_path: Path) -> None:
     data, marks = tmp_path / "data", Marks()
-    command = [sys.executable, "-m", "dragoman", "keys", "create", "--new", "--json", "--user", "ana", "--data", str(data)]
+    command = [
+        sys.executable,
+        "-m",
+        "dragoman",
+        "keys",
+        "create",
+        "--new",
+        "--json",
+        "--user",
+        "ana",
+        "--data",
+        str(data),
+    ]
     shown = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)["key"]
     marks.made["key"] = shown.rpartition("_")[2]
     server = serve("dragoman.demo.app:app", data=data, environment=LOUD)

@@ -70,7 +70,9 @@ def asgi(
     else:
         given = load_settings(overrides=settings, app=app.settings, config=config, demo=demo).settings
     if not app.agents:
-        raise UsageError(f"app {app.name!r} has no agent, so nobody would answer; give it one: App({app.name!r}, agents=[…])")
+        raise UsageError(
+            f"app {app.name!r} has no agent, so nobody would answer; give it one: App({app.name!r}, agents=[…])"
+        )
     unknown = [name for name in given.faces if name not in FACES]
     if unknown:
         raise UsageError(f"faces: there is no face {unknown[0]!r}; known: {', '.join(FACES)}")

@@ -33,7 +33,10 @@ def _handler(services: Services) -> Handler:
         lines += ["<p>This is a Dragoman server: it stands between AI clients and AI models.</p>"]
         if talks:
             # the links are relative, so that they lead on behind a proxy that mounts us elsewhere
-            lines += ["<p>Talk to it:</p>", f"<pre>dragoman {escape(hello.format(url=call.base_url), quote=False)}</pre>"]
+            lines += [
+                "<p>Talk to it:</p>",
+                f"<pre>dragoman {escape(hello.format(url=call.base_url), quote=False)}</pre>",
+            ]
             lines += ['<p>Its HTTP API: <a href="dragoman/v1/openapi.json">dragoman/v1/openapi.json</a></p>']
         lines += ['<p>Whether it is ready: <a href="health/ready">health/ready</a></p>', "</html>", ""]
         return Answer(200, "\n".join(lines).encode(), _HEADERS)
