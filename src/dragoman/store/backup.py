@@ -95,10 +95,13 @@ def _empty(path: str | Path) -> Path:
 
 def _opened(file: Path) -> sqlite3.Connection:
     """A connection that leaves the file as it is; it may lie where nothing can be written."""
+    db: sqlite3.Connection | None = None
     try:
         db = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, isolation_level=None)
         db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.Error as error:
+        if db is not None:
+            db.close()
         raise UsageError(f"{str(file)!r} cannot be read as a database: {error}") from error
     return db
 
