@@ -22,8 +22,8 @@ PEERS = {
     "openai": "openai",
     "chatkit.server": "openai-chatkit, server side",
 }
-ROUNDS = 21
-PEER_ROUNDS = 5
+ROUNDS = 15
+PEER_ROUNDS = 3
 
 _WITHOUT = {"httpx": "rich"}
 _CODE = (

@@ -86,14 +86,26 @@ def serve_dragoman() -> None:
 # ------------------------------------------------------------------------------------- clients
 
 
-def waiting_run(port: int) -> tuple[str, int]:
-    """Start a run that waits for an approval; its id and how many events it has."""
+def waiting_runs(port: int, number: int) -> tuple[list[str], int]:
+    """Start runs that wait for an approval; their ids, and how many events each has.
+
+    The events are read when nothing is written any more: that fills SQLite's page cache, which is
+    bounded and no part of a stream.
+    """
     body = json.dumps({"message": {"text": "approve: create_bucket photos"}}).encode()
-    run = ask(port, "/runs", body)["id"]
+    runs = [ask(port, "/runs", body)["id"] for _ in range(number)]
+    lengths = {paused_after(port, run) for run in reversed(runs)}  # the last one pauses last
+    expect("P7: all runs have the same events", len(lengths), 1)
+    return runs, lengths.pop()
+
+
+def paused_after(port: int, run: str) -> int:
+    """The number of a run's events, once the last of them is its pause."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        if ask(port, f"/runs/{run}")["status"] == "paused":
-            return run, len(ask(port, f"/runs/{run}/events")["events"])
+        events = ask(port, f"/runs/{run}/events")["events"]
+        if events[-1]["type"] == "run.paused":
+            return len(events)
         time.sleep(0.005)
     raise TimeoutError(f"run {run} did not pause")
 
@@ -114,15 +126,12 @@ def run_starlette() -> Idle:
 
 def run_dragoman(runs: int) -> Idle:
     with child("bench.server", "dragoman") as (pid, port):
-        waiting = [waiting_run(port) for _ in range(runs)]
-        expect("P7: all runs have the same events", len({last for _, last in waiting}), 1)
-        for run, _ in waiting:  # fills SQLite's page cache, which is bounded and no part of a stream
-            ask(port, f"/runs/{run}/events")
+        waiting, events = waiting_runs(port, runs)
         headers = f"authorization: Bearer {TOKEN}\r\n"
-        requests = [get(f"/dragoman/v1/runs/{run}/events", headers) for run, _ in waiting]
+        requests = [get(f"/dragoman/v1/runs/{run}/events", headers) for run in waiting]
         requests = [requests[place % runs] for place in range(SOME + MORE)]
         # the events and, before them, the frame with the time to reconnect
-        return asyncio.run(idle(pid, port, requests, wanted=waiting[0][1] + 1))
+        return asyncio.run(idle(pid, port, requests, wanted=events + 1))
 
 
 async def idle(pid: int, port: int, requests: Sequence[bytes], *, wanted: int) -> Idle:

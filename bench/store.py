@@ -8,6 +8,7 @@ walk over a whole thread, of 1,000, 10,000 and 100,000 items; CPU time.
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import tempfile
 import time
@@ -191,6 +192,9 @@ def reading(report: Report, all_sizes: dict[int, Both], loop: asyncio.AbstractEv
             place, units = (walks, number // WALK) if what == "whole walk" else (contenders, times)
             place[f"{number:,}: {what}|limit"] = partial(time_it, loop, partial(repeat_raw, raw, times), units)
             place[f"{number:,}: {what}|store"] = partial(time_it, loop, partial(repeat, ours, times), units)
+    del mine, theirs
+    gc.collect()
+    gc.freeze()  # or each collection before a measurement would go through all of this
     found = {**interleave(contenders, rounds), **interleave(walks, WALKS)}
     for number, both in all_sizes.items():
         for what in pages(both):

@@ -17,7 +17,6 @@ from dragoman.wire.sse import SSEDecoder
 LIMIT = 64
 DECODERS: tuple[Callable[[], Any], ...] = (
     lambda: SSEDecoder(max_event_bytes=LIMIT),
-    lambda: SSEDecoder(max_event_bytes=LIMIT, flush_incomplete=True),
     lambda: JSONLinesDecoder(max_line_bytes=LIMIT),
 )
 GARBAGE = st.lists(st.binary(max_size=120) | st.sampled_from([b"data: ", b"\n\n", b"\r", b'{"a":', b"\xff\xfe", b": "]))

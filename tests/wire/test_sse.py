@@ -13,12 +13,14 @@ from dragoman.wire.sse import SSEDecoder, SSEEvent, encode_comment, encode_event
 
 
 def decode(*reads: bytes, flush: bool = False) -> list[SSEEvent]:
-    decoder = SSEDecoder(flush_incomplete=flush)
+    decoder = SSEDecoder()
+    reads = (*reads, b"\n\n") if flush else reads
     return [event for read in reads for event in decoder.feed(read)] + decoder.end()
 
 
 def payloads(*reads: bytes, flush: bool = False) -> list[bytes]:
-    decoder = SSEDecoder(flush_incomplete=flush)
+    decoder = SSEDecoder()
+    reads = (*reads, b"\n\n") if flush else reads
     return [data for read in reads for data in decoder.feed_data(read)] + decoder.end_data()
 
 

@@ -211,15 +211,14 @@ class ChunkDecoder:
     JSON raises KaiStreamError, after the chunks before it were returned: `error` holds it, and
     every later call raises it.
 
-    Whoever wants no list of chunks between its own and the bytes takes `payloads` (None: the
-    connection is over, the last event needs no blank line), decodes each by itself, and comes
-    back with those that are no JSON for a `second_look`.
+    Whoever wants no list of chunks between its own and the bytes takes `payloads`, decodes each by
+    itself, and comes back with those that are no JSON for a `second_look`.
     """
 
     __slots__ = ("_frames", "error")
 
     def __init__(self) -> None:
-        self._frames = SSEDecoder(flush_incomplete=True)
+        self._frames = SSEDecoder()
         self.error: KaiStreamError | None = None
 
     def feed(self, data: bytes) -> list[Any]:
@@ -228,14 +227,14 @@ class ChunkDecoder:
 
     def end(self) -> list[Any]:
         """The connection is over: the last event needs no blank line."""
-        return self._chunks(self.payloads(None))
+        return self.feed(b"\n\n")
 
-    def payloads(self, data: bytes | None) -> list[bytes]:
+    def payloads(self, data: bytes) -> list[bytes]:
         """The data of the events that these bytes complete."""
         if self.error is not None:
             raise self.error
         try:
-            return self._frames.end_data() if data is None else self._frames.feed_data(data)
+            return self._frames.feed_data(data)
         except ProtocolError as error:
             raise self._failed(str(error), error) from error
 

@@ -28,7 +28,6 @@ from dragoman.kai.models import (
     UnknownEvent,
     UsageEvent,
     UsageInfo,
-    new_text_event,
 )
 
 Chunk: TypeAlias = dict[str, Any]
@@ -113,8 +112,6 @@ def event_of(chunk: Any) -> SSEEvent:
     if type(chunk) is not dict:
         return UnknownEvent(type="", data={"value": chunk})
     kind = chunk.get("type")
-    if kind == "text-delta" and type(text := chunk.get("delta")) is str and chunk.get("state") is None:
-        return new_text_event(text)
     build = _BUILDERS.get(kind) if type(kind) is str else None
     try:
         if build is not None:

@@ -334,7 +334,7 @@ def new_text_event(text: str) -> TextEvent:
     Nearly all events of a stream are these, and `text` is known to be a string: validating it once
     more would be a third of what an event costs, from its bytes on.
     """
-    event = TextEvent.__new__(TextEvent)
+    event = _new(TextEvent)
     fields = event.__dict__
     fields["type"] = "text"
     fields["text"] = text
@@ -345,6 +345,7 @@ def new_text_event(text: str) -> TextEvent:
     return event
 
 
+_new = object.__new__
 _set_fields_set, _set_extra, _set_private = (
     BaseModel.__dict__[f"__pydantic_{name}__"].__set__ for name in ("fields_set", "extra", "private")
 )

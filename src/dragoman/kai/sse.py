@@ -24,6 +24,7 @@ from dragoman.kai.models import (
     ToolCallEvent,
     ToolOutputErrorEvent,
     UsageEvent,
+    new_text_event,
 )
 
 
@@ -88,11 +89,32 @@ class EventDecoder:
 
     def feed(self, data: bytes) -> list[SSEEvent]:
         """The events that these bytes complete."""
-        return self._decode(data)
+        events: list[SSEEvent] = []
+        # one loop from bytes to events, with the text first, for each further call would cost every event
+        for payload in self._chunks.payloads(data):
+            try:
+                chunk = from_json(payload)
+            except ValueError as error:
+                events += map(self._noted, map(event_of, self._chunks.second_look(payload, error)))
+                if self._chunks.error is not None:
+                    self.error = self.told(self._chunks.error)
+                    break
+                continue
+            if (
+                type(chunk) is dict
+                and chunk.get("type") == "text-delta"
+                and type(text := chunk.get("delta")) is str
+                and chunk.get("state") is None
+            ):
+                self._text.append(text)
+                events.append(new_text_event(text))
+            else:
+                events.append(self._noted(event_of(chunk)))
+        return events
 
     def end(self) -> list[SSEEvent]:
         """The connection is over: the events of a last frame without blank line."""
-        return self._decode(None)
+        return self.feed(b"\n\n")
 
     def check_end(self) -> None:
         """Raise KaiStreamError `stream:truncated` unless the stream came to its proper end."""
@@ -104,26 +126,6 @@ class EventDecoder:
         """The error, told what came before it."""
         error.partial = self.partial
         return error
-
-    def _decode(self, data: bytes | None) -> list[SSEEvent]:
-        """One loop from bytes to events, for each further one would cost every event."""
-        events: list[SSEEvent] = []
-        for payload in self._chunks.payloads(data):
-            try:
-                chunk = from_json(payload)
-            except ValueError as error:
-                events += map(self._noted, map(event_of, self._chunks.second_look(payload, error)))
-                if self._chunks.error is not None:
-                    self.error = self.told(self._chunks.error)
-                    break
-                continue
-            event = event_of(chunk)
-            if type(event) is TextEvent:
-                self._text.append(event.text)
-            else:
-                self._noted(event)
-            events.append(event)
-        return events
 
     def _noted(self, event: SSEEvent) -> SSEEvent:
         """The event, taken into account; a tool's with its name."""

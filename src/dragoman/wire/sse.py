@@ -50,12 +50,12 @@ class SSEDecoder:
 
     A frame (what lies between two blank lines, comments included) of more than `max_event_bytes`
     raises ProtocolError, after the events before it were returned; every later call raises it
-    again. The standard drops a last event that no blank line ended; `flush_incomplete` gives it.
+    again. The standard drops a last event that no blank line ended; for servers that leave the line
+    out, feed one (`feed(b"\\n\\n")`) at the end of the connection.
     """
 
     __slots__ = (
         "_error",
-        "_flush_incomplete",
         "_head",
         "_last_id",
         "_max",
@@ -66,13 +66,12 @@ class SSEDecoder:
         "retry_ms",
     )
 
-    def __init__(self, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES, flush_incomplete: bool = False) -> None:
+    def __init__(self, *, max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES) -> None:
         if max_event_bytes < 1:
             raise UsageError(f"max_event_bytes must be at least 1, not {max_event_bytes!r}")
         self._last_id = b""
         self.retry_ms: int | None = None
         self._max = max_event_bytes
-        self._flush_incomplete = flush_incomplete
         self._error: ProtocolError | None = None
         self._reset()
 
@@ -97,9 +96,9 @@ class SSEDecoder:
         return self._payloads(self._frames(data))
 
     def end(self) -> list[SSEEvent]:
-        """The connection is over: what `flush_incomplete` asks for, and ready for the next one.
+        """The connection is over, and the decoder ready for the next one; no event comes of it.
 
-        `last_event_id` and `retry_ms` stay.
+        `last_event_id` and `retry_ms` stay. Raises ProtocolError for an error that is still untold.
         """
         return self._events(self._last_frame())
 
@@ -177,8 +176,6 @@ class SSEDecoder:
         frame = rest.removesuffix(b"\n")
         if len(frame) > self._max:
             self._refuse([])
-        if self._flush_incomplete:
-            return [frame]
         # the event is dropped, but a retry time holds as soon as its line is complete
         last_id = self._last_id
         self._parse(rest.rpartition(b"\n")[0])
@@ -192,6 +189,11 @@ class SSEDecoder:
         for frame in frames:
             if frame[:6] == b"data: " and _LF not in frame:
                 payloads.append(frame[6:])
+                continue
+            first, _, rest = frame.partition(b"\n")
+            if first[:4] == b"id: " and rest[:6] == b"data: " and _LF not in rest and _NUL not in first:
+                self._last_id = first[4:]
+                payloads.append(rest[6:])
             elif frame and (parsed := self._parse(frame)) is not None:
                 payloads.append(parsed[0])
         return payloads
