@@ -54,7 +54,7 @@ class Level:
 
 
 DEMO = Level("demo", ("server",))
-DEVELOPMENT = Level("development", ("http2", "requests", "server", "telemetry"), ("dev",))
+DEVELOPMENT = Level("development", ("http2", "requests", "server", "telemetry", "protocol", "keyring"), ("dev",))
 BENCH = Level("bench", ("requests", "server"), ("bench",), apart=True)  # what peers bring must stay out of the others
 
 
@@ -279,8 +279,8 @@ def docs(args: Sequence[str]) -> int:
 
 
 def check(args: Sequence[str]) -> int:
-    for step in (lint, test, docs):
-        code = step([])
+    for name in ("lint", "test", "docs", "bench-check"):
+        code = TARGETS[name][0]([])
         if code:
             return code
     return 0
@@ -325,7 +325,7 @@ TARGETS: dict[str, tuple[Target, str]] = {
     "bench-check": (module("bench", "--check", level=BENCH), "imports, decoding and reads: fail far above the target"),
     "docs": (docs, "generate and build the documentation into site/"),
     "examples": (examples, "run every example of the documentation"),
-    "check": (check, "lint, test, docs: what a change must pass"),
+    "check": (check, "lint, test, docs, bench-check: what a change must pass"),
     "release": (release, "check, then wheel and sdist in dist/"),
 }
 
