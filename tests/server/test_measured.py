@@ -73,6 +73,7 @@ async def test_how_full_is_told_by_sizes_limits_and_the_oldest_run(start_inside:
     found = await values()
     async with asyncio.timeout(20):  # the run goes on after its acceptance was answered
         while found["dragoman_store_waiting"] != "0":
+            await asyncio.sleep(0)
             found = await values()
     assert (found["dragoman_streams_limit"], found["dragoman_runs_limit"]) == ("7", "5")
     assert found["dragoman_requests_open"] == "0"

@@ -41,7 +41,11 @@ async def store(tmp_path: Path, clock: FakeClock) -> AsyncIterator[SQLiteStore]:
 
 def sweeper(store: Store, clock: FakeClock, **settings: Any) -> tuple[Sweeper, Metrics]:
     metrics = Metrics()
-    return Sweeper(store, RetentionSettings(**settings), metrics, logger(), clock=clock), metrics
+    return Sweeper(store, RetentionSettings(**settings), metrics, logger(), cancel=nothing_waits, clock=clock), metrics
+
+
+async def nothing_waits(run: str, reason: str) -> bool:
+    raise AssertionError(f"{run} was cancelled: {reason}")
 
 
 async def put_thread(store: Store, clock: FakeClock, id: str, items: int = 1) -> int:
@@ -122,6 +126,9 @@ class Failing:
         self.left = times
         self.tried = asyncio.Event()
 
+    async def unfinished(self) -> list[Run]:
+        return []
+
     async def sweep(self, keep: Keep) -> AsyncIterator[Removed]:
         self.left -= 1
         if self.left < 0:
@@ -158,3 +165,37 @@ async def test_a_server_sweeps_by_itself_and_says_so(start_inside: Start, tmp_pa
             text = (await second.ask("GET", "/metrics")).text
     assert (await second.ask("GET", f"{V1}/runs/{made}")).status == 404
     assert (await second.ask("GET", V1 + "/threads")).json()["threads"] == []
+
+
+async def test_a_run_whose_client_never_brings_its_tools_output_ends_after_a_day(
+    start_inside: Start, tmp_path: Path
+) -> None:
+    clock = FakeClock()
+    settings = {"retention.sweep_seconds": 0.001}
+    inside = await start_inside(data=tmp_path / "data", clock=clock, settings=settings)
+
+    async def status_of(run: str) -> str:
+        return str((await inside.ask("GET", f"{V1}/runs/{run}")).json()["status"])
+
+    async def until(run: str, status: str) -> None:
+        found = ""
+        async with asyncio.timeout(10):
+            while found != status:
+                found = await status_of(run)
+                await asyncio.sleep(0)  # an answer from memory lets nobody else go on
+
+    async def paused(**body: Any) -> str:
+        """A run that waits."""
+        run: str = (await inside.ask("POST", V1 + "/runs", body)).json()["id"]
+        await until(run, "paused")
+        return run
+
+    early = await paused(message={"text": 'client: where {"of": "me"}'}, client_tools=True)
+    clock.advance(0.9 * DAY)
+    late = await paused(message={"text": 'client: where {"of": "me"}'}, client_tools=True)
+    clock.advance(0.2 * DAY)
+    await until(early, "cancelled")
+    assert await status_of(late) == "paused"
+    reply = await inside.ask("GET", f"{V1}/runs/{early}/events", headers={"accept": "application/json"})
+    last = reply.json()["events"][-1]
+    assert (last["type"], last["payload"]["reason"]) == ("run.cancelled", "expired")

@@ -177,7 +177,11 @@ class Application:
         )
         self._made = _faces(services)
         self._dispatch = dispatch = Dispatcher(services, self._made)
-        sweeper = Sweeper(store, settings.retention, metrics, log, clock=self._clock)
+
+        async def cancel(run: str, reason: str) -> bool:
+            return await engine.cancel(run, reason=reason)
+
+        sweeper = Sweeper(store, settings.retention, metrics, log, cancel=cancel, clock=self._clock)
         gauges.register(metrics, services, engine=engine, store=opened, dispatch=dispatch, sweeper=sweeper)
         self._sweeping = asyncio.create_task(sweeper.watch(), name="sweeper")
 

@@ -110,6 +110,12 @@ class RetentionSettings(Group):
     runs_days: float | None = Field(
         30.0, gt=0, allow_inf_nan=False, description="runs without a thread are deleted so long after their end"
     )
+    paused_hours: float | None = Field(
+        24.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="runs that wait for a client's tool for so long are cancelled, reason `expired`; unset: never",
+    )
     sweep_seconds: float = Field(
         3600.0,
         gt=0,

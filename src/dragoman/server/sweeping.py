@@ -1,4 +1,4 @@
-"""The sweeper: deletes what is over, by the settings `retention.…`, a little at a time.
+"""The sweeper: ends and deletes what is over, by the settings `retention.…`, a little at a time.
 
 Between two transactions it rests as long as the first took, so that it never has more than half
 of the writer. What is over is decided by the clock that the server was given.
@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 
 import structlog.stdlib
 
+from dragoman.core.events import RunPaused
 from dragoman.core.ports import Clock, Store
 from dragoman.core.records import Keep, Removed
 from dragoman.server import metric_table as names
 from dragoman.server.metrics import Metrics
 from dragoman.server.settings import RetentionSettings
 
-DAY = 86_400.0
+HOUR = 3600.0
+DAY = 24 * HOUR
 _MOST_PASSES = 1000
 _AFTER_FAULT = 60.0
 
@@ -33,9 +36,12 @@ class Sweeper:
         metrics: Metrics,
         log: structlog.stdlib.BoundLogger,
         *,
+        cancel: Callable[[str, str], Awaitable[bool]],
         clock: Clock = time.time,
     ) -> None:
+        """`cancel(run, reason)` ends a run."""
         self._store = store
+        self._cancel = cancel
         self._settings = settings
         self._metrics = metrics
         self._log = log
@@ -51,6 +57,7 @@ class Sweeper:
         """Delete all that is over now; what that was."""
         began, gone = time.perf_counter(), Removed()
         try:
+            await self._end_waiting()
             for _ in range(_MOST_PASSES):
                 before, since = gone, time.perf_counter()
                 async for removed in self._store.sweep(self._keep()):
@@ -81,6 +88,27 @@ class Sweeper:
                 self._log.warning("sweep failed", exc_info=error)
                 pause = min(pause, _AFTER_FAULT)
             await asyncio.sleep(pause)
+
+    async def _end_waiting(self) -> None:
+        """Cancel the runs whose client has not come back with a tool's output.
+
+        Those that wait for an approval end as it expires, which the engine sees to.
+        """
+        hours = self._settings.paused_hours
+        if hours is None:
+            return
+        due = self._clock() - hours * HOUR
+        for run in await self._store.unfinished():
+            if run.status != "paused" or run.created > due:
+                continue
+            last = (await self._store.events(run.id, after=run.last_seq - 1))[-1:]
+            if (
+                last
+                and isinstance(last[0].body, RunPaused)
+                and last[0].body.reason == "client_tool"
+                and last[0].time < due
+            ):
+                await self._cancel(run.id, "expired")
 
     def _keep(self) -> Keep:
         now, threads, runs = self._clock(), self._settings.threads_days, self._settings.runs_days
