@@ -59,6 +59,11 @@ def test_constructing_settings_reads_nothing(monkeypatch: pytest.MonkeyPatch) ->
     assert load_settings(environment=False).settings.port == 8080
 
 
+def test_what_a_cluster_calls_the_port_of_a_service_named_dragoman_is_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGOMAN_PORT", "tcp://10.0.0.7:8080")
+    assert load_settings().settings.port == 8080
+
+
 def test_lists_may_be_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAGOMAN_FACES", "kai, own")
     monkeypatch.setenv("DRAGOMAN_CORS__ORIGINS", '["https://a.example"]')

@@ -185,9 +185,13 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _environment() -> dict[str, Any]:
     try:
-        return EnvSettingsSource(Settings)()
+        values = EnvSettingsSource(Settings)()
     except SettingsError as error:
         raise UsageError(f"the environment holds a setting that cannot be read: {error}") from error
+    # Kubernetes gives pods DRAGOMAN_PORT=tcp://address:port for a service named dragoman
+    if str(values.get("port", "")).startswith(("tcp://", "udp://")):
+        del values["port"]
+    return values
 
 
 def _file(config: str | Path | None) -> Source | None:
