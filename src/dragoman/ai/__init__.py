@@ -1,0 +1,90 @@
+"""Any model of any provider, driven by AI-Protocol manifests instead of provider code.
+
+    from dragoman.ai import AiClient
+
+    async with await AiClient.create("anthropic/claude-sonnet-4-5") as client:
+        async for event in client.chat().user("Hello").stream():
+            if event.is_content_delta:
+                print(event.as_content_delta.content, end="")
+
+The room may use core, wire, resilience and transport; it does not know the server, the engine or
+another dialect. Names load when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from dragoman._version import __version__
+
+if TYPE_CHECKING:
+    from dragoman.ai.client import AiClient, AiClientBuilder, CallStats, ChatResponse
+    from dragoman.ai.errors import AiLibError, ProtocolError, TransportError
+    from dragoman.ai.types import (
+        ContentBlock,
+        Message,
+        MessageContent,
+        MessageRole,
+        StreamingEvent,
+        ToolCall,
+        ToolDefinition,
+    )
+
+_MODULES = (
+    "adapters",
+    "client",
+    "drivers",
+    "errors",
+    "features",
+    "mcp",
+    "model",
+    "pipeline",
+    "protocol",
+    "registry",
+    "resilience",
+    "routing",
+    "translate",
+    "transport",
+    "types",
+    "utils",
+)
+_NAMES = {
+    "client": "AiClient AiClientBuilder CallStats ChatResponse",
+    "errors": "AiLibError ProtocolError TransportError",
+    "types": "ContentBlock Message MessageContent MessageRole StreamingEvent ToolCall ToolDefinition",
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = [
+    "AiClient",
+    "AiClientBuilder",
+    "AiLibError",
+    "CallStats",
+    "ChatResponse",
+    "ContentBlock",
+    "Message",
+    "MessageContent",
+    "MessageRole",
+    "ProtocolError",
+    "StreamingEvent",
+    "ToolCall",
+    "ToolDefinition",
+    "TransportError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, *_MODULES})

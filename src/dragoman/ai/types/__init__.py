@@ -1,0 +1,56 @@
+"""Messages, tools and streaming events: the words of `dragoman.ai`.
+
+Names load when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dragoman.ai.types import events as events
+    from dragoman.ai.types import manifest_encode as manifest_encode
+    from dragoman.ai.types import message as message
+    from dragoman.ai.types import text_tool as text_tool
+    from dragoman.ai.types import tool as tool
+    from dragoman.ai.types.events import StreamingEvent
+    from dragoman.ai.types.message import AudioSource, ContentBlock, ImageSource, Message, MessageContent, MessageRole
+    from dragoman.ai.types.tool import FunctionDefinition, ToolCall, ToolChoice, ToolDefinition
+
+_MODULES = ("events", "manifest_encode", "message", "text_tool", "tool")
+_NAMES = {
+    "events": "StreamingEvent",
+    "message": "AudioSource ContentBlock ImageSource Message MessageContent MessageRole",
+    "tool": "FunctionDefinition ToolCall ToolChoice ToolDefinition",
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = [
+    "AudioSource",
+    "ContentBlock",
+    "FunctionDefinition",
+    "ImageSource",
+    "Message",
+    "MessageContent",
+    "MessageRole",
+    "StreamingEvent",
+    "ToolCall",
+    "ToolChoice",
+    "ToolDefinition",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, *_MODULES})
