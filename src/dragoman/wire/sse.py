@@ -46,7 +46,8 @@ class SSEDecoder:
     """Bytes in, events out; any split of the same bytes gives the same events.
 
     Use either `feed` and `end`, or their bytes-level twins `feed_data` and `end_data`, which give
-    only each event's data and are the fast way for wires that use nothing else.
+    only each event's data and are the fast way for wires that use nothing else; `feed_named` gives
+    the event's name too.
 
     A frame (what lies between two blank lines, comments included) of more than `max_event_bytes`
     raises ProtocolError, after the events before it were returned; every later call raises it
@@ -94,6 +95,24 @@ class SSEDecoder:
     def feed_data(self, data: bytes) -> list[bytes]:
         """The data of the events that these bytes complete; lines are joined by LF."""
         return self._payloads(self._frames(data))
+
+    def feed_named(self, data: bytes) -> list[tuple[bytes, bytes]]:
+        """(data, event name) of the events that these bytes complete; the name is empty if there was none."""
+        if not (self._pending or self._unusual) and _CR not in data and len(data) <= self._max:
+            # a read that is one whole event, as most reads of a slow stream are
+            end = len(data) - 2
+            if data[:6] == b"data: ":
+                if data.find(b"\n") == end and data[end:] == b"\n\n":
+                    return [(data[6:end], b"")]
+            elif data[:7] == b"event: ":
+                place = data.find(b"\n")
+                if (
+                    data[place + 1 : place + 7] == b"data: "
+                    and data.find(b"\n", place + 1) == end
+                    and data[end:] == b"\n\n"
+                ):
+                    return [(data[place + 7 : end], data[7:place])]
+        return self._named(self._frames(data))
 
     def end(self) -> list[SSEEvent]:
         """The connection is over, and the decoder ready for the next one; no event comes of it.
@@ -197,6 +216,21 @@ class SSEDecoder:
             elif frame and (parsed := self._parse(frame)) is not None:
                 payloads.append(parsed[0])
         return payloads
+
+    def _named(self, frames: list[bytes]) -> list[tuple[bytes, bytes]]:
+        named = []
+        for frame in frames:
+            if frame[:7] == b"event: ":
+                place = frame.find(b"\n")
+                if frame[place + 1 : place + 7] == b"data: " and frame.find(b"\n", place + 7) < 0:
+                    named.append((frame[place + 7 :], frame[7:place]))
+                    continue
+            elif frame[:6] == b"data: " and _LF not in frame:
+                named.append((frame[6:], b""))
+                continue
+            if frame and (parsed := self._parse(frame)) is not None:
+                named.append((parsed[0], parsed[1]))
+        return named
 
     def _events(self, frames: list[bytes]) -> list[SSEEvent]:
         events = []

@@ -1,0 +1,76 @@
+"""Payload bytes → one frame, whatever is wrong with them.
+
+A payload that is no JSON object becomes a `MalformedFrame`: an error frame that says so and lets the
+stream go on. Knows neither decoders nor rules.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeAlias
+
+from pydantic_core import from_json
+
+Frame: TypeAlias = dict[str, Any]
+
+SHOWN = 200
+"""Characters of a payload that an error shows."""
+
+
+class MalformedFrame(dict[str, Any]):
+    """Stands for a payload that could not be read; reads like an error frame of any wire."""
+
+    def __init__(self, payload: bytes | str) -> None:
+        text = payload if isinstance(payload, str) else payload.decode("utf-8", "replace")
+        super().__init__(type="error", error={"type": "malformed_frame", "text": text[:SHOWN]})
+
+    @property
+    def text(self) -> str:
+        """The first characters of the payload."""
+        return str(self["error"]["text"])
+
+
+def read_frames(payload: bytes, frames: list[Frame]) -> None:
+    """Append what one payload holds: an object, or the objects of a list; else a MalformedFrame."""
+    try:
+        value = from_json(payload)
+    except ValueError:
+        value = _doubtful(payload)
+    add_frames(value, payload, frames)
+
+
+def add_frames(value: Any, payload: bytes | str, frames: list[Frame]) -> None:
+    """Append a decoded value as frames; `payload` is what an error shows of it."""
+    if type(value) is dict:
+        frames.append(value)
+    elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        frames.extend(value)
+    else:
+        frames.append(MalformedFrame(payload))
+
+
+def _doubtful(payload: bytes) -> Any:
+    """What a lenient reader makes of it: bytes that are no UTF-8, half surrogate pairs; None if it is no JSON."""
+    try:
+        value = json.loads(payload.decode("utf-8", "replace"), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
+    try:
+        return _mended(value)
+    except RecursionError:
+        return None
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _mended(value: Any) -> Any:
+    """The value with U+FFFD for half surrogate pairs, which have no bytes."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_mended(one) for one in value]
+    if isinstance(value, dict):
+        return {_mended(key): _mended(one) for key, one in value.items()}
+    return value

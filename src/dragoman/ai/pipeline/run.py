@@ -1,0 +1,144 @@
+"""One stream under way: bytes in, events out, and what is known at its end.
+
+`StreamRun` joins a decoder and an engine. It never reads and never waits: whoever has the
+connection feeds it and asks `done` whether to read on. Errors are not raised in the middle of
+events: `error` holds what is to be raised once the events are delivered.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dragoman.ai.errors import PipelineError, RemoteError, TransportError
+from dragoman.ai.pipeline.answer import Answer
+from dragoman.ai.pipeline.decode import Decoder
+from dragoman.ai.pipeline.engine import Engine
+from dragoman.ai.pipeline.families import Family
+from dragoman.ai.pipeline.families.family import Fast, passed
+from dragoman.ai.pipeline.frames import Frame, MalformedFrame
+from dragoman.ai.types.events import StreamingEvent
+
+__all__ = ["StreamRun"]
+
+_SLICE: Final = 64 * 1024
+
+
+class StreamRun:
+    """`feed` reads, `close` ends; both give events.
+
+    `done`: nothing more needs reading. `complete`: the answer is whole, though usage may follow.
+    `error`: what the caller raises after the events (a cut stream, a frame over the limit, with
+    `strict` a malformed one). `remote_error`: the error that the provider reported inside the
+    stream; its events end with StreamEnd("error").
+    """
+
+    __slots__ = ("_decoder", "_engine", "_family", "_fast", "_strict", "closed", "done", "error")
+
+    def __init__(
+        self, decoder: Decoder, engine: Engine, *, fast: Fast | None, family: Family | None, strict: bool
+    ) -> None:
+        self._decoder = decoder
+        self._engine = engine
+        self._fast = fast
+        self._family = family
+        self._strict = strict
+        self.done = False
+        self.closed = False
+        self.error: PipelineError | TransportError | None = None
+
+    @property
+    def complete(self) -> bool:
+        return self._engine.complete
+
+    @property
+    def first_output(self) -> bool:
+        """Whether a content, thinking or tool event was given."""
+        return self._engine.first_output
+
+    @property
+    def remote_error(self) -> RemoteError | None:
+        return self._engine.failure
+
+    def feed(self, data: bytes) -> list[StreamingEvent]:
+        """The events that these bytes complete."""
+        events: list[StreamingEvent] = []
+        if len(data) <= _SLICE:
+            self._feed(data, events)
+        else:  # so that the frames of a huge read are not all alive at once
+            for place in range(0, len(data), _SLICE):
+                self._feed(data[place : place + _SLICE], events)
+        return events
+
+    def _feed(self, data: bytes, events: list[StreamingEvent]) -> None:
+        if self.done:
+            return
+        decoder = self._decoder
+        try:
+            frames = decoder.feed(data)
+        except PipelineError as error:
+            self._stop(error)
+            return
+        fast, engine = self._fast, self._engine
+        for frame in frames:
+            if (fast is None or not fast(engine, frame, events)) and not self._read(frame, events):
+                return
+        if decoder.done:
+            self._end(events)
+
+    def feed_json(self, value: Any) -> list[StreamingEvent]:
+        """The events of a whole body, sent where a stream was asked for; then `close`."""
+        events: list[StreamingEvent] = []
+        if not self.done:
+            self._read_all(self._family.expand(value) if self._family is not None else passed(value), events)
+        return events
+
+    def close(self) -> list[StreamingEvent]:
+        """The connection is over: the last events. Sets `error` if the answer is not whole."""
+        events: list[StreamingEvent] = []
+        if self.closed:
+            return events
+        self.closed = True
+        if not self.done:
+            try:
+                self._read_all(self._decoder.close(), events)
+            except PipelineError as error:
+                self._stop(error)
+        if not self.done:
+            if self._engine.complete or self._decoder.done:
+                self._end(events)
+            else:
+                self._stop(TransportError("stream ended early", kind="stream_truncated", partial=self.answer()))
+        return events
+
+    def answer(self) -> Answer:
+        """All that was said so far, folded."""
+        return self._engine.answer()
+
+    def _read_all(self, frames: list[Frame], events: list[StreamingEvent]) -> None:
+        for frame in frames:
+            if not self._read(frame, events):
+                return
+
+    def _read(self, frame: Frame, events: list[StreamingEvent]) -> bool:
+        """One frame, not the plainest; whether to go on."""
+        engine = self._engine
+        if type(frame) is MalformedFrame:
+            if engine.complete:
+                return True  # what a server adds behind a whole answer hurts nobody
+            if self._strict:
+                self._stop(PipelineError(f"a frame is no JSON object: {frame.text!r}", operator="decoder"))
+                return False
+        engine.read(frame, events)
+        if engine.failure is None:
+            return True
+        self._end(events)
+        return False
+
+    def _end(self, events: list[StreamingEvent]) -> None:
+        self._engine.stopped = True
+        self._engine.finish(events)
+        self.done = True
+
+    def _stop(self, error: PipelineError | TransportError) -> None:
+        self.error = error
+        self.done = True
