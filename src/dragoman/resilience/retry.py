@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, assert_never
 
 from dragoman.core.errors import BudgetSpent, DragomanError, UsageError
 
@@ -30,6 +30,10 @@ class Backoff:
     `retries` counts the attempts after the first. `base`, `ceiling` and `patience` are seconds,
     `jitter` a fraction: 0.2 spreads a delay by ± 20 %. A Retry-After beyond `patience` is not
     waited for; None means any is.
+
+    `growth`: a delay is multiplied by `factor` each time, has `base` added, or stays at `base`.
+    `spread`: `around` uses `jitter`; `full` takes anything from 0 to the delay, `equal` from half
+    of it to all of it, `none` the delay itself.
     """
 
     retries: int = 3
@@ -38,6 +42,8 @@ class Backoff:
     ceiling: float = 30.0
     jitter: float = 0.2
     patience: float | None = 300.0
+    growth: Literal["exponential", "linear", "fixed"] = "exponential"
+    spread: Literal["around", "full", "equal", "none"] = "around"
 
     def __post_init__(self) -> None:
         if self.retries < 0 or self.base < 0 or self.factor < 1 or self.ceiling < 0 or not 0 <= self.jitter <= 1:
@@ -47,13 +53,44 @@ class Backoff:
             )
 
 
+def own_delay(attempt: int, policy: Backoff, *, random: Callable[[], float]) -> float:
+    """Seconds before retry number `attempt` (0 is the first), however many were made.
+
+    Grown from `base`, capped at `ceiling`, then spread; `random` gives numbers in [0, 1).
+    """
+    delay = min(_grown(attempt, policy), policy.ceiling)
+    match policy.spread:
+        case "around":
+            return delay * (1 + policy.jitter * (2 * random() - 1))
+        case "full":
+            return delay * random()
+        case "equal":
+            return delay * (1 + random()) / 2
+        case "none":
+            return delay
+    assert_never(policy.spread)
+
+
+def _grown(attempt: int, policy: Backoff) -> float:
+    match policy.growth:
+        case "exponential":
+            try:
+                return policy.base * policy.factor**attempt
+            except OverflowError:
+                return math.inf if policy.base else 0.0
+        case "linear":
+            return policy.base * (attempt + 1)
+        case "fixed":
+            return policy.base
+    assert_never(policy.growth)
+
+
 def next_delay(
     attempt: int, policy: Backoff, *, random: Callable[[], float], retry_after: float | None = None
 ) -> float:
     """Seconds to wait before retry number `attempt` (0 is the first).
 
-    base * factor ** attempt, capped at `ceiling`, then spread by ± `jitter`; `random` gives numbers
-    in [0, 1). Never less than `retry_after`, the seconds that the peer asked for.
+    `own_delay`, but never less than `retry_after`, the seconds that the peer asked for.
     Raises BudgetSpent when attempt >= policy.retries, or when `retry_after` is beyond `patience`.
     """
     if attempt >= policy.retries:
@@ -63,12 +100,7 @@ def next_delay(
             f"the peer asks to come back in {retry_after:g} s, the limit is {policy.patience:g} s",
             retry_after=retry_after,
         )
-    try:
-        delay = min(policy.base * policy.factor**attempt, policy.ceiling)
-    except OverflowError:
-        delay = policy.ceiling if policy.base else 0.0
-    delay *= 1 + policy.jitter * (2 * random() - 1)
-    return max(delay, retry_after or 0.0)
+    return max(own_delay(attempt, policy, random=random), retry_after or 0.0)
 
 
 def parse_retry_after(value: str | None, now_epoch: float) -> float | None:
@@ -106,27 +138,33 @@ async def with_retry(
     operation: Callable[[], Awaitable[T]],
     policy: Backoff,
     *,
-    is_retryable: Callable[[DragomanError], bool] = says_retryable,
+    is_retryable: Callable[[Any], bool] = says_retryable,
     random: Callable[[], float] = _random.random,
+    kinds: type[Exception] | tuple[type[Exception], ...] = DragomanError,
+    before_wait: Callable[[int, Exception, float], Awaitable[None]] | None = None,
 ) -> T:
     """Await `operation()` until it succeeds, waiting between attempts as `next_delay` says.
 
-    Only a DragomanError that `is_retryable` accepts is retried; its `retry_after` is honoured. When
-    the budget is spent the operation's last error is raised, with a note about the attempts.
+    Only an error of `kinds` that `is_retryable` accepts is retried; its `retry_after` is honoured.
+    `before_wait(retry, error, delay)` is awaited before each wait, `retry` being 1 for the first.
+    When the budget is spent the operation's last error is raised, with a note about the attempts.
     """
     attempt = 0
     while True:
         try:
             return await operation()
-        except DragomanError as error:
+        except kinds as error:
             if not is_retryable(error):
                 raise
             delay = -1.0
             try:
-                delay = next_delay(attempt, policy, random=random, retry_after=error.retry_after)
+                retry_after = getattr(error, "retry_after", None)
+                delay = next_delay(attempt, policy, random=random, retry_after=retry_after)
             except BudgetSpent as spent:
                 error.add_note(f"tried {attempt + 1} time(s): {spent.message}")
             if delay < 0:
                 raise
+            if before_wait is not None:
+                await before_wait(attempt + 1, error, delay)
         attempt += 1
         await io.sleep(delay)
