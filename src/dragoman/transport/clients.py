@@ -38,6 +38,8 @@ class _ClientArguments(TypedDict):
     headers: dict[str, str]
     cookies: CookieJar
     follow_redirects: bool
+    proxy: str | None
+    mounts: dict[str, None]
 
 
 _lock = threading.Lock()
@@ -68,7 +70,8 @@ def blocking_client(options: ClientOptions) -> httpx2.Client:
 
 
 def _arguments(options: ClientOptions) -> _ClientArguments:
-    verify = shared_ssl_context(options.trust_env) if options.verify is True else options.verify
+    trusted = options.trust_env or options.trust_certificates
+    verify = shared_ssl_context(trusted) if options.verify is True else options.verify
     return {
         "verify": verify,
         "http2": options.http2,
@@ -82,7 +85,37 @@ def _arguments(options: ClientOptions) -> _ClientArguments:
         # a cookie that one caller was given must not go out with the request of another
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         "follow_redirects": False,
+        "proxy": options.proxy,
+        "mounts": dict.fromkeys(map(_unproxied, options.no_proxy)),
     }
+
+
+def _unproxied(host: str) -> str:
+    """httpx2's pattern for an element of NO_PROXY: `.x.org` means below x.org, `x.org` it as well."""
+    if host == "*":
+        return "all://"
+    if "://" in host:
+        return host
+    if host.startswith("["):
+        return f"all://{host}"
+    if ":" in host and host.count(":") > 1:
+        return f"all://[{host}]"
+    if host.startswith(".") or host.startswith("*."):
+        return f"all://*.{host.lstrip('*.')}"
+    if host.lower() == "localhost" or host.replace(".", "").isdigit():
+        return f"all://{host}"
+    return f"all://*{host}"
+
+
+class _QuietURL(httpx2.URL):
+    """A URL that does not show its user name and query, which may be secrets, in what httpx2 logs and raises."""
+
+    def __str__(self) -> str:
+        plain = str(self.copy_with(username=None, password=None) if self.userinfo else super().__str__())
+        return plain.partition("?")[0] + ("?[redacted]" if self.query else "")
+
+    def __repr__(self) -> str:
+        return f"URL({str(self)!r})"
 
 
 # ------------------------------------------------------------------------------------ requests
@@ -110,9 +143,12 @@ def build(
     if client.is_closed:
         raise UsageError(f"the HTTP client that was given to the driver is closed; {request} was not sent")
     try:
-        return client.build_request(request.method, request.url, headers=headers, content=request.body, timeout=timeout)
+        sent = client.build_request(request.method, request.url, headers=headers, content=request.body, timeout=timeout)
     except (httpx2.InvalidURL, ValueError) as error:
         raise UsageError(f"{request} has no URL that can be asked for") from error
+    if is_ours and ("?" in request.url or "@" in request.url):
+        sent.url = _QuietURL(sent.url)
+    return sent
 
 
 def headers_of(response: httpx2.Response) -> Headers:

@@ -26,6 +26,15 @@ if TYPE_CHECKING:  # for annotations only: loading these takes longer than impor
 DEFAULTS = ClientOptions()
 
 
+def warm_up() -> None:
+    """Load now what the first request would load, which takes it a quarter of a second; for whoever starts early."""
+    from dragoman.transport import clients, responses
+
+    for trust_env in (True, False):
+        clients.shared_ssl_context(trust_env)
+    assert responses  # loaded for the first answer
+
+
 class AsyncDriver:
     """The awaiting driver, for asyncio and trio.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for annotations only: loading it takes longer than importing a client may
@@ -17,7 +17,9 @@ class ClientOptions:
     `idle_connections` are kept for `idle_seconds`, by default less than the 5 s after which common
     servers hang up, so that the two do not race. `verify`: True for the process's shared TLS
     context, False to accept any certificate, or a context. `http2` needs the extra of this name.
-    `trust_env` reads proxies and certificate paths from the environment.
+    `trust_env` reads proxies and certificate paths from the environment. `proxy` is the URL of a proxy
+    for every request and wins over the environment's; it may hold a password and is not shown.
+    `trust_certificates` reads the paths alone. `no_proxy` are hosts that are asked without one, in the form of `NO_PROXY`'s elements.
     """
 
     connections: int = 1000
@@ -26,3 +28,6 @@ class ClientOptions:
     verify: bool | ssl.SSLContext = True
     http2: bool = False
     trust_env: bool = True
+    proxy: str | None = field(default=None, repr=False)
+    no_proxy: tuple[str, ...] = ()
+    trust_certificates: bool = False
