@@ -315,6 +315,10 @@ TARGETS: dict[str, tuple[Target, str]] = {
     "prove-kill9": (module("prove", "kill9"), "25 kills under 20 streams (BREAK=1: without the guard, must fail)"),
     "prove-approvals": (module("prove", "approvals"), "50 deciders race, 10 forge, the server dies once (BREAK=1)"),
     "prove-isolation": (module("prove", "isolation"), "every route with every kind of foreign id (BREAK=1)"),
+    "prove-provider": (
+        module("prove", "provider"),
+        "a wire invented anew, spoken by its ten-line manifest alone (BREAK=1)",
+    ),
     "prove-breaks": (module("prove", "--breaks"), "each proof once without its guard: all must fail"),
     "faults": (module("faults"), "plant faults one at a time: each must be caught by the test that it names"),
     "soak": (module("soak"), "100 kills, and 1,200 streams in one process"),

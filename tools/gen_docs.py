@@ -17,6 +17,10 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from dragoman.ai.errors import remote as ai_remote
+from dragoman.ai.errors import tree as ai_tree
+from dragoman.ai.errors.standard_codes import STANDARD_ERROR_CODES
+from dragoman.ai.resilience import refusals as ai_refusals
 from dragoman.core import errors, events
 from dragoman.kai import exceptions as kai
 from dragoman.server import own
@@ -131,6 +135,22 @@ def errors_page() -> str:
         )
         for cls in subclasses(kai.KaiError, kai)
     ]
+    models = list(
+        dict.fromkeys(cls for module in (ai_tree, ai_refusals) for cls in subclasses(ai_tree.AiLibError, module))
+    )
+    models.append(ai_remote.RemoteError)
+    model_rows = [
+        (
+            f"`{cls.__name__}`",
+            ", ".join(f"`{base.__name__}`" for base in cls.__bases__),
+            first_sentence(cls),
+        )
+        for cls in models
+    ]
+    codes = [
+        (f"`{code.code}`", code.name, *("yes" if yes else "no" for yes in (code.retryable, code.fallbackable)))
+        for code in STANDARD_ERROR_CODES.values()
+    ]
     return f"""# Errors
 
 One tree for clients, libraries and server, so that one `except` catches what it means everywhere. The branches say who is
@@ -151,7 +171,16 @@ A missing optional package raises `MissingExtra`, which is an `ImportError` too 
 The documented exceptions of the Kai client have two parents, their own root and a branch of the tree above:
 `except KaiRateLimitError` and `except RateLimited` both catch a 429.
 
-{table(("class", "parents", "when"), dialect)}"""
+{table(("class", "parents", "when"), dialect)}
+## Models of providers
+
+The errors of `dragoman.ai` have two parents as well: `except RateLimited` catches a 429 of any provider.
+
+{table(("class", "parents", "when"), model_rows)}
+Each has an `error_class` with one of thirteen codes. `retryable`: the same request may succeed later; `fallbackable`: another provider
+may do better.
+
+{table(("code", "class", "retryable", "fallbackable"), codes)}"""
 
 
 # --------------------------------------------------------------------------- settings

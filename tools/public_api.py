@@ -19,6 +19,17 @@ from typing import Any
 SNAPSHOT = Path(__file__).resolve().parent.parent / "tests" / "contract" / "public_api.txt"
 MODULES = (
     "dragoman",
+    "dragoman.ai",
+    "dragoman.ai.client",
+    "dragoman.ai.errors",
+    "dragoman.ai.model",
+    "dragoman.ai.pipeline",
+    "dragoman.ai.protocol",
+    "dragoman.ai.resilience",
+    "dragoman.ai.routing",
+    "dragoman.ai.transport",
+    "dragoman.ai.types",
+    "dragoman.ai.types.events",
     "dragoman.core.errors",
     "dragoman.core.events",
     "dragoman.core.messages",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dragoman._version import __version__
 
 if TYPE_CHECKING:
+    from dragoman.ai.model import openai_compatible, provider_model
     from dragoman.core.errors import (
         DragomanError,
         MissingExtra,
@@ -32,6 +33,8 @@ _HOMES = {
     "Agent": "dragoman.engine.agents",
     "Tool": "dragoman.engine.tools",
     "tool": "dragoman.engine.tools",
+    "openai_compatible": "dragoman.ai.model",
+    "provider_model": "dragoman.ai.model",
     "ModelRequest": "dragoman.core.messages",
     "DragomanError": "dragoman.core.errors",
     "UsageError": "dragoman.core.errors",
@@ -48,6 +51,8 @@ __all__ = [
     "Agent",
     "Tool",
     "tool",
+    "openai_compatible",
+    "provider_model",
     "ModelRequest",
     "DragomanError",
     "UsageError",

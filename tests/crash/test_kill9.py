@@ -2,7 +2,8 @@
 
 A real server process, a real client over a socket, a real SIGKILL. What was acknowledged is
 there afterwards, a reader that re-attaches sees no event lost, doubled or renumbered, and no
-tool that must not runs twice, counted in a file outside the server.
+tool that must not runs twice, counted in a file outside the server. All of it twice: with the
+scripted model inside the server, and with it behind the wire of a provider.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from typing import Any
 import httpx2
 import pytest
 from prove.server import Server
+from prove.wire import Wire
 
 LONG = 20.0
 
@@ -68,11 +70,14 @@ class Killable:
         return "".join(i["body"]["text"] for i in items if i["kind"] == "message" and i["role"] == "assistant")
 
 
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("crash"))
-    yield made
-    made.close()
+@pytest.fixture(scope="module", params=["scripted model", "real wire"])
+def process(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Wire() as wire:
+        settings = {"PROVE_WIRE": wire.url} if request.param == "real wire" else {}
+        made = Server(tmp_path_factory.mktemp("crash"), settings=settings)
+        yield made
+        made.close()
+        assert bool(wire.seen) is (request.param == "real wire")
 
 
 @pytest.fixture

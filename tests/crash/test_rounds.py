@@ -10,11 +10,18 @@ from pathlib import Path
 import pytest
 from prove.killing import play
 from prove.server import Server
+from prove.wire import Wire
 
 
 @pytest.mark.requirement("KAI-68", "CORE-02")
-async def test_twelve_random_kills_lose_nothing_and_run_no_tool_twice(tmp_path: Path) -> None:
-    server = Server(tmp_path)
+@pytest.mark.parametrize("behind", ["scripted model", "real wire"])
+async def test_twelve_random_kills_lose_nothing_and_run_no_tool_twice(tmp_path: Path, behind: str) -> None:
+    with Wire() as wire:
+        await rounds(tmp_path, {"PROVE_WIRE": wire.url} if behind == "real wire" else {})
+
+
+async def rounds(folder: Path, settings: dict[str, str]) -> None:
+    server = Server(folder, settings=settings)
     try:
         report = await play(server, kills=12, streams=8, seed=random.SystemRandom().randrange(10**9))
     finally:

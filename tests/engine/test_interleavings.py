@@ -77,7 +77,7 @@ async def test_a_tool_that_is_cancelled_from_within_failed(world: World) -> None
 
 @pytest.mark.parametrize(
     "piece",
-    [ModelText(5), ModelToolDelta("c", "look", None), ModelToolCall("c", None, {}), ModelUsage(Usage(None))],  # type: ignore[arg-type]
+    [ModelText(5), ModelToolDelta("c", "look", None), ModelToolCall("c", None, {}), ModelUsage(Usage("3"))],  # type: ignore[arg-type]
 )
 async def test_a_model_that_yields_events_of_nonsense_fails_the_run(world: World, piece: Any) -> None:
     async def nonsense(request: ModelRequest) -> AsyncIterator[Any]:

@@ -22,14 +22,28 @@ def pieces() -> Pieces:
         msg.ModelReasoning("x"),
         msg.ModelRefusal("x"),
         msg.ModelItem("data", {}),
+        msg.ModelReasoning("x", {"signature": "s"}),
         msg.ModelUsage(Usage(1, 2)),
+        msg.ModelUsage(Usage(), 0.5),
     ],
 )
 def test_a_piece_of_the_right_shape_is_taken_as_it_is(piece: Any) -> None:
     assert pieces().take(piece) is piece
 
 
-@pytest.mark.parametrize("piece", [5, None, b"x", msg.ModelText(b"x"), msg.ModelItem("data", []), msg.ModelFinish()])  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "piece",
+    [
+        5,
+        None,
+        b"x",
+        msg.ModelText(b"x"),
+        msg.ModelItem("data", []),
+        msg.ModelReasoning("x", "s"),
+        msg.ModelUsage(Usage(1), float("nan")),
+        msg.ModelFinish(),
+    ],
+)  # type: ignore[arg-type]
 def test_a_piece_of_another_shape_is_refused_by_its_name(piece: Any) -> None:
     with pytest.raises(TypeError, match=type(piece).__name__):
         pieces().take(piece)

@@ -8,16 +8,29 @@ import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prove.wire import Wire
 
+from dragoman import Agent, App, openai_compatible
+from dragoman.demo.app import add, demo_app
+from dragoman.testing.serve import serve
 from dragoman.wire.sse import SSEDecoder
 
 V1 = "/dragoman/v1"
 
 
-@pytest.fixture(scope="module")
-def client(demo_url: str) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=demo_url, timeout=20.0, headers={"authorization": "Bearer demo-reattach"}) as made:
-        yield made
+@pytest.fixture(scope="module", params=["scripted model", "real wire"])
+def client(request: pytest.FixtureRequest) -> Iterator[httpx2.Client]:
+    """The demo; its model in the server, and behind the wire of a provider."""
+    with Wire() as wire:
+        app = demo_app()
+        if request.param == "real wire":
+            app = App("demo", agents=[Agent("demo", model=openai_compatible(wire.url, "scripted"), tools=[add])])
+        headers = {"authorization": "Bearer demo-reattach"}
+        with (
+            serve(app, demo=True, log={"requests": False}) as server,
+            httpx2.Client(base_url=server.url, timeout=20.0, headers=headers) as made,
+        ):
+            yield made
 
 
 def read_some(client: httpx2.Client, run: str, seen: list[tuple[str, str]], bytes_wanted: int | None) -> bool:

@@ -32,6 +32,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return NUMBER
     if hint == dict[str, Any]:
         return st.dictionaries(TEXT, JSON, max_size=3)
+    if hint == float | None:
+        return st.none() | NUMBER
     if hint == dict[str, Any] | None:
         return st.none() | st.dictionaries(TEXT, JSON, max_size=3)
     return st.from_type(hint)

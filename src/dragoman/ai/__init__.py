@@ -21,6 +21,13 @@ from dragoman._version import __version__
 if TYPE_CHECKING:
     from dragoman.ai.client import AiClient, AiClientBuilder, CallStats, ChatResponse
     from dragoman.ai.errors import AiLibError, ProtocolError, TransportError
+    from dragoman.ai.features import HAS_AUDIO as HAS_AUDIO
+    from dragoman.ai.features import HAS_KEYRING as HAS_KEYRING
+    from dragoman.ai.features import HAS_TELEMETRY as HAS_TELEMETRY
+    from dragoman.ai.features import HAS_TOKENIZER as HAS_TOKENIZER
+    from dragoman.ai.features import HAS_VISION as HAS_VISION
+    from dragoman.ai.features import HAS_WATCHDOG as HAS_WATCHDOG
+    from dragoman.ai.features import require_extra as require_extra
     from dragoman.ai.types import (
         ContentBlock,
         Message,
@@ -52,6 +59,7 @@ _MODULES = (
 _NAMES = {
     "client": "AiClient AiClientBuilder CallStats ChatResponse",
     "errors": "AiLibError ProtocolError TransportError",
+    "features": "HAS_AUDIO HAS_KEYRING HAS_TELEMETRY HAS_TOKENIZER HAS_VISION HAS_WATCHDOG require_extra",
     "types": "ContentBlock Message MessageContent MessageRole StreamingEvent ToolCall ToolDefinition",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}

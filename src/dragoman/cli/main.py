@@ -21,6 +21,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("dragoman.cli.serve:serve", "Serve an app, or the demo."),
     "chat": ("dragoman.cli.chat:chat", "Talk to an agent of a running server."),
     "runs": ("dragoman.cli.runs:runs", "List, show, follow and cancel runs."),
+    "models": ("dragoman.cli.models:models", "List the models that can be used here."),
+    "manifests": ("dragoman.cli.manifests:manifests", "Look over manifests of providers."),
     "keys": ("dragoman.cli.keys:keys", "Create, list and revoke API keys."),
     "backup": ("dragoman.cli.backup:backup", "Copy a data directory, also while a server uses it."),
     "restore": ("dragoman.cli.backup:restore", "Put a backup into a new data directory."),
@@ -41,6 +43,8 @@ _EXTRAS = {
     "orjson": "server",
     "structlog": "server",
     "opentelemetry": "server",
+    "yaml": "protocol",
+    "jsonschema_rs": "protocol",
 }
 """Which extra brings a module that could not be imported."""
 

@@ -16,10 +16,10 @@ from typing import Any
 
 from dragoman.cli.output import Check
 from dragoman.core.errors import DragomanError, UsageError
-from dragoman.engine.agents import as_model
 from dragoman.engine.app import App
 from dragoman.server import settings_sources
 from dragoman.server.places import data_directory
+from dragoman.server.providers import Providers
 from dragoman.server.serve import bind, check_reach
 from dragoman.server.settings import Settings
 
@@ -107,9 +107,6 @@ def look(
     if spec is not None or demo:
         try:
             app = load_app(spec, demo=demo)
-            for agent in app.agents:
-                as_model(agent.model, app.models)
-                as_model(agent.reasoning_model, app.models)
             names = ", ".join(agent.name for agent in app.agents)
             checks.append(Check("app", f"{app.name}: {names or 'no agent, so nobody would answer'}", bool(names)))
         except UsageError as error:
@@ -119,12 +116,22 @@ def look(
         overrides=overrides, app=app.settings if app else None, config=config, demo=demo
     )
     settings = loaded.settings
+    if app is not None:
+        checks.append(_models(app, settings))
     name = "demo" if demo else app.name if app else "NAME"
     checks += [_data(data_directory(name, settings.data)), _port(settings, demo=demo)]
     if strange := strange_names():
         checks.append(Check("environment", f"names that are no setting: {strange}"))
     rows = [{"name": row.name, "value": row.value, "source": row.source} for row in loaded.explain()]
     return checks, rows
+
+
+def _models(app: App, settings: Settings) -> Check:
+    try:
+        Providers(app, settings.models).look()
+    except UsageError as error:
+        return Check("models", error.message, False)
+    return Check("models", "every model that an agent names can be used", True)
 
 
 def _data(where: str | Path) -> Check:

@@ -145,10 +145,11 @@ class BlockDelta:
 
 @dataclass(frozen=True, slots=True)
 class BlockEnded:
-    """The block is complete."""
+    """The block is complete. `provider` is what the model's provider wants back with it (a signature)."""
 
     type: ClassVar[str] = "block.ended"
     block: str
+    provider: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ class ToolInputDelta:
 class ToolInput:
     """The call's arguments. `error` is set where they do not fit the tool; then `raw` may hold the text.
 
-    `client` marks a tool that the client runs.
+    `client` marks a tool that the client runs; `provider` is what the model's provider wants back with the call.
     """
 
     type: ClassVar[str] = "tool.input"
@@ -183,6 +184,7 @@ class ToolInput:
     error: str | None = None
     raw: str | None = None
     client: bool = False
+    provider: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,14 +277,15 @@ class ItemRemoved:
 
 @dataclass(frozen=True, slots=True)
 class UsageCounted:
-    """Tokens of one model call."""
+    """Tokens of one model call and its cost in US dollars, as the provider reports them; what it does not is left out."""
 
     type: ClassVar[str] = "usage"
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    reasoning_tokens: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost: float | None = None
 
 
 EventBody: TypeAlias = (

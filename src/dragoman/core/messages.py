@@ -26,9 +26,10 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningPart:
-    """Text the model thought aloud."""
+    """Text the model thought aloud. `provider` is what its provider wants back with it, unchanged (see `ModelReasoning`)."""
 
     text: str
+    provider: dict[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,12 @@ class FilePart:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallPart:
-    """The model asked for a tool."""
+    """The model asked for a tool. `provider` is what its provider wants back with it, unchanged."""
 
     call_id: str
     name: str
     input: dict[str, Json]
+    provider: dict[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +112,14 @@ class ModelText:
 
 @dataclass(frozen=True, slots=True)
 class ModelReasoning:
-    """A piece of reasoning."""
+    """A piece of reasoning. One with `provider` is the last piece of its stretch; its text may be empty.
+
+    `provider` is any JSON object that this model wants to see again with the stretch when the
+    conversation goes on (a signature, an encrypted text). The journal keeps it as it is; nobody else reads it.
+    """
 
     delta: str
+    provider: dict[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +140,15 @@ class ModelToolDelta:
 
 @dataclass(frozen=True, slots=True)
 class ModelToolCall:
-    """A complete tool call. `input` is the decoded arguments, or the raw text if it is no JSON object."""
+    """A complete tool call. `input` is the decoded arguments, or the raw text if it is no JSON object.
+
+    `provider` comes back in the `ToolCallPart`, as with `ModelReasoning`.
+    """
 
     call_id: str
     name: str
     input: dict[str, Json] | str
+    provider: dict[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +165,10 @@ class ModelItem:
 
 @dataclass(frozen=True, slots=True)
 class ModelUsage:
-    """Tokens of this call; several are added up."""
+    """Tokens of this call, and its cost in US dollars if the provider says so; several are added up."""
 
     usage: Usage
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,8 +67,8 @@ class Item:
     `extra` is what one dialect alone knows.
 
     Body by kind: `message` of a user `{parts: [{type: "text", text} | {type: "file", url,
-    media_type, name?}]}`; `message` and `reasoning` of an assistant `{text}`; `tool_call`
-    `{call, name, input, state, output?, error?, raw?, client?, approval?: {id, approved?, reason?, system?}}`
+    media_type, name?}]}`; `message` of an assistant `{text}`; `reasoning` `{text, provider?}`; `tool_call`
+    `{call, name, input, state, output?, error?, raw?, client?, provider?, approval?: {id, approved?, reason?, system?}}`
     (the item's id is the call's id) with
     `state` one of `input-available`, `approval-requested`, `approval-responded`,
     `output-available`, `output-error`, `output-denied`; the others as in `messages.ModelItem`.

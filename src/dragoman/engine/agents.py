@@ -16,6 +16,9 @@ from dragoman.engine.tools import tool as make_tool
 ModelLike: TypeAlias = str | Model | Callable[[ModelRequest], AsyncIterator[ModelEvent | str]]
 """A model's name, an object with `stream`, or an async generator function of a request."""
 
+Resolve: TypeAlias = Callable[[str], Model]
+"""Gives the model of a name that the app does not define itself, or raises for one that cannot be used."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -29,13 +32,21 @@ class FunctionModel:
         return self._function(request)
 
 
-def as_model(value: ModelLike, models: Mapping[str, ModelLike]) -> Model:
-    """The `Model` for a name or an object. Raises UsageError for an unknown name or a thing that cannot answer."""
+def as_model(value: ModelLike, models: Mapping[str, ModelLike], resolve: Resolve | None = None) -> Model:
+    """The `Model` for a name or an object.
+
+    `models` are the app's own names and win; `resolve` is asked for the others. A name may stand
+    for another name. Raises UsageError for an unknown name or a thing that cannot answer, and
+    what `resolve` raises.
+    """
     if isinstance(value, str):
-        if value not in models:
-            known = ", ".join(sorted(models)) or "none"
-            raise UsageError(f"unknown model {value!r}; App(models=…) knows: {known}")
-        return as_model(models[value], {})
+        if value in models:
+            others = {name: model for name, model in models.items() if name != value}
+            return as_model(models[value], others, resolve)
+        if resolve is not None:
+            return resolve(value)
+        known = ", ".join(sorted(models)) or "none"
+        raise UsageError(f"unknown model {value!r}; App(models=…) knows: {known}")
     if isinstance(value, Model):
         return value
     if inspect.isasyncgenfunction(value):

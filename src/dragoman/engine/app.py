@@ -14,7 +14,7 @@ from dragoman.engine.agents import Agent, ModelLike
 class App:
     """Agents under one name, with the callables and settings that belong to them.
 
-    `models` gives names to models, so that agents can name them. `authenticate` takes the request's
+    `models` gives names to models, so that agents can name them; they win over `provider/model`. `authenticate` takes the request's
     headers (lower-case names) and gives a `Principal` or None. `suggestions` takes
     `(context, data, principal)` and gives suggestions as the Kai face documents them. Both may be
     async. `settings` are defaults that configuration files, environment and command line
@@ -54,11 +54,15 @@ class App:
         return next((agent for agent in self.agents if agent.name == name), None)
 
 
+def _kind(model: ModelLike) -> str:
+    return model if isinstance(model, str) else repr(type(model))
+
+
 def _version(agents: Sequence[Agent]) -> str:
     digest = hashlib.sha256()
     for agent in agents:
         digest.update(
-            repr((agent.name, agent.instructions, sorted(agent.options.items()), repr(type(agent.model)))).encode()
+            repr((agent.name, agent.instructions, sorted(agent.options.items()), _kind(agent.model))).encode()
         )
         for made in agent.tools.values():
             digest.update(repr((made.spec, made.read_only, made.idempotent, made.needs_approval)).encode())

@@ -51,9 +51,9 @@ def _assistant(items: Iterable[Item]) -> Iterable[Message]:
             case "message":
                 said.append(TextPart(body["text"]))
             case "reasoning":
-                said.append(ReasoningPart(body["text"]))
+                said.append(ReasoningPart(body["text"], body.get("provider")))
             case "tool_call":
-                said.append(ToolCallPart(item.id, body["name"], body["input"]))
+                said.append(ToolCallPart(item.id, body["name"], body["input"], body.get("provider")))
                 results.append(_result(item))
             case _:
                 pass

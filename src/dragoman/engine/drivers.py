@@ -18,7 +18,7 @@ from dragoman.core.events import RunCreated
 from dragoman.core.ids import new_id
 from dragoman.core.ports import Clock, Model, Store
 from dragoman.core.records import Run, Write
-from dragoman.engine.agents import Agent, as_model
+from dragoman.engine.agents import Agent, Resolve, as_model
 from dragoman.engine.app import App
 from dragoman.engine.driver import Driver, is_gone
 from dragoman.engine.inputs import GiveUp, Input, Recover, Rules
@@ -52,6 +52,7 @@ class Drivers:
         executor: str,
         on_asked: Callable[[], None],
         most: int | None = None,
+        resolve: Resolve | None = None,
     ) -> None:
         self.active: dict[int, str] = {}
         self.executor = executor
@@ -63,7 +64,7 @@ class Drivers:
         self._most = most
         self._beginning = 0
         self._models: dict[tuple[str, bool], Model] = {
-            (agent.name, reasoning): as_model(agent.reasoning_model if reasoning else agent.model, app.models)
+            (agent.name, reasoning): as_model(agent.reasoning_model if reasoning else agent.model, app.models, resolve)
             for agent in app.agents
             for reasoning in (False, True)
         }

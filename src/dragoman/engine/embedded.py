@@ -21,6 +21,7 @@ from dragoman.core.ids import is_id
 from dragoman.core.ports import AgentInfo, Clock, Decided, Decision, Started, Store, Turn
 from dragoman.core.records import Approval, DeleteThread, Run, Thread
 from dragoman.engine.absence import Absence
+from dragoman.engine.agents import Resolve
 from dragoman.engine.app import App
 from dragoman.engine.asking import Channel, Decisions
 from dragoman.engine.decisions import judge
@@ -52,7 +53,9 @@ class EmbeddedEngine:
         clock: Clock = time.time,
         executor: str | None = None,
         most_moving: int | None = None,
+        resolve: Resolve | None = None,
     ) -> None:
+        """`resolve` gives the models of names that the app does not define; without it they are unknown."""
         self._app = app
         self._store = store
         self._clock = clock
@@ -66,6 +69,7 @@ class EmbeddedEngine:
             executor=executor or f"{socket.gethostname()}-{os.getpid()}",
             on_asked=self._expiry.notice,
             most=most_moving,
+            resolve=resolve,
         )
         self._absence = Absence(store, self._journal, self._drivers)
         self._locks = Locks()

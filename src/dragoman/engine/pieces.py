@@ -6,6 +6,7 @@ before it can reach the journal.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import astuple, replace
 from typing import Any, get_args
@@ -33,13 +34,15 @@ class Pieces:
     def take(self, piece: Any) -> ModelEvent | str:
         """The piece as the journal may have it. Raises TypeError for anything but str and model events."""
         match piece:
-            case str() | ModelText(str()) | ModelReasoning(str()) | ModelRefusal(str()) | ModelItem(str(), dict()):
+            case str() | ModelText(str()) | ModelReasoning(str(), None | dict()) | ModelRefusal(str()):
                 return piece
-            case ModelUsage(Usage() as usage) if all(isinstance(count, int) for count in astuple(usage)):
+            case ModelItem(str(), dict()):
+                return piece
+            case ModelUsage(Usage() as usage, cost) if all(map(_is_count, astuple(usage))) and _is_sum(cost):
                 return piece
             case ModelToolDelta(str(), str(), str()):
                 return replace(piece, call_id=self._own(piece.call_id))
-            case ModelToolCall(str(), str(), dict() | str()):
+            case ModelToolCall(str(), str(), dict() | str(), None | dict()):
                 own = self._own(piece.call_id)
                 del self._ids[piece.call_id]  # this call is complete: the same id again is another one
                 return replace(piece, call_id=own)
@@ -51,3 +54,11 @@ class Pieces:
         if call not in self._ids:
             self._ids[call] = self._new_id()
         return self._ids[call]
+
+
+def _is_count(value: Any) -> bool:
+    return value is None or isinstance(value, int)
+
+
+def _is_sum(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and math.isfinite(value))

@@ -59,7 +59,12 @@ class Projector:
                 )
             case ev.StepRestarted():
                 self._steps[step] = replace(
-                    self._steps[step], attempt=body.attempt, started=event.time, usage=Usage(), status="running"
+                    self._steps[step],
+                    attempt=body.attempt,
+                    started=event.time,
+                    usage=Usage(),
+                    cost=None,
+                    status="running",
                 )
             case ev.StepCompleted():
                 self._steps[step] = replace(self._steps[step], status="completed", ended=event.time)
@@ -79,7 +84,9 @@ class Projector:
                     body.cache_write_tokens,
                     body.reasoning_tokens,
                 )
-                self._steps[step] = replace(self._steps[step], usage=self._steps[step].usage + used)
+                made = self._steps[step]
+                cost = made.cost if body.cost is None else body.cost + (made.cost or 0.0)
+                self._steps[step] = replace(made, usage=made.usage + used, cost=cost)
             case _:
                 return None
         return self._steps[step]
@@ -120,6 +127,8 @@ class Projector:
                         writes.append(DecideApproval(call.approval, False, decision, event.time))
                 case ev.UsageCounted():
                     run_changes["usage"] = state.usage
+                    if state.cost is not None:
+                        run_changes["cost"] = state.cost
                 case _:
                     run_changes |= _run_changes(body, event.time)
                     if isinstance(body, ev.FINAL):
@@ -161,11 +170,14 @@ class Projector:
 
     def _item(self, state: RunState, entry: Block | Call | Extra, status: ItemStatus, now: float) -> Item | None:
         kind: Any
+        body: dict[str, Any]
         match entry:
             case Block():
                 kind, body = ("reasoning" if entry.kind == "reasoning" else "message"), {"text": entry.text}
                 if entry.kind == "refusal":
-                    body["refusal"] = True  # type: ignore[assignment]  # bodies are JSON
+                    body["refusal"] = True
+                if entry.provider is not None:
+                    body["provider"] = entry.provider
             case Call():
                 if not entry.has_input:
                     return None
@@ -207,6 +219,8 @@ def _call_body(call: Call) -> dict[str, Any]:
         body["raw"] = call.raw
     if call.client:
         body["client"] = True
+    if call.provider is not None:
+        body["provider"] = call.provider
     if call.approval is not None:
         approval: dict[str, Any] = {"id": call.approval}
         if call.approved is not None or call.outcome == "denied":

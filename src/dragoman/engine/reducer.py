@@ -79,7 +79,7 @@ def _call_model(state: RunState, rules: Rules, out: Outcome) -> None:
             state, "too_many_rounds", f"the model called tools in {agent.max_rounds} rounds without an answer", out
         )
         return
-    if agent.max_tokens is not None and state.usage.total_tokens >= agent.max_tokens:
+    if agent.max_tokens is not None and (state.usage.total_tokens or 0) >= agent.max_tokens:
         _give_up(state, "too_many_tokens", f"the answer used its {agent.max_tokens} tokens", out)
         return
     step = f"model:{state.rounds + 1}"
@@ -97,7 +97,7 @@ def _hear(state: RunState, piece: msg.ModelEvent | str, rules: Rules, out: Outco
         case msg.ModelText():
             _text(state, "text", piece.delta, step, rules, out)
         case msg.ModelReasoning():
-            _text(state, "reasoning", piece.delta, step, rules, out)
+            _reasoning(state, piece, step, rules, out)
         case msg.ModelRefusal():
             _text(state, "refusal", piece.delta, step, rules, out)
         case msg.ModelToolDelta():
@@ -109,7 +109,7 @@ def _hear(state: RunState, piece: msg.ModelEvent | str, rules: Rules, out: Outco
             _close_block(state, step, out)
             if piece.call_id not in state.calls:
                 out.say(ev.ToolStarted(piece.call_id, piece.name), step)
-            out.say(_tool_input(piece.call_id, piece.name, piece.input, rules), step)
+            out.say(_tool_input(piece.call_id, piece.name, piece.input, rules, piece.provider), step)
         case msg.ModelItem():
             _close_block(state, step, out)
             out.say(ev.ItemAdded(rules.new_id(), piece.kind, piece.body), step)
@@ -122,6 +122,7 @@ def _hear(state: RunState, piece: msg.ModelEvent | str, rules: Rules, out: Outco
                     used.cache_read_tokens,
                     used.cache_write_tokens,
                     used.reasoning_tokens,
+                    piece.cost,
                 ),
                 step,
             )
@@ -144,12 +145,30 @@ def _text(state: RunState, kind: ev.BlockKind, delta: str, step: str, rules: Rul
     out.say(ev.BlockDelta(fresh, delta), step)
 
 
+def _reasoning(state: RunState, piece: msg.ModelReasoning, step: str, rules: Rules, out: Outcome) -> None:
+    if piece.provider is None:
+        _text(state, "reasoning", piece.delta, step, rules, out)
+        return
+    block = state.open_block
+    if block is not None and block.kind == "reasoning":
+        open_id = block.id
+    else:
+        _close_block(state, step, out)
+        open_id = rules.new_id()
+        out.say(ev.BlockStarted(open_id, "reasoning"), step)
+    if piece.delta:
+        out.say(ev.BlockDelta(open_id, piece.delta), step)
+    out.say(ev.BlockEnded(open_id, piece.provider), step)
+
+
 def _close_block(state: RunState, step: str | None, out: Outcome) -> None:
     if state.open_block is not None:
         out.say(ev.BlockEnded(state.open_block.id), step)
 
 
-def _tool_input(call: str, name: str, given: dict[str, Any] | str, rules: Rules) -> ev.ToolInput:
+def _tool_input(
+    call: str, name: str, given: dict[str, Any] | str, rules: Rules, provider: dict[str, Any] | None = None
+) -> ev.ToolInput:
     client = rules.agent.is_client_tool(name)
     value: Any = given
     if isinstance(given, str):
@@ -158,14 +177,14 @@ def _tool_input(call: str, name: str, given: dict[str, Any] | str, rules: Rules)
         except ValueError:
             value = None
         if not isinstance(value, dict):
-            return ev.ToolInput(call, name, {}, "the arguments are not a JSON object", given, client)
+            return ev.ToolInput(call, name, {}, "the arguments are not a JSON object", given, client, provider)
     made = rules.agent.tools.get(name)
     if made is not None:
         try:
             made.check(value)
         except InvalidToolInput as error:
-            return ev.ToolInput(call, name, value, error.message, None, client)
-    return ev.ToolInput(call, name, value, None, None, client)
+            return ev.ToolInput(call, name, value, error.message, None, client, provider)
+    return ev.ToolInput(call, name, value, None, None, client, provider)
 
 
 def _model_ended(state: RunState, finish: ev.FinishReason, rules: Rules, out: Outcome) -> None:

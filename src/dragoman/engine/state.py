@@ -22,6 +22,7 @@ class Block:
     step: str | None
     pieces: list[str] = field(default_factory=list)
     open: bool = True
+    provider: dict[str, Any] | None = None
 
     @property
     def text(self) -> str:
@@ -41,6 +42,7 @@ class Call:
     error: str | None = None
     raw: str | None = None
     client: bool = False
+    provider: dict[str, Any] | None = None
     approval: str | None = None
     approved: bool | None = None
     by_system: bool = False
@@ -103,6 +105,7 @@ class RunState:
     open_block: Block | None = None
     step_numbers: dict[str, int] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
+    cost: float | None = None
 
     @property
     def is_final(self) -> bool:
@@ -153,6 +156,8 @@ def evolve(state: RunState, event: ev.Event) -> None:
                 body.cache_write_tokens,
                 body.reasoning_tokens,
             )
+            if body.cost is not None:
+                state.cost = body.cost + (state.cost or 0.0)
         case _:
             _evolve_run(state, body, event.time)
 
@@ -184,7 +189,8 @@ def _evolve_entry(state: RunState, body: ev.EventBody, step: str | None) -> None
             state.blocks[body.block] = state.open_block = block
             state.entries.append(block)
         case ev.BlockEnded():
-            state.blocks[body.block].open = False
+            block = state.blocks[body.block]
+            block.open, block.provider = False, body.provider
             state.open_block = None
         case ev.ItemAdded():
             state.entries.append(Extra(body.item, body.kind, step, body.body))
@@ -205,7 +211,7 @@ def _evolve_call(state: RunState, body: ev.EventBody, event: ev.Event) -> None:
         case ev.ToolInput():
             call = state.calls[body.call]
             call.has_input, call.input = True, body.input
-            call.error, call.raw, call.client = body.error, body.raw, body.client
+            call.error, call.raw, call.client, call.provider = body.error, body.raw, body.client, body.provider
         case ev.ToolApprovalRequested():
             state.calls[body.call].approval = body.approval
         case ev.ToolApprovalDecided():

@@ -47,14 +47,14 @@ def as_object(output: Any) -> dict[str, Any]:
 
 
 def usage_data(usage: Usage) -> dict[str, int]:
-    """The `data` of a `data-usage` chunk (3.11)."""
+    """The `data` of a `data-usage` chunk (3.11); this wire has integers only, so what nobody reported is 0."""
     return {
-        "promptTokens": usage.prompt_tokens,
-        "completionTokens": usage.completion_tokens,
-        "totalTokens": usage.total_tokens,
-        "cacheReadTokens": usage.cache_read_tokens,
-        "cacheWriteTokens": usage.cache_write_tokens,
-        "reasoningTokens": usage.reasoning_tokens,
+        "promptTokens": usage.prompt_tokens or 0,
+        "completionTokens": usage.completion_tokens or 0,
+        "totalTokens": usage.total_tokens or 0,
+        "cacheReadTokens": usage.cache_read_tokens or 0,
+        "cacheWriteTokens": usage.cache_write_tokens or 0,
+        "reasoningTokens": usage.reasoning_tokens or 0,
     }
 
 

@@ -35,6 +35,7 @@ from dragoman.server.logs import logger
 from dragoman.server.measured import measured
 from dragoman.server.metrics import Metrics
 from dragoman.server.places import data_directory
+from dragoman.server.providers import Providers
 from dragoman.server.services import Services
 from dragoman.server.settings import Settings
 from dragoman.server.settings_sources import load_settings
@@ -106,6 +107,7 @@ class Application:
         self._announce = announce
         self._dispatch: Dispatcher | None = None
         self._made: tuple[Face, ...] = ()
+        self._providers = Providers(app, settings.models)
         self._sweeping: asyncio.Task[None] | None = None
         self._signals: dict[int, Any] = {}
 
@@ -146,11 +148,18 @@ class Application:
     async def start(self) -> None:
         """Open store and engine and build the faces. The lifespan calls it; so may a test."""
         settings, metrics, log = self.settings, Metrics(), logger()
+        await self._providers.prepare()
         mode: Literal["NORMAL", "FULL"] = "FULL" if settings.store.synchronous == "full" else "NORMAL"
         opened = await open_store(self.data, synchronous=mode, clock=self._clock)
         store = measured(opened, metrics, log if settings.log.runs else None)
         try:
-            engine = EmbeddedEngine(self.app, store, clock=self._clock, most_moving=settings.limits.runs)
+            engine = EmbeddedEngine(
+                self.app,
+                store,
+                clock=self._clock,
+                most_moving=settings.limits.runs,
+                resolve=self._providers.resolve,
+            )
             if not self.demo:
                 await self._first_key(store)
             await engine.open()
@@ -204,6 +213,7 @@ class Application:
             await services.engine.close(grace=self.settings.run.grace_seconds)
         finally:
             self._dispatch = None
+            await self._providers.aclose()
             for face in self._made:
                 if face.close is not None:
                     await face.close()

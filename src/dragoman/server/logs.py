@@ -99,7 +99,7 @@ def configure(settings: LogSettings, *, stream: TextIO | None = None) -> logging
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(settings.level.upper())
-    for noisy in ("uvicorn.access", "uvicorn.error", "asyncio"):
+    for noisy in ("uvicorn.access", "uvicorn.error", "asyncio", "httpx2", "httpcore2"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     return handler

@@ -66,8 +66,8 @@ class MeasuredStore:
         if isinstance(body, ev.RunCreated):
             self._silent[event.run] = event.time
         elif isinstance(body, ev.UsageCounted):
-            self._metrics.count(names.TOKENS, (("kind", "prompt"),), body.prompt_tokens)
-            self._metrics.count(names.TOKENS, (("kind", "completion"),), body.completion_tokens)
+            self._metrics.count(names.TOKENS, (("kind", "prompt"),), body.prompt_tokens or 0)
+            self._metrics.count(names.TOKENS, (("kind", "completion"),), body.completion_tokens or 0)
         elif isinstance(body, _OUTPUT) and (accepted := self._silent.pop(event.run, None)) is not None:
             self._metrics.observe(names.FIRST_EVENT, max(0.0, event.time - accepted))
 

@@ -147,12 +147,14 @@ class ErrorOut(_Out):
 
 
 class UsageOut(_Out):
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    reasoning_tokens: int
+    """Tokens as the providers report them; null: nobody did."""
+
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
 
 
 class RunOut(_Out):

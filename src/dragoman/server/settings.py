@@ -134,6 +134,24 @@ class CorsSettings(Group):
     )
 
 
+class ModelSettings(Group):
+    manifests: str | None = Field(
+        None,
+        description="folder or file with manifests of your own, beside those that come along; unset: as"
+        " `AI_PROTOCOL_DIR` says, else `./ai-protocol`",
+    )
+    timeout_seconds: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="longest silence of a provider; unset: as its manifest says, at least 120",
+    )
+    retries: int = Field(
+        0, ge=0, le=10, description="how often a call is made again while nothing of its answer has come"
+    )
+    concurrent: int | None = Field(None, ge=1, description="calls of one model at once; unset: no limit")
+
+
 class LimitSettings(Group):
     body: int = Field(4 * 1024 * 1024, ge=1, description="bytes of one request body, where a face sets no own limit")
     text: int = Field(100_000, ge=1, description="characters of one text part, where a face sets no own limit")
@@ -193,6 +211,7 @@ class Settings(BaseSettings):
         default_factory=list, description="addresses or networks whose `X-Forwarded-…` headers are believed"
     )
     run: RunSettings = Field(default_factory=RunSettings)
+    models: ModelSettings = Field(default_factory=ModelSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     kai: KaiSettings = Field(default_factory=KaiSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)

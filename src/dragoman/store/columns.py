@@ -56,8 +56,8 @@ _USAGE = tuple(f.name for f in fields(Usage))
 
 
 def dump_usage(usage: Usage) -> str:
-    """Counts that are not zero, as JSON."""
-    return dump({name: getattr(usage, name) for name in _USAGE if getattr(usage, name)}) if usage else "{}"
+    """The counts that are known, as JSON."""
+    return dump({name: count for name in _USAGE if (count := getattr(usage, name)) is not None})
 
 
 def load_usage(text: str) -> Usage:

@@ -125,9 +125,9 @@ _VALUE = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
 
 
 def build(
-    client: httpx2.AsyncClient | httpx2.Client, request: Request, *, is_ours: bool, streaming: bool
+    client: httpx2.AsyncClient | httpx2.Client, request: Request, *, options: ClientOptions | None, streaming: bool
 ) -> httpx2.Request:
-    """The request in httpx2's words, with the client's own defaults merged in.
+    """The request in httpx2's words, with the client's own defaults merged in; without `options` the client is the user's.
 
     Raises UsageError for what can not be sent; header values, which may be secrets, are not shown.
     """
@@ -136,7 +136,7 @@ def build(
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise UsageError(f"header {name!r} of {request} is nothing HTTP allows; look for line ends or blanks")
         headers.append((name.encode("ascii"), value.encode("latin-1")))
-    if is_ours and streaming and "accept-encoding" not in request.headers:
+    if options is not None and streaming and "accept-encoding" not in request.headers:
         headers.append((b"accept-encoding", b"identity"))  # compressors hold events back
     limits = request.timeouts
     timeout = httpx2.Timeout(connect=limits.connect, read=limits.read, write=limits.write, pool=limits.pool)
@@ -146,7 +146,7 @@ def build(
         sent = client.build_request(request.method, request.url, headers=headers, content=request.body, timeout=timeout)
     except (httpx2.InvalidURL, ValueError) as error:
         raise UsageError(f"{request} has no URL that can be asked for") from error
-    if is_ours and ("?" in request.url or "@" in request.url):
+    if options is not None and options.quiet_urls and ("?" in request.url or "@" in request.url):
         sent.url = _QuietURL(sent.url)
     return sent
 

@@ -61,7 +61,8 @@ class AsyncDriver:
     async def _open(self, request: Request, *, streaming: bool) -> AsyncResponseStream:
         from dragoman.transport.responses import open_async
 
-        return await open_async(self._client(), request, is_ours=self._theirs is None, streaming=streaming)
+        ours = self._options if self._theirs is None else None
+        return await open_async(self._client(), request, options=ours, streaming=streaming)
 
     def _client(self) -> httpx2.AsyncClient:
         if self._theirs is not None:
@@ -110,7 +111,8 @@ class BlockingDriver:
     async def _open(self, request: Request, *, streaming: bool) -> BlockingResponseStream:
         from dragoman.transport.responses import open_blocking
 
-        return await open_blocking(self._client(), request, is_ours=self._theirs is None, streaming=streaming)
+        ours = self._options if self._theirs is None else None
+        return await open_blocking(self._client(), request, options=ours, streaming=streaming)
 
     def _client(self) -> httpx2.Client:
         if self._theirs is not None:

@@ -19,7 +19,9 @@ class ClientOptions:
     context, False to accept any certificate, or a context. `http2` needs the extra of this name.
     `trust_env` reads proxies and certificate paths from the environment. `proxy` is the URL of a proxy
     for every request and wins over the environment's; it may hold a password and is not shown.
-    `trust_certificates` reads the paths alone. `no_proxy` are hosts that are asked without one, in the form of `NO_PROXY`'s elements.
+    `trust_certificates` reads the paths alone. `no_proxy` are hosts that are asked without one, in the
+    form of `NO_PROXY`'s elements. `quiet_urls` keeps queries out of what httpx2 logs, for wires that have
+    secrets there.
     """
 
     connections: int = 1000
@@ -31,3 +33,4 @@ class ClientOptions:
     proxy: str | None = field(default=None, repr=False)
     no_proxy: tuple[str, ...] = ()
     trust_certificates: bool = False
+    quiet_urls: bool = False

@@ -13,6 +13,7 @@ import anyio
 import httpx2
 
 from dragoman.transport.clients import build, headers_of, named
+from dragoman.transport.options import ClientOptions
 from dragoman.wire.http import Request
 
 CLOSE_SECONDS = 5.0
@@ -20,10 +21,10 @@ CLOSE_SECONDS = 5.0
 
 
 async def open_async(
-    client: httpx2.AsyncClient, request: Request, *, is_ours: bool, streaming: bool
+    client: httpx2.AsyncClient, request: Request, *, options: ClientOptions | None, streaming: bool
 ) -> AsyncResponseStream:
     """Send and wait for the head. Raises TransportError, ProtocolError or UsageError."""
-    sent = build(client, request, is_ours=is_ours, streaming=streaming)
+    sent = build(client, request, options=options, streaming=streaming)
     try:
         response = await client.send(sent, stream=True, follow_redirects=False)
     except Exception as error:
@@ -34,10 +35,10 @@ async def open_async(
 
 
 async def open_blocking(
-    client: httpx2.Client, request: Request, *, is_ours: bool, streaming: bool
+    client: httpx2.Client, request: Request, *, options: ClientOptions | None, streaming: bool
 ) -> BlockingResponseStream:
     """As `open_async`, without ever suspending."""
-    sent = build(client, request, is_ours=is_ours, streaming=streaming)
+    sent = build(client, request, options=options, streaming=streaming)
     try:
         response = client.send(sent, stream=True, follow_redirects=False)
     except Exception as error:

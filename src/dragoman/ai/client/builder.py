@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from dragoman.ai.client.chat import ChatRequestBuilder
 from dragoman.ai.client.client import AiClient, Hop
 from dragoman.ai.client.hops import Once
 from dragoman.ai.client.routing import router
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from dragoman.ai.resilience.rate_limiter import RateLimiterConfig
     from dragoman.ai.routing.array import ModelArray
 
-__all__ = ["AiClientBuilder", "MissingModel"]
+__all__ = ["AiClientBuilder", "ChatRequestBuilder", "MissingModel"]
 
 
 class MissingModel(ValidationError, ValueError):
@@ -54,9 +55,9 @@ class AiClientBuilder:
 
     # ------------------------------------------------------------------------------ what to ask
 
-    def model(self, model: str) -> AiClientBuilder:
+    def model(self, model_id: str) -> AiClientBuilder:
         """`"provider/model"`, or a bare model name that only one provider has."""
-        self._model = model
+        self._model = model_id
         return self
 
     def protocol_path(self, path: str | os.PathLike[str]) -> AiClientBuilder:
@@ -69,9 +70,9 @@ class AiClientBuilder:
         self._loader = loader
         return self
 
-    def hot_reload(self, on: bool = True) -> AiClientBuilder:
+    def hot_reload(self, enable: bool = True) -> AiClientBuilder:
         """Use changed manifest files for new requests."""
-        self._hot = on
+        self._hot = enable
         return self
 
     def region(self, name: str) -> AiClientBuilder:
@@ -79,9 +80,9 @@ class AiClientBuilder:
         self._region = name
         return self
 
-    def with_fallbacks(self, models: Iterable[str]) -> AiClientBuilder:
+    def with_fallbacks(self, fallbacks: Iterable[str]) -> AiClientBuilder:
         """Models to ask, in this order, when the first does not answer; each by its own manifest, address and key."""
-        self._fallbacks = [models] if isinstance(models, str) else list(models)
+        self._fallbacks = [fallbacks] if isinstance(fallbacks, str) else list(fallbacks)
         return self
 
     def with_routing(self, choice: ModelManager | ModelArray) -> AiClientBuilder:
@@ -96,9 +97,9 @@ class AiClientBuilder:
         self._key = key
         return self
 
-    def api_key_for(self, model: str, key: str) -> AiClientBuilder:
+    def api_key_for(self, model_id: str, key: str) -> AiClientBuilder:
         """The credential of a model, a fallback or the first; a provider's id counts for all its models."""
-        self._keys[model] = key
+        self._keys[model_id] = key
         return self
 
     def base_url(self, url: str) -> AiClientBuilder:
@@ -111,7 +112,7 @@ class AiClientBuilder:
         return self._set(timeout=seconds)
 
     def headers(self, headers: Mapping[str, str]) -> AiClientBuilder:
-        """Headers for every request; they win over the manifest's."""
+        """Headers for every request; they win over the manifest's. Other providers get no credentials among them."""
         return self._set(headers={**self._settings.headers, **headers})
 
     def proxy(self, url: str) -> AiClientBuilder:
@@ -172,9 +173,9 @@ class AiClientBuilder:
         self._single = replace(self._single, circuit_breaker=config)
         return self
 
-    def max_inflight(self, count: int) -> AiClientBuilder:
+    def max_inflight(self, n: int) -> AiClientBuilder:
         """At most so many calls at once to a provider; further ones wait."""
-        self._single = replace(self._single, backpressure=BackpressureConfig(max_concurrent=count))
+        self._single = replace(self._single, backpressure=BackpressureConfig(max_concurrent=n))
         return self
 
     def with_resilience(self, config: ResilientConfig) -> AiClientBuilder:
@@ -205,7 +206,7 @@ class AiClientBuilder:
         """
         name = self._model or self._first_of_routing()
         if not name:
-            raise MissingModel("a client needs a model; call .model('provider/model')", field="model")
+            raise MissingModel("Model must be set before building: call .model('provider/model')", field="model")
         loader = self._loader or ProtocolLoader(self._path, hot_reload=self._hot)
         settings = replace(self._settings, resilience=self._policies())
         target = await self._made(name, loader, settings, self._base_url, self._key)
@@ -233,6 +234,8 @@ class AiClientBuilder:
 
         async def make(name: str | None, base_url: str | None) -> Target:
             chosen = name or own
+            if base_url is None and chosen in (own, target.name):
+                return target
             if name and base_url and not name.startswith(f"{provider}/"):  # a place serves this provider's models
                 chosen = f"{provider}/{name}"
             key = self._key if base_url is not None else None

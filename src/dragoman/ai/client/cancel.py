@@ -17,12 +17,37 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.lowlevel import current_token
 
-__all__ = ["CancelHandle", "CancelReason", "CancelState", "CancelToken", "create_cancel_pair"]
+if TYPE_CHECKING:
+    from dragoman.ai.client.cancellable import CancellableStream, with_cancellation
+
+__all__ = [
+    "CancelHandle",
+    "CancelReason",
+    "CancelState",
+    "CancelToken",
+    "CancellableStream",
+    "create_cancel_pair",
+    "with_cancellation",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # What stands above this module, for code that looks for it here.
+    if name in __all__:
+        from dragoman.ai.client import cancellable
+
+        return getattr(cancellable, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 _log = logging.getLogger("dragoman.ai")
 
@@ -45,6 +70,14 @@ class CancelState:
     reason: CancelReason | None = None
     timestamp: float | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def _told(reason: CancelReason | str, metadata: dict[str, Any]) -> tuple[CancelReason, dict[str, Any]]:
+    """Words of the caller's own are a user's request and are kept as `text`: cancelling must not fail for them."""
+    try:
+        return CancelReason(str(reason).lower()), metadata
+    except ValueError:
+        return CancelReason.USER_REQUEST, {"text": str(reason), **metadata}
 
 
 class _Listener:
@@ -91,7 +124,7 @@ class _Signal:
         except RuntimeError:
             return
         self.deadline = time.monotonic() + self.timeout
-        loop.call_later(self.timeout, self.expire)
+        loop.call_later(self.timeout, self.expire, self.deadline)
 
     def begin_waiting(self) -> None:
         """The same for who waits in any loop; trio has no timer to set, its waiters look at the deadline."""
@@ -99,8 +132,9 @@ class _Signal:
         if self.timeout is not None and self.deadline is None:
             self.deadline = time.monotonic() + self.timeout
 
-    def expire(self) -> None:
-        if self.deadline is not None and not self.state.cancelled:
+    def expire(self, deadline: float) -> None:
+        """This deadline has passed; nothing happens when it does not count any more."""
+        if self.deadline == deadline:
             self.cancel(CancelReason.TIMEOUT, {})
 
     def remaining(self) -> float:
@@ -108,14 +142,15 @@ class _Signal:
 
     def look(self) -> CancelState:
         if self.deadline is not None and not self.state.cancelled and self.remaining() <= 0:
-            self.expire()
+            self.expire(self.deadline)
         return self.state
 
-    def cancel(self, reason: CancelReason, metadata: dict[str, Any]) -> bool:
+    def cancel(self, reason: CancelReason | str, metadata: dict[str, Any]) -> bool:
+        known, metadata = _told(reason, metadata)
         with self.lock:
             if self.state.cancelled:
                 return False
-            self.state = CancelState(True, CancelReason(reason), time.time(), metadata)
+            self.state = CancelState(True, known, time.time(), metadata)
             listeners = list(self.listeners.values())
             callbacks = list(self.callbacks)
         for listener in listeners:

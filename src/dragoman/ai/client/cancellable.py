@@ -31,8 +31,10 @@ class CancellableStream(Generic[T]):
         self._reads: AsyncIterator[T] | None = None
         self._token = token
         self._on_cancel = on_cancel
+        self._pending: anyio.CancelScope | None = None
         self._started = False
         self._finished = False
+        self._let_go = False
 
     @property
     def started(self) -> bool:
@@ -50,14 +52,24 @@ class CancellableStream(Generic[T]):
             raise StopAsyncIteration
         self._started = True
         try:
-            with self._token.interrupting():
-                if not self._token.is_cancelled:
-                    return await self._next()
+            found = await self._interruptible()
         except BaseException:  # its end, its error, or the cancellation of the task that reads
             await self.close()
             raise
-        await self._cancelled()
+        if found and not self._finished:
+            return found[0]
+        await self._interrupted()
         raise StopAsyncIteration
+
+    async def _interruptible(self) -> list[T]:
+        """The next one, or nothing when the token or `close` ended the wait for it."""
+        try:
+            with anyio.CancelScope() as self._pending, self._token.interrupting():
+                if not self._token.is_cancelled:
+                    return [await self._next()]
+        finally:
+            self._pending = None
+        return []
 
     async def _next(self) -> T:
         if self._reads is None:
@@ -66,10 +78,10 @@ class CancellableStream(Generic[T]):
             self._reads = aiter(self._source)
         return await anext(self._reads)
 
-    async def _cancelled(self) -> None:
-        is_first = not self._finished
+    async def _interrupted(self) -> None:
+        is_by_token = not self._finished
         await self.close()
-        if not is_first or self._on_cancel is None:
+        if not is_by_token or self._on_cancel is None:
             return
         try:
             result = self._on_cancel()
@@ -79,10 +91,14 @@ class CancellableStream(Generic[T]):
             _log.exception("the callback of a cancelled stream failed")
 
     async def close(self) -> None:
-        """Close the source. Idempotent."""
-        if self._finished:
-            return
+        """Close the source, and end a read of it that is pending in another task. Idempotent."""
         self._finished = True
+        if self._pending is not None:
+            self._pending.cancel()  # who reads will close it
+            return
+        if self._let_go:
+            return
+        self._let_go = True
         close = getattr(self._reads if self._reads is not None else self._source, "aclose", None)
         close = close or getattr(self._source, "aclose", None) or getattr(self._source, "close", None)
         if close is None:

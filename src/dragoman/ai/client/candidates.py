@@ -15,6 +15,7 @@ from dragoman.ai.client.event_stream import EventStream
 from dragoman.ai.client.response import ChatResponse
 from dragoman.ai.client.stats import CallStats
 from dragoman.ai.client.stream import ChatStream
+from dragoman.ai.errors import AiRuntimeError, ErrorClass
 from dragoman.ai.pipeline.answer import Candidate
 from dragoman.ai.types.events import StreamEnd, StreamingEvent
 
@@ -61,6 +62,7 @@ class CandidateStream(EventStream):
         self._streams = list(streams)
         self._at_once = at_once or len(self._streams)
         self._tasks: list[asyncio.Task[None]] = []
+        self._queue: asyncio.Queue[StreamingEvent | Exception | None] | None = None
         self._ends: dict[int, StreamEnd] = {}
 
     async def _events(self) -> AsyncGenerator[StreamingEvent, None]:
@@ -76,7 +78,7 @@ class CandidateStream(EventStream):
             await self._finish()
 
     async def _mixed(self) -> AsyncGenerator[StreamingEvent, None]:
-        queue: asyncio.Queue[StreamingEvent | Exception | None] = asyncio.Queue(WAITING_EVENTS)
+        queue = self._queue = asyncio.Queue(WAITING_EVENTS)
         turns = asyncio.Semaphore(self._at_once)
 
         async def pump(index: int) -> None:
@@ -125,6 +127,8 @@ class CandidateStream(EventStream):
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True) if self._tasks else None
+            if self._queue is not None and self._queue.empty():  # a task may wait there for what does not come any more
+                self._queue.put_nowait(AiRuntimeError("the stream was closed", error_class=ErrorClass.CANCELLED))
             for stream in self._streams:
                 await stream.aclose()
         absorb(self.stats, [stream.stats for stream in self._streams])
@@ -139,7 +143,8 @@ def absorb(stats: CallStats, parts: Sequence[CallStats]) -> None:
     for part in parts:
         stats.retry_count += part.retry_count
         stats.provider, stats.model, stats.endpoint = part.provider, part.model, part.endpoint
-    counts = [{"prompt_tokens": part.prompt_tokens, "completion_tokens": part.completion_tokens} for part in parts]
+    names = ("prompt_tokens", "completion_tokens", "total_tokens", "cost")
+    counts = [{name: getattr(part, name) for name in names} for part in parts]
     stats.record_usage(summed_usage([{k: v for k, v in one.items() if v is not None} for one in counts]))
     stats.record_end()
 

@@ -55,22 +55,22 @@ class ChatRequestBuilder:
         self._messages.append(as_message(message))
         return self
 
-    def system(self: Self, text: str) -> Self:
-        return self.add_message(Message.system(text))
+    def system(self: Self, content: str) -> Self:
+        return self.add_message(Message.system(content))
 
-    def user(self: Self, text: str) -> Self:
-        return self.add_message(Message.user(text))
+    def user(self: Self, content: str) -> Self:
+        return self.add_message(Message.user(content))
 
-    def assistant(self: Self, text: str) -> Self:
-        return self.add_message(Message.assistant(text))
+    def assistant(self: Self, content: str) -> Self:
+        return self.add_message(Message.assistant(content))
 
     # --------------------------------------------------------------------------------- parameters
 
     def temperature(self: Self, value: float) -> Self:
         return self._parameter("temperature", value)
 
-    def max_tokens(self: Self, count: int) -> Self:
-        return self._parameter("max_tokens", count)
+    def max_tokens(self: Self, value: int) -> Self:
+        return self._parameter("max_tokens", value)
 
     def top_p(self: Self, value: float) -> Self:
         return self._parameter("top_p", value)
@@ -129,7 +129,7 @@ class ChatRequestBuilder:
         return self
 
     def headers(self: Self, headers: Mapping[str, str]) -> Self:
-        """Headers for this call; they win over all others."""
+        """Headers for this call; they win over all others. Other providers get no credentials among them."""
         self._headers.update(headers)
         return self
 

@@ -27,6 +27,7 @@ from dragoman.ai.client.target import Target
 from dragoman.ai.client.waiting import bounded, cancelled_error
 from dragoman.ai.errors import AiRuntimeError, TransportError
 from dragoman.ai.protocol.manifest import ProtocolManifest
+from dragoman.core.redact import is_secret_name
 from dragoman.transport.io import IO
 
 if TYPE_CHECKING:
@@ -126,8 +127,8 @@ class AiClient:
         return self._target.executor.current_inflight
 
     def get_resilience_stats(self) -> dict[str, Any]:
-        """The policies' counts."""
-        return self._target.executor.get_stats()
+        """The policies' counts; empty without policies."""
+        return self._target.executor.get_stats() if self.is_resilient else {}
 
     def reset_resilience(self) -> None:
         """Forget what the policies counted."""
@@ -168,12 +169,20 @@ class AiClient:
             **fields,
         )
 
+    def _addressed(self, call: ChatCall, target: Target) -> ChatCall:
+        """The call for a target; another provider does not get the credentials among the caller's headers."""
+        headers = call.headers
+        if target.manifest.id != self.provider_id:
+            headers = {name: value for name, value in headers.items() if not is_secret_name(name)}
+        return replace(call, model=target.model_id, headers=headers)
+
     async def _execute(self, call: ChatCall, options: CallOptions) -> tuple[ChatResponse, CallStats]:
         self._require_open()
         stats = CallStats(clock=self._settings.clock)
 
         async def attempt(target: Target, leave: Leave) -> ChatResponse:
-            mine = replace(call, model=target.model_id)
+            self._require_open()
+            mine = self._addressed(call, target)
             if call.n > 1 and not native_candidates(target.manifest):
                 answered = await self._simulated(target, mine, options, stats)
             else:
@@ -217,12 +226,12 @@ class AiClient:
 
     def _one_stream(self, call: ChatCall, options: CallOptions, stats: CallStats) -> ChatStream:
         async def open_(failure: EarlyFailure) -> Opening:
-            self._require_open()
             stats.record_start()
 
             async def attempt(target: Target, leave: Leave) -> Opening:
-                mine = replace(call, model=target.model_id)
-                return Opening(target, await target.open(mine, options, stats, failure), leave)
+                self._require_open()
+                opened = await target.open(self._addressed(call, target), options, stats, failure)
+                return Opening(target, opened, leave)
 
             return await first_answer(self._hops, attempt)
 

@@ -35,7 +35,7 @@ class EventStream(ABC):
 
     @abstractmethod
     async def _finish(self) -> None:
-        """Set `_is_closed` and let go of everything. Idempotent."""
+        """Set `_is_closed` and let go of everything, also while another task reads. Idempotent."""
 
     @abstractmethod
     def response(self) -> ChatResponse:
@@ -53,8 +53,7 @@ class EventStream(ABC):
     def _lend(self) -> Events:
         lent = self._lent() if self._lent is not None else None
         if lent is None:
-            self._is_closed = self._is_closed or self._lent is not None  # a loop was left: that was the end
-            made = self._events()
+            made = self._events() if self._lent is None else _none()  # a loop was left: that was the end
             assert isinstance(made, AsyncGeneratorType)  # every `_events` is written with `yield`
             lent = made
             self._lent = weakref.ref(lent)
@@ -89,3 +88,8 @@ class EventStream(ABC):
         finally:
             await self.aclose()
         return self.response()
+
+
+async def _none() -> AsyncGenerator[StreamingEvent, None]:
+    return
+    yield  # makes this a generator: one without events

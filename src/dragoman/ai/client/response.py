@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dragoman.ai.client.stats import whole_number
+from dragoman.ai.client.stats import CallStats, whole_number
 from dragoman.ai.types.message import ContentBlock, Message, ToolCall
 
 if TYPE_CHECKING:
     from dragoman.ai.pipeline.answer import Answer, Candidate
 
-__all__ = ["ChatResponse"]
+__all__ = ["CallStats", "ChatResponse"]
 
 
 @dataclass

@@ -34,10 +34,11 @@ async def call_service(target: Target, name: str, *, params: Mapping[str, Any] |
         known = ", ".join(sorted(manifest.services)) or "none"
         raise ProtocolError(f"{manifest.id!r} has no service {name!r} (it has: {known})", protocol_path="services")
     path, query = _placed(service, dict(params or {}), target.model_id)
+    headers = {**service.headers, **target.settings.headers}
 
     async def attempt() -> Any:
         answer = await target.transport.request(
-            service.method, path, json=body, headers=service.headers, params={**service.query_params, **query}
+            service.method, path, json=body, headers=headers, params={**service.query_params, **query}
         )
         return answer.json() if answer.content else None
 
@@ -93,7 +94,7 @@ async def require_available(target: Target) -> None:
     transport = target.transport
     seconds = check.timeout_ms / 1000
     with anyio.move_on_after(seconds):
-        status, url = await transport.probe(check.method, check.path, timeout=seconds)
+        status, url = await transport.probe(check.method, check.path, timeout=seconds, headers=target.settings.headers)
         if status not in check.expected_status:
             expected = " or ".join(map(str, check.expected_status))
             raise TransportError(

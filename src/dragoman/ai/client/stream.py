@@ -20,7 +20,7 @@ from dragoman.ai.client.settings import CallOptions
 from dragoman.ai.client.stats import CallStats
 from dragoman.ai.client.target import Target
 from dragoman.ai.client.waiting import Interruption, bounded, cancelled_error
-from dragoman.ai.errors import AiRuntimeError
+from dragoman.ai.errors import AiRuntimeError, ErrorClass
 from dragoman.ai.resilience.executor import Lease
 from dragoman.ai.types.events import StreamingEvent
 
@@ -52,7 +52,9 @@ class ChatStream(EventStream):
         self.stats = stats
         self._open = open_
         self._options = options
+        self._scope: anyio.CancelScope | None = None
         self._opening: Opening | None = None
+        self._unreleased: Opening | None = None
         self._error: BaseException | None = None
 
     async def _events(self) -> AsyncGenerator[StreamingEvent, None]:
@@ -62,7 +64,7 @@ class ChatStream(EventStream):
         failure = EarlyFailure()
         try:
             try:
-                opening = await bounded(self._open(failure), token=token, timeout=self._options.timeout)
+                opening = await self._opened(failure)
             except Exception as error:
                 self._error = error
                 if error is failure.error:
@@ -73,7 +75,6 @@ class ChatStream(EventStream):
                 return
             if opening is None:
                 return
-            self._opening = opening
             reader = opening.lease.value
             if reader.has_output:
                 self.stats.record_first_token()
@@ -96,19 +97,30 @@ class ChatStream(EventStream):
         finally:
             await self._finish()
 
-    async def _finish(self) -> None:
-        """Let go of the connection and the place it held. Idempotent."""
+    async def _opened(self, failure: EarlyFailure) -> Opening | None:
+        """None when a token ended it first. Raises AiRuntimeError when `aclose` did, besides what opening raises."""
+        with anyio.CancelScope() as self._scope:
+            opening = await bounded(self._open(failure), token=self._options.token, timeout=self._options.timeout)
+            self._opening = self._unreleased = opening
         if self._is_closed:
-            return
-        self._is_closed = True
-        self.stats.record_end()
-        if self._opening is not None:
-            reader = self._opening.lease.value
+            raise AiRuntimeError("the stream was closed before its first output", error_class=ErrorClass.CANCELLED)
+        return self._opening
+
+    async def _finish(self) -> None:
+        """Let go of the connection and the place it held; an opening that is under way is given up. Idempotent."""
+        if not self._is_closed:
+            self._is_closed = True
+            self.stats.record_end()
+        if self._scope is not None:
+            self._scope.cancel()
+        held, self._unreleased = self._unreleased, None
+        if held is not None:
+            reader = held.lease.value
             self.stats.record_usage(reader.usage)
             with anyio.CancelScope(shield=True):
                 await reader.aclose()
-                await self._opening.lease.release(self._error)
-            self._opening.leave()
+                await held.lease.release(self._error)
+            held.leave()
 
     def response(self) -> ChatResponse:
         """The answer as far as it was read. Raises what it failed with, or AiRuntimeError when a token ended it."""

@@ -43,6 +43,16 @@ class Target:
     ) -> None:
         self.model_id = model_id
         self.settings = settings
+        config = _policies(manifest, settings)
+        self.is_resilient = config is not None
+        self.executor = ResilientExecutor(
+            config if config is not None else ResilientConfig(),
+            f"{manifest.id}/{model_id}",
+            clock=settings.clock,
+            sleep=settings.sleep,
+            random=settings.random,
+            wall=settings.wall,
+        )
         self.transport = HttpTransport(
             manifest,
             model_id,
@@ -55,16 +65,7 @@ class Target:
             allow_keyring=settings.allow_keyring,
             io=settings.io,
             wall=settings.wall,
-        )
-        config = _policies(manifest, settings)
-        self.is_resilient = config is not None
-        self.executor = ResilientExecutor(
-            config if config is not None else ResilientConfig(),
-            self.name,
-            clock=settings.clock,
-            sleep=settings.sleep,
-            random=settings.random,
-            wall=settings.wall,
+            observe=self.executor.update_from_headers,
         )
         self._renew = renew
 
@@ -110,10 +111,12 @@ class Target:
         Raises as `execute` does; `failure` then holds the events that came before.
         """
         manifest, request, body = await self._prepared(call, options, stats)
+        readers: list[StreamReader] = []
 
         async def attempt() -> StreamReader:
             response = await self._send(request, body, options, streaming=True)
             reader = StreamReader(response, manifest, strict=self.settings.strict, linger=self.settings.linger)
+            readers.append(reader)
             try:
                 await reader.begin(failure)
             except BaseException:
@@ -121,7 +124,12 @@ class Target:
                 raise
             return reader
 
-        return await self.executor.open(attempt, on_retry=_counting(stats))
+        try:
+            return await self.executor.open(attempt, on_retry=_counting(stats))
+        except BaseException:
+            for reader in readers:  # one may have been opened and not handed on: a cancellation came with it
+                await reader.aclose()
+            raise
 
     async def _prepared(
         self, call: ChatCall, options: CallOptions, stats: CallStats
@@ -140,7 +148,6 @@ class Target:
             params=request.query,
             timeout=options.timeout,
             streaming=streaming,
-            observe=self.executor.update_from_headers,
         )
 
     def facts_of(self, response: HttpResponse) -> dict[str, Any]:

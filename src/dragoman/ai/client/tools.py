@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 
 from dragoman.ai.client.response import ChatResponse
-from dragoman.ai.errors import AiRuntimeError
+from dragoman.ai.errors import AiRuntimeError, ValidationError
 from dragoman.ai.types.message import ContentBlock, Message, ToolCall
 from dragoman.ai.types.tool import ToolDefinition
 from dragoman.core.errors import TooManyRounds
@@ -42,6 +42,8 @@ async def run_tools(
     the same time. What a handler raises, unknown names and arguments that are no JSON are told to
     the model as errors. Raises ToolRoundsExceeded after `max_rounds` answers with calls.
     """
+    if max_rounds < 1:
+        raise ValidationError("at least one round is needed", field="max_rounds", expected=">= 1", actual=max_rounds)
     named = dict(handlers) if isinstance(handlers, Mapping) else {handler.__name__: handler for handler in handlers}
     chat = builder.copy()
     if not chat._tools:

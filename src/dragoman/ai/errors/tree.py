@@ -41,6 +41,15 @@ class ErrorContext:
     source: str | None = None
     hint: str | None = None
 
+    def __str__(self) -> str:
+        """`[source] at 'field' (hint: …)`, without the parts that are missing."""
+        parts = (
+            f"[{self.source}]" if self.source else "",
+            f"at {self.field_path!r}" if self.field_path else "",
+            f"(hint: {self.hint})" if self.hint else "",
+        )
+        return " ".join(part for part in parts if part)
+
 
 class AiLibError(core.DragomanError):
     """Root of the errors of `dragoman.ai`.
@@ -90,14 +99,8 @@ class AiLibError(core.DragomanError):
                 self.context.details.setdefault(name, value)
 
     def __str__(self) -> str:
-        text = self.message
-        if self.context.source:
-            text += f" [{self.context.source}]"
-        if self.context.field_path:
-            text += f" at {self.context.field_path!r}"
-        if self.context.hint:
-            text += f" (hint: {self.context.hint})"
-        return text
+        where = str(self.context)
+        return f"{self.message} {where}" if where else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions are rebuilt from `args`; ours need keywords too, so the state is set instead.

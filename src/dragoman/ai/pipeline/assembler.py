@@ -204,7 +204,7 @@ class Assembler:
     # ------------------------------------------------------------------ starts and ends
 
     def _start(self, call: Call, out: list[StreamingEvent]) -> None:
-        call.started = True
+        call.started, call.ended = True, False  # one that was empty at the candidate's end may still begin
         extras: dict[str, Any] = {} if call.signature is None else {"signature": call.signature}
         data = ToolCallStarted(call.id, call.name, call.index, self._candidate, **extras)
         out.append(StreamingEvent("ToolCallStarted", data))

@@ -7,7 +7,7 @@ of its own (`start`), so that streams never see each other's state.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from dragoman.ai.errors import PipelineError
 from dragoman.ai.pipeline.assembler import new_call_id
@@ -21,6 +21,15 @@ from dragoman.ai.pipeline.transform import Transform, each
 from dragoman.ai.types.events import StreamingEvent
 
 __all__ = ["Decoder", "EventMapper", "Pipeline", "Transform"]
+
+
+_Part = TypeVar("_Part")
+
+
+def _unused(part: _Part) -> _Part:
+    """A part for one stream; one that does not know `fresh`, because its class is the caller's, as it is."""
+    fresh: Callable[[], _Part] | None = getattr(part, "fresh", None)
+    return fresh() if fresh is not None else part
 
 
 class _ManifestMapper(EventMapper):
@@ -67,9 +76,9 @@ class Pipeline:
         """A pipeline with one more transform, before the mapper."""
         return Pipeline(self._decoder, (*self._transforms, transform), self._mapper)
 
-    def with_event_mapper(self, event_mapper: EventMapper) -> Pipeline:
+    def with_event_mapper(self, mapper: EventMapper) -> Pipeline:
         """A pipeline with another mapper."""
-        return Pipeline(self._decoder, self._transforms, event_mapper)
+        return Pipeline(self._decoder, self._transforms, mapper)
 
     def start(
         self,
@@ -110,13 +119,13 @@ class Pipeline:
             return
         if self._mapper is None:
             raise PipelineError("this pipeline has no event mapper", operator="pipeline")
-        async for event in self._mapper.fresh().map_events(self.decode_only(byte_stream)):
+        async for event in _unused(self._mapper).map_events(self.decode_only(byte_stream)):
             yield event
 
     async def decode_only(self, byte_stream: AsyncIterator[bytes] | Iterable[bytes]) -> AsyncIterator[Frame]:
         """The frames of a whole stream, behind the transforms."""
         frames: AsyncIterator[Frame] = self._decoder.decode(each(byte_stream))
         for transform in self._transforms:
-            frames = transform.fresh().transform(frames)
+            frames = _unused(transform).transform(frames)
         async for frame in frames:
             yield frame

@@ -11,10 +11,9 @@ import re
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
 
-from pydantic_core import from_json
-
 from dragoman.ai.errors import PipelineError, ProtocolError
-from dragoman.ai.pipeline.frames import Frame, MalformedFrame, add_frames, read_frames
+from dragoman.ai.pipeline.frames import Frame, MalformedFrame, read_frames
+from dragoman.ai.pipeline.json_array import ArraySplitter
 from dragoman.ai.pipeline.transform import each
 from dragoman.core import errors as core
 from dragoman.wire import jsonlines, sse
@@ -37,17 +36,48 @@ class Decoder:
 
     `feed` takes a read and gives the frames that it completes; `close` says that no more bytes come
     and gives what is left. `done` holds after the stream's own end; what is fed then is dropped.
-    `decode` is the same over an async stream of bytes. A subclass that overrides only `decode` can
-    be used where nothing is fed.
+    `decode` is the same over an async stream of bytes. Decoders of ours are two steps, `payloads`
+    and `read`; a class of yours may override `feed`, or only `decode` where nothing is fed.
     """
 
     done: bool = False
     signalled: bool = False
     """Whether the done signal itself came."""
+    last_type: str | None = None
+    """The `type` of the frame that is the stream's own end."""
+    _signal: bytes = b""
+
+    def payloads(self, data: bytes) -> list[tuple[bytes, bytes]]:
+        """(payload, event name) of what these bytes complete. Raises PipelineError for one over the limit."""
+        raise PipelineError(f"{type(self).__name__} cannot be fed; use decode()", operator="decoder")
+
+    def read(self, payload: bytes, name: bytes = b"") -> list[Frame]:
+        """The frames of one payload: none if it is blank or the done signal, which sets `done`."""
+        stripped = payload.strip()
+        if not stripped:
+            return []
+        if stripped == self._signal:
+            self.done = self.signalled = True
+            return []
+        frames = read_frames(payload)
+        for frame in frames:
+            if name and not isinstance(frame, MalformedFrame):
+                frame.setdefault("type", name.decode("utf-8", "replace"))
+            if self.last_type is not None and frame.get("type") == self.last_type:
+                self.done = True
+        return frames
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that these bytes complete. Raises PipelineError for a frame over the limit."""
-        raise PipelineError(f"{type(self).__name__} has no feed(); use decode()", operator="decoder")
+        return [] if self.done else self._read_all(self.payloads(data))
+
+    def _read_all(self, payloads: list[tuple[bytes, bytes]]) -> list[Frame]:
+        frames: list[Frame] = []
+        for payload, name in payloads:
+            frames += self.read(payload, name)
+            if self.signalled or (self.done and self.last_type is not None):
+                break  # what stands behind the end is not read
+        return frames
 
     def close(self) -> list[Frame]:
         """The frames of the last bytes, which nothing ended. A cut frame is dropped."""
@@ -110,9 +140,6 @@ class SSEDecoder(Decoder):
     the stream; empty means none. An event's name stands in for a `type` that its data lack.
     """
 
-    last_type: str | None = None
-    """The `type` of the frame that is the stream's own end."""
-
     def __init__(
         self,
         delimiter: str = "\n\n",
@@ -132,52 +159,13 @@ class SSEDecoder(Decoder):
     def fresh(self) -> SSEDecoder:
         return type(self)(self.delimiter, self.prefix, self.done_signal, max_frame_bytes=self.max_frame_bytes)
 
-    def feed(self, data: bytes) -> list[Frame]:
-        if self.done:
-            return []
+    def payloads(self, data: bytes) -> list[tuple[bytes, bytes]]:
         if self._lines is not None:
             data = self._lines.feed(data)
-        frames: list[Frame] = []
-        signal, last = self._signal, self.last_type
         try:
-            events = self._codec.feed_named(data)
+            return self._codec.feed_named(data)
         except core.ProtocolError as error:
             raise _too_large(error) from error
-        for payload, name in events:
-            try:
-                value = from_json(payload)
-            except ValueError:
-                stripped = payload.strip()
-                if stripped == signal and signal:
-                    self.done = self.signalled = True
-                    break
-                if stripped:
-                    before = len(frames)
-                    read_frames(payload, frames)
-                    if name:
-                        self._name(frames[before:], name)
-                continue
-            if type(value) is dict:
-                if name and "type" not in value:
-                    value["type"] = name.decode("utf-8", "replace")
-                frames.append(value)
-                if last is not None and value.get("type") == last:
-                    self.done = True
-                    break
-            elif payload.strip() == signal:  # a done signal that happens to be JSON
-                self.done = self.signalled = True
-                break
-            else:
-                before = len(frames)
-                add_frames(value, payload, frames)
-                self._name(frames[before:], name)
-        return frames
-
-    @staticmethod
-    def _name(frames: list[Frame], name: bytes) -> None:
-        for frame in frames:
-            if name and not isinstance(frame, MalformedFrame):
-                frame.setdefault("type", name.decode("utf-8", "replace"))
 
     def close(self) -> list[Frame]:
         if self.done:
@@ -211,11 +199,9 @@ class JsonLinesDecoder(Decoder):
     def fresh(self) -> JsonLinesDecoder:
         return type(self)(self.delimiter, done_signal=self.done_signal, max_frame_bytes=self.max_frame_bytes)
 
-    def feed(self, data: bytes) -> list[Frame]:
-        if self.done:
-            return []
+    def payloads(self, data: bytes) -> list[tuple[bytes, bytes]]:
         try:
-            return self._read(self._codec.feed_data(data))
+            return [(line, b"") for line in self._codec.feed_data(data)]
         except core.ProtocolError as error:
             raise _too_large(error) from error
 
@@ -223,24 +209,10 @@ class JsonLinesDecoder(Decoder):
         if self.done:
             return []
         try:
-            frames = self._read(self._codec.end_data())
+            lines = self._codec.end_data()
         except core.ProtocolError as error:
             raise _too_large(error) from error
-        return [frame for frame in frames if not isinstance(frame, MalformedFrame)]
-
-    def _read(self, lines: list[bytes]) -> list[Frame]:
-        frames: list[Frame] = []
-        for line in lines:
-            if self._signal and line.strip() == self._signal:
-                self.done = self.signalled = True
-                break
-            read_frames(line, frames)
-        return frames
-
-
-_MARKS: Final = re.compile(rb'["\\{}\[\]]')
-_INSIDE: Final = re.compile(rb'["\\]')
-_BLANK: Final = b" \t\r\n,"
+        return [frame for frame in self._read_all([(line, b"") for line in lines]) if type(frame) is not MalformedFrame]
 
 
 class JsonArrayDecoder(Decoder):
@@ -248,104 +220,21 @@ class JsonArrayDecoder(Decoder):
 
     def __init__(self, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
         self.max_frame_bytes = max_frame_bytes
-        self._object: list[bytes] = []  # reads of an unfinished object, joined once
-        self._size = 0
-        self._depth = 0
-        self._in_text = False
-        self._escaped = False
-        self._in_array = False
-        self._stray = b""
-        self._failed = False
+        self._codec = ArraySplitter(max_object_bytes=max_frame_bytes)
 
     def fresh(self) -> JsonArrayDecoder:
         return type(self)(max_frame_bytes=self.max_frame_bytes)
 
-    def feed(self, data: bytes) -> list[Frame]:
-        frames: list[Frame] = []
-        place = 0
-        while place < len(data) and not (self.done or self._failed):
-            place = self._inside(data, place, frames) if self._depth else self._between(data, place, frames)
-        if self._failed and not frames:
-            raise PipelineError(f"a frame is larger than {self.max_frame_bytes} bytes", operator="decoder")
-        return frames
-
-    def _between(self, data: bytes, place: int, frames: list[Frame]) -> int:
-        """From `place`, outside of any object, to the next one or to the end."""
-        found = _MARKS.search(data, place)
-        end = found.start() if found else len(data)
-        self._note(data[place:end])
-        if found is None:
-            return end
-        mark = found[0]
-        if mark == b"{":
-            self._report(frames)
-            self._depth, self._in_text, self._escaped = 1, False, False
-            self._keep(mark)
-        elif mark == b"[" and not self._in_array:
-            self._in_array = True
-            self._stray = self._stray.removeprefix(b"\xef\xbb\xbf")
-        elif mark == b"]" and self._in_array:
-            self._report(frames)
-            self.done = True
-        else:
-            self._note(mark)
-        return end + 1
-
-    def _inside(self, data: bytes, place: int, frames: list[Frame]) -> int:
-        """From `place`, inside an object, to its end or to the end of the read."""
-        start = place
-        if self._escaped:
-            self._escaped = False
-            place += 1
-        while self._depth:
-            found = (_INSIDE if self._in_text else _MARKS).search(data, place)
-            if found is None:
-                self._keep(data[start:])
-                return len(data)
-            place = found.end()
-            mark = found[0]
-            if mark == b'"':
-                self._in_text = not self._in_text
-            elif mark == b"\\":
-                if place == len(data):
-                    self._escaped = True
-                place += 1
-            elif mark in b"{[":
-                self._depth += 1
-            else:
-                self._depth -= 1
-        self._keep(data[start:place])
-        if self._failed:
-            return len(data)
-        read_frames(b"".join(self._object), frames)
-        self._object.clear()
-        self._size = 0
-        return place
-
-    def _keep(self, data: bytes) -> None:
-        """Bytes of the unfinished object. Over the limit: what was found is given first, then feed raises."""
-        self._object.append(data)
-        self._size += len(data)
-        if self._size > self.max_frame_bytes:
-            self._failed = True
-            self._object.clear()
-
-    def _note(self, between: bytes) -> None:
-        """Text where none belongs; its beginning is kept for the report."""
-        if len(self._stray) < 1024:
-            self._stray = (self._stray + between).lstrip(_BLANK)
-
-    def _report(self, frames: list[Frame]) -> None:
-        stray = self._stray.removeprefix(b"\xef\xbb\xbf").strip(_BLANK)
-        if stray:
-            frames.append(MalformedFrame(stray))
-        self._stray = b""
+    def payloads(self, data: bytes) -> list[tuple[bytes, bytes]]:
+        try:
+            found = [(one, b"") for one in self._codec.feed(data)]
+        except core.ProtocolError as error:
+            raise _too_large(error) from error
+        self.done = self._codec.done
+        return found
 
     def close(self) -> list[Frame]:
-        frames: list[Frame] = []
-        if not self.done and not self._depth:
-            self._report(frames)
-        return frames
+        return [] if self.done else self._read_all([(one, b"") for one in self._codec.end()])
 
 
 _SSE_FORMATS: Final = frozenset({"sse", "data_lines", "openai_sse", "gemini_sse", "cohere_native", "sse_data_lines"})

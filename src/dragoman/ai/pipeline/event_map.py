@@ -27,13 +27,21 @@ __all__ = [
 
 
 class EventMapper:
-    """Frames in, events out, by a plan. One mapper serves one stream; `fresh()` gives an unused one."""
+    """Frames in, events out, by a plan. One mapper serves one stream; `fresh()` gives an unused one.
 
-    def __init__(self, plan: Plan) -> None:
+    A mapper of one's own has no plan: it says in `map_events` what becomes of frames, or in `feed`.
+    """
+
+    _plan: Plan | None = None
+    _engine: Engine | None = None
+
+    def __init__(self, plan: Plan | None = None) -> None:
         self._plan = plan
-        self._engine = Engine(plan)
+        self._engine = Engine(plan) if plan is not None else None
 
     def fresh(self) -> EventMapper:
+        if self._plan is None:
+            return self
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__)
         made._engine = Engine(self._plan)
@@ -42,17 +50,19 @@ class EventMapper:
     def feed(self, frame: Frame) -> list[StreamingEvent]:
         """The events of one frame."""
         events: list[StreamingEvent] = []
-        if self._engine.failure is None:
-            fast = self._plan.fast
-            if fast is None or not fast(self._engine, frame, events):
-                self._engine.read(frame, events)
+        engine, plan = self._engine, self._plan
+        if engine is not None and plan is not None and engine.failure is None:
+            fast = plan.fast
+            if fast is None or not fast(engine, frame, events):
+                engine.read(frame, events)
         return events
 
     def close(self) -> list[StreamingEvent]:
         """No more frames come: the ends of open calls and the StreamEnd, if the answer came to its end."""
         events: list[StreamingEvent] = []
-        if self._engine.failure is None and self._engine.complete:
-            self._engine.finish(events)
+        engine = self._engine
+        if engine is not None and engine.failure is None and engine.complete:
+            engine.finish(events)
         return events
 
     async def map_events(self, frames: AsyncIterator[Frame] | Iterable[Frame]) -> AsyncIterator[StreamingEvent]:

@@ -18,8 +18,9 @@ class FanOutTransform(Transform):
     """One frame per element of an array, in order; a frame without it passes unchanged.
 
     `array_path` names the array; without it the first of choices, candidates, results, data and items
-    that is a list with something in it. Elements that are objects get the frame's other keys, unless
-    `preserve_metadata` is False.
+    that is a list with something in it, or the frame itself when it is a list. Elements get the
+    frame's other keys, unless `preserve_metadata` is False; one that is no object becomes the `value`
+    beside them.
     """
 
     def __init__(self, enabled: bool = True, array_path: str | None = None, preserve_metadata: bool = True) -> None:
@@ -29,13 +30,15 @@ class FanOutTransform(Transform):
         self._path: Path | None = compile_path(array_path) if array_path else None
 
     def feed(self, frame: Frame) -> list[Any]:
+        if self.enabled and isinstance(frame, list):
+            return list(frame)
         if not self.enabled or not isinstance(frame, dict):
             return [frame]
         key, elements = self._array(frame)
         if not elements:
             return [frame]
         others = {name: value for name, value in frame.items() if name != key} if self.preserve_metadata else {}
-        return [{**others, **element} if isinstance(element, dict) else element for element in elements]
+        return [_beside(others, element) for element in elements]
 
     def _array(self, frame: Frame) -> tuple[str | None, list[Any]]:
         """The key below which the array is, and the array."""
@@ -49,29 +52,39 @@ class FanOutTransform(Transform):
         return None, []
 
 
+def _beside(others: dict[str, Any], element: Any) -> Any:
+    if isinstance(element, dict):
+        return {**others, **element}
+    return {**others, "value": element} if others else element
+
+
 class ReplicateTransform(Transform):
-    """Each frame `count` times, at least once; with `add_index` copies carry `_replica_index`."""
+    """Each frame `count` times, at least once; with `add_index` copies carry `_replica_index`.
+
+    What is no object then becomes the `value` of one.
+    """
 
     def __init__(self, count: int = 2, add_index: bool = False) -> None:
         self.count = max(1, count)
         self.add_index = add_index
 
     def feed(self, frame: Frame) -> list[Any]:
-        if self.add_index and isinstance(frame, dict):
-            return [{**frame, "_replica_index": place} for place in range(self.count)]
+        if self.add_index:
+            values = frame if isinstance(frame, dict) else {"value": frame}
+            return [{**values, "_replica_index": place} for place in range(self.count)]
         return [dict(frame) if isinstance(frame, dict) else frame for _ in range(self.count)]
 
 
 class SplitTransform(Transform):
-    """Lets frames pass for which `predicate` holds and keeps the others, to be asked for."""
+    """Lets frames pass for which `predicate` holds and keeps the others, to be asked for.
+
+    They are kept here whichever stream they came from, those of a pipeline too.
+    """
 
     def __init__(self, predicate: Callable[[Any], bool] | None = None, collect_filtered: bool = True) -> None:
         self.predicate = predicate
         self.collect_filtered = collect_filtered
         self._filtered: list[Any] = []
-
-    def fresh(self) -> SplitTransform:
-        return SplitTransform(self.predicate, self.collect_filtered)
 
     def feed(self, frame: Frame) -> list[Any]:
         if self.predicate is None or self.predicate(frame):

@@ -30,23 +30,17 @@ class MalformedFrame(dict[str, Any]):
         return str(self["error"]["text"])
 
 
-def read_frames(payload: bytes, frames: list[Frame]) -> None:
-    """Append what one payload holds: an object, or the objects of a list; else a MalformedFrame."""
+def read_frames(payload: bytes) -> list[Frame]:
+    """What one payload holds: an object, or the objects of a list; else a MalformedFrame."""
     try:
         value = from_json(payload)
     except ValueError:
         value = _doubtful(payload)
-    add_frames(value, payload, frames)
-
-
-def add_frames(value: Any, payload: bytes | str, frames: list[Frame]) -> None:
-    """Append a decoded value as frames; `payload` is what an error shows of it."""
     if type(value) is dict:
-        frames.append(value)
-    elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
-        frames.extend(value)
-    else:
-        frames.append(MalformedFrame(payload))
+        return [value]
+    if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        return value
+    return [MalformedFrame(payload)]
 
 
 def _doubtful(payload: bytes) -> Any:

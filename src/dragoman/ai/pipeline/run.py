@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pydantic_core import from_json
+
 from dragoman.ai.errors import PipelineError, RemoteError, TransportError
 from dragoman.ai.pipeline.answer import Answer
 from dragoman.ai.pipeline.decode import Decoder
@@ -62,28 +64,43 @@ class StreamRun:
     def feed(self, data: bytes) -> list[StreamingEvent]:
         """The events that these bytes complete."""
         events: list[StreamingEvent] = []
-        if len(data) <= _SLICE:
-            self._feed(data, events)
-        else:  # so that the frames of a huge read are not all alive at once
-            for place in range(0, len(data), _SLICE):
-                self._feed(data[place : place + _SLICE], events)
-        return events
-
-    def _feed(self, data: bytes, events: list[StreamingEvent]) -> None:
         if self.done:
-            return
-        decoder = self._decoder
+            return events
+        if len(data) > _SLICE:  # so that the frames of a huge read are not all alive at once
+            for place in range(0, len(data), _SLICE):
+                events += self.feed(data[place : place + _SLICE])
+            return events
+        decoder, engine, fast = self._decoder, self._engine, self._fast
         try:
-            frames = decoder.feed(data)
+            payloads = decoder.payloads(data)
         except PipelineError as error:
             self._stop(error)
-            return
-        fast, engine = self._fast, self._engine
-        for frame in frames:
-            if (fast is None or not fast(engine, frame, events)) and not self._read(frame, events):
-                return
-        if decoder.done:
+            return events
+        for payload, name in payloads:
+            try:
+                frame = from_json(payload)
+            except ValueError:
+                frame = None
+            if type(frame) is not dict:  # the decoder knows what else it may be
+                if not self._read_all(decoder.read(payload, name), events) or decoder.signalled:
+                    break
+                continue
+            if name and "type" not in frame:
+                frame["type"] = name.decode("utf-8", "replace")
+            if fast is not None and fast(engine, frame, events):
+                continue
+            if not self._read(frame, events) or self._is_last(frame):
+                break
+        if decoder.done and not self.done:
             self._end(events)
+        return events
+
+    def _is_last(self, frame: Frame) -> bool:
+        """Whether the decoder's wire ends with this frame."""
+        decoder = self._decoder
+        if decoder.last_type is not None and frame.get("type") == decoder.last_type:
+            decoder.done = True
+        return decoder.done and decoder.last_type is not None
 
     def feed_json(self, value: Any) -> list[StreamingEvent]:
         """The events of a whole body, sent where a stream was asked for; then `close`."""
@@ -114,10 +131,9 @@ class StreamRun:
         """All that was said so far, folded."""
         return self._engine.answer()
 
-    def _read_all(self, frames: list[Frame], events: list[StreamingEvent]) -> None:
-        for frame in frames:
-            if not self._read(frame, events):
-                return
+    def _read_all(self, frames: list[Frame], events: list[StreamingEvent]) -> bool:
+        """Frames one by one; whether to go on."""
+        return all(self._read(frame, events) for frame in frames)
 
     def _read(self, frame: Frame, events: list[StreamingEvent]) -> bool:
         """One frame, not the plainest; whether to go on."""

@@ -116,9 +116,9 @@ class ProtocolLoader:
         """`load_provider` for a thread of its own: it reads files."""
         return self._load(checked_id(provider_id)).manifest
 
-    async def load_model(self, name: str) -> ProtocolManifest:
+    async def load_model(self, model_id: str) -> ProtocolManifest:
         """The manifest that a model's name leads to."""
-        return (await self.resolve_model(name)).manifest
+        return (await self.resolve_model(model_id)).manifest
 
     async def resolve_model(self, name: str) -> ResolvedModel:
         """`provider/model`, or a bare model name that only one provider has. Raises ProtocolError."""

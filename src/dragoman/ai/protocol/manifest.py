@@ -20,27 +20,54 @@ from dragoman.ai.protocol.adapter_choice import CHAT_PATHS, chat_operation, choo
 from dragoman.ai.protocol.addresses import fill_base_url
 from dragoman.ai.protocol.capabilities import declared_capabilities, provider_capability, standard_capability
 from dragoman.ai.protocol.config import (
+    AccumulatorConfig,
     AuthConfig,
     AvailabilityConfig,
+    CandidateConfig,
     CapabilitiesConfig,
     Config,
+    DecoderConfig,
     Endpoint,
     EndpointConfig,
     ErrorClassification,
+    EventMapRule,
     FeaturesConfig,
+    HealthCheckConfig,
     RateLimitHeaders,
     RetryPolicy,
     ServiceConfig,
     StreamingConfig,
     TerminationConfig,
     ToolingConfig,
+    ToolUseConfig,
 )
 from dragoman.ai.protocol.contract import ProviderContract
 from dragoman.ai.protocol.documents import FrozenDict, freeze, thaw
 from dragoman.ai.protocol.metadata_model import CapabilityKnown, ModelFact, merged_fact
 from dragoman.ai.protocol.parameters import map_parameters, parameter_name
 from dragoman.ai.protocol.upgrade import upgrade
-from dragoman.ai.protocol.versions import generation_of
+from dragoman.ai.protocol.versions import UNSTATED, generation_of
+
+__all__ = [
+    "AccumulatorConfig",
+    "AuthConfig",
+    "AvailabilityConfig",
+    "CandidateConfig",
+    "CapabilitiesConfig",
+    "DecoderConfig",
+    "EndpointConfig",
+    "ErrorClassification",
+    "EventMapRule",
+    "HealthCheckConfig",
+    "ProtocolManifest",
+    "RateLimitHeaders",
+    "RetryPolicy",
+    "ServiceConfig",
+    "StreamingConfig",
+    "TerminationConfig",
+    "ToolUseConfig",
+    "ToolingConfig",
+]
 
 T = TypeVar("T")
 
@@ -52,7 +79,7 @@ class ProtocolManifest(Config):
     """
 
     id: str
-    protocol_version: str
+    protocol_version: str = UNSTATED
     provider_id: str | None = None
     aliases: list[str] = Field(default_factory=list)
     name: str | None = None
@@ -183,14 +210,14 @@ class ProtocolManifest(Config):
         """The path of chat."""
         return self.operation("chat").path
 
-    def get_service_endpoint(self, name: str) -> ServiceConfig | None:
-        return self.services.get(name)
+    def get_service_endpoint(self, service_name: str) -> ServiceConfig | None:
+        return self.services.get(service_name)
 
     # -- parameters
 
-    def get_parameter_name(self, standard: str) -> str:
+    def get_parameter_name(self, standard_name: str) -> str:
         """The provider's name (dotted when it nests) of a standard parameter; itself when unmapped."""
-        return parameter_name(self._raw, standard) or standard
+        return parameter_name(self._raw, standard_name) or standard_name
 
     def map_parameters(self, standard: Mapping[str, Any], apply_defaults: bool = False) -> dict[str, Any]:
         """Standard names to a body's fields, by this manifest alone; None values are left out.
@@ -248,7 +275,7 @@ class ProtocolManifest(Config):
 
     # -- errors
 
-    def get_error_class(self, status: int) -> str | None:
+    def get_error_class(self, status_code: int) -> str | None:
         """The class that the manifest gives to an HTTP status."""
         table = self.error_classification
-        return table.by_http_status.get(str(status)) if table is not None else None
+        return table.by_http_status.get(str(status_code)) if table is not None else None

@@ -19,7 +19,7 @@ from dragoman.ai.protocol.findings import ValidationResult
 from dragoman.ai.protocol.manifest import ProtocolManifest
 from dragoman.ai.protocol.profile import profile_problems
 from dragoman.ai.protocol.upgrade import upgrade
-from dragoman.ai.protocol.versions import ID_PATTERN, version_problem
+from dragoman.ai.protocol.versions import AGED, ID_PATTERN, version_problem
 
 EVENT_KINDS = (
     "PartialContentDelta",
@@ -91,7 +91,7 @@ def _check_basics(document: Mapping[str, Any], result: ValidationResult, check_v
     if problem is not None and (check_version or not isinstance(version, str)):
         result.add_error(problem)
     if version == "1.0":
-        result.add_warning("protocol_version 1.0 is read as 1.5; say 1.5 once you have looked it over")
+        result.add_warning(AGED)
     if document.get("status") == "deprecated":
         result.add_warning(f"{name!r} says that it is deprecated")
     endpoint = document.get("endpoint")

@@ -1,5 +1,6 @@
 """Older and odd shapes of a manifest brought into one form, in memory.
 
+    unstated   a manifest that does not say its version is of 1.0
     1.0, 1.1   `base_url` at the top, endpoints as text, capabilities as a list, no availability
     2.0 core   `core.endpoint` and what else stands below `core`
     2.0        `endpoint.chat` and its kin, `endpoint.endpoints`, flags at two places, `extract`
@@ -13,6 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
+from dragoman.ai.protocol.versions import UNSTATED
+
 _SHORT_PATHS = {
     "chat": ("chat", "POST"),
     "embeddings": ("embeddings", "POST"),
@@ -25,8 +30,10 @@ _SHORT_PATHS = {
 
 
 def upgrade(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The same manifest in the newest form. The input is not changed."""
-    raw = dict(document)
+    """The same manifest in the newest form. The input is not changed; parts may be config objects."""
+    raw = {name: _plain(value) for name, value in document.items()}
+    if raw.get("protocol_version") is None:
+        raw["protocol_version"] = UNSTATED
     _unnest_core(raw)
     _lift_base_url(raw)
     _gather_endpoints(raw)
@@ -36,6 +43,15 @@ def upgrade(document: Mapping[str, Any]) -> dict[str, Any]:
     if raw.get("availability") is None:
         raw["availability"] = {"required": False, "regions": ["global"]}
     return raw
+
+
+def _plain(value: Any) -> Any:
+    """A config object as what was said in it, so that what it left out stays unsaid."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_unset=True)
+    if type(value) is dict and any(isinstance(item, BaseModel) for item in value.values()):
+        return {name: _plain(item) for name, item in value.items()}
+    return value
 
 
 def _unnest_core(raw: dict[str, Any]) -> None:

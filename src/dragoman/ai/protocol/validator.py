@@ -16,12 +16,12 @@ from dragoman.ai.protocol.findings import ValidationResult
 from dragoman.ai.protocol.manifest import ProtocolManifest
 from dragoman.ai.protocol.profile import profile_problems
 from dragoman.ai.protocol.schema import SchemaSet
-from dragoman.ai.protocol.shape import check_manifest
 from dragoman.ai.protocol.streaming_check import strict_streaming as _strictness
 from dragoman.ai.protocol.streaming_check import validate_streaming_config
-from dragoman.ai.protocol.versions import version_problem
+from dragoman.ai.protocol.versions import AGED, SUPPORTED_PROTOCOL_VERSIONS, UNSTATED, version_problem
 
 __all__ = [
+    "SUPPORTED_PROTOCOL_VERSIONS",
     "ProtocolValidator",
     "ValidationResult",
     "validate_manifest",
@@ -89,14 +89,14 @@ class ProtocolValidator:
 def validate_protocol_version(
     manifest: ProtocolManifest | Mapping[str, Any], supported_versions: Sequence[str] | None = None
 ) -> ValidationResult:
-    """Whether the version can be worked with; 1.0 is warned of."""
+    """Whether the version can be worked with; 1.0 is warned of, and is what an unstated version means."""
     version = _raw(manifest).get("protocol_version")
     result = ValidationResult()
     problem = version_problem(version, supported_versions)
     if problem is not None:
         result.add_error(problem)
-    elif version == "1.0":
-        result.add_warning("protocol_version 1.0 is read as 1.5; say 1.5 once you have looked it over")
+    elif version in (None, UNSTATED):
+        result.add_warning(AGED)
     return result
 
 
@@ -105,10 +105,18 @@ def validate_manifest(
     strict_streaming: bool | None = None,
     check_version: bool = True,
 ) -> ValidationResult:
-    """Shape, version and streams; `strict_streaming=None` leaves it to `AI_LIB_STRICT_STREAMING`."""
-    result = check_manifest(_raw(manifest), check_version=check_version)
-    if isinstance(_raw(manifest), Mapping):
-        result.extend(validate_streaming_config(manifest, strict=_strictness(strict_streaming)))
+    """Version and streams; `strict_streaming=None` leaves it to `AI_LIB_STRICT_STREAMING`.
+
+    The shape is `check_manifest`'s, the schema `ProtocolValidator`'s.
+    """
+    result = ValidationResult()
+    document = _raw(manifest)
+    if not isinstance(document, Mapping):
+        result.add_error(f"a manifest must be an object, got {type(document).__name__}")
+        return result
+    if check_version:
+        result.extend(validate_protocol_version(document))
+    result.extend(validate_streaming_config(manifest, strict=_strictness(strict_streaming)))
     return result
 
 

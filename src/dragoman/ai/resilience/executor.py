@@ -18,10 +18,12 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 
+from dragoman.ai.errors import ErrorClass
 from dragoman.ai.resilience.backpressure import Backpressure, BackpressureConfig
 from dragoman.ai.resilience.circuit_breaker import CircuitBreaker, CircuitBreakerConfig, CircuitState
 from dragoman.ai.resilience.judging import blames_the_provider
 from dragoman.ai.resilience.rate_limiter import AdaptiveRateLimiter, RateLimiterConfig, header_names
+from dragoman.ai.resilience.refusals import PreflightError
 from dragoman.ai.resilience.retry import OnRetry, RetryConfig, RetryPolicy, RetryResult
 from dragoman.ai.resilience.waiting import Clock, Random, Sleep
 
@@ -218,6 +220,7 @@ class ResilientExecutor:
 
     async def _attempt(self, operation: Callable[[], Awaitable[T]], stats: ExecutionStats, last: _Attempt) -> T:
         if self.limiter:
+            self._require_patience(self.limiter.get_pause())
             stats.rate_limit_wait_ms += await self.limiter.acquire() * 1000
         if not self.breaker:
             return await operation()
@@ -235,6 +238,16 @@ class ResilientExecutor:
         if self.breaker.state is CircuitState.HALF_OPEN:
             self._settle(last, None)  # a trial has answered; the next one need not wait for the stream's end
         return value
+
+    def _require_patience(self, pause: float) -> None:
+        """What retries would not wait for, the limiter does not wait for either."""
+        if self.retry and pause > self.retry.patience:
+            raise PreflightError(
+                f"the provider asked to be left alone for another {pause:.3g} s",
+                "rate_limiter",
+                retry_after_ms=pause * 1000,
+                error_class=ErrorClass.RATE_LIMITED,
+            )
 
     def _settle(self, last: _Attempt, error: BaseException | None) -> None:
         """Tell the breaker how an attempt ended, once; a trial that had answered may still turn out a failure."""

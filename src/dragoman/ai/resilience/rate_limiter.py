@@ -181,6 +181,10 @@ class AdaptiveRateLimiter(RateLimiter):
             self._learned_at = self._clock()
             self._peer.learn(state, self._learned_at)
 
+    def get_pause(self) -> float:
+        """Seconds for which the provider wants no request, by what it said last; 0 when it takes them."""
+        return self._peer.wait_for(1, self._clock())
+
     def get_server_state(self) -> dict[str, Any]:
         """`limit`, `remaining` and `reset` (seconds from now) of requests as last heard; None where unknown."""
         requests = self._state.requests

@@ -3,11 +3,11 @@
     AiLibError
     ├── CircuitOpenError      core CircuitOpen     the breaker lets nothing through
     ├── BackpressureError     core LimitExceeded   no place became free in time
-    ├── PreflightError        core PolicyError     a check before the request did not pass
+    ├── PreflightError        core PolicyError     a check before the request did not pass; a long pause
     └── TransportError
         └── OperationTimeout  core TimedOut        the breaker's own limit for one operation
 
-Another provider may do what these refused, so they are fallbackable; none of them is retried.
+Another provider may do what these refused, so they are fallbackable; of them only OperationTimeout is retried.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ class BackpressureError(AiLibError, core.LimitExceeded):
 
     default_class = ErrorClass.OVERLOADED
     default_source = "backpressure"
+
+    def __init__(self, message: str = "too many requests are under way", **common: Any) -> None:
+        super().__init__(message, **common)
 
 
 class PreflightError(AiLibError, core.PolicyError):

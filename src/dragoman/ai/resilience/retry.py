@@ -6,6 +6,7 @@ was handed out yet, is for its caller to see to.
 
 from __future__ import annotations
 
+import math
 import random as _random
 from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet
@@ -161,6 +162,11 @@ class RetryPolicy:
     def config(self) -> RetryConfig:
         return self._config
 
+    @property
+    def patience(self) -> float:
+        """The most seconds that a provider may ask us to wait."""
+        return math.inf if self._backoff.patience is None else self._backoff.patience
+
     def calculate_delay(self, attempt: int, retry_after: float | None = None) -> float:
         """Seconds before the retry that follows attempt number `attempt` (0 is the first).
 
@@ -170,9 +176,7 @@ class RetryPolicy:
 
     def should_retry(self, error: BaseException, attempt: int) -> bool:
         """Whether attempt number `attempt` (0 is the first), which failed so, is followed by another."""
-        retry_after = self.get_retry_after(error)
-        patience = self._backoff.patience
-        if attempt >= self._backoff.retries or (retry_after or 0.0) > (patience if patience is not None else 0.0):
+        if attempt >= self._backoff.retries or (self.get_retry_after(error) or 0.0) > self.patience:
             return False
         return self._is_worth_it(error)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dragoman.ai.errors import ValidationError
 from dragoman.ai.routing.models import ModelInfo
@@ -17,6 +17,37 @@ from dragoman.ai.routing.selectors import (
     create_model_selector,
 )
 from dragoman.core.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from dragoman.ai.routing.array import ModelArray
+    from dragoman.ai.routing.known import (
+        create_anthropic_models,
+        create_openai_models,
+        get_model_manager,
+        register_model_manager,
+    )
+
+__all__ = [
+    "ModelArray",
+    "ModelManager",
+    "create_anthropic_models",
+    "create_openai_models",
+    "get_model_manager",
+    "register_model_manager",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # What stands above this module, for code that looks for it here.
+    if name in __all__:
+        from dragoman.ai.routing import array, known
+
+        return getattr(array if name == "ModelArray" else known, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 class ModelManager:

@@ -35,22 +35,26 @@ class CredentialSourceKind(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ResolvedCredential:
     """What was found, and where it was looked for; the secret is in no text made of this.
 
     `source_name` is `"explicit"` or `"host_supplied"`, the variable's name, `"ai-protocol/<id>"`, or None.
     """
 
-    secret: str | None = field(default=None, repr=False)
+    secret: str | None = None
     source_kind: CredentialSourceKind = CredentialSourceKind.NONE
     source_name: str | None = None
-    required_envs: tuple[str, ...] = ()
-    conventional_envs: tuple[str, ...] = ()
+    required_envs: list[str] = field(default_factory=list)
+    conventional_envs: list[str] = field(default_factory=list)
 
     @property
     def is_available(self) -> bool:
         return self.secret is not None
+
+    def __repr__(self) -> str:
+        secret = REDACTED if self.is_available else None
+        return f"ResolvedCredential(secret={secret}, source={self.source_kind.value}, name={self.source_name!r})"
 
 
 def primary_auth(manifest: ProtocolManifest | None) -> AuthConfig | None:
@@ -96,7 +100,7 @@ def resolve_credential(
     keyring only the caller can hand a secret in, and the source's name is `host_supplied`.
     """
     name = credential_name(manifest, provider)
-    required, conventional = required_envs(primary_auth(manifest)), conventional_envs(name)
+    required, conventional = list(required_envs(primary_auth(manifest))), list(conventional_envs(name))
 
     def found(secret: str, kind: CredentialSourceKind, source: str) -> ResolvedCredential:
         return ResolvedCredential(secret, kind, source, required, conventional)

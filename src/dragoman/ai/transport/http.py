@@ -18,7 +18,14 @@ import anyio
 from pydantic_core import from_json
 
 from dragoman._version import __version__
-from dragoman.ai.errors import ErrorClass, ProtocolError, RemoteError, TransportError, ValidationError
+from dragoman.ai.errors import (
+    ErrorClass,
+    PipelineError,
+    ProtocolError,
+    RemoteError,
+    TransportError,
+    ValidationError,
+)
 from dragoman.ai.transport.addresses import join_url, shown_url
 from dragoman.ai.transport.credentials import (
     ResolvedCredential,
@@ -51,6 +58,7 @@ class HttpTransport:
 
     `timeout` is seconds of silence; without it see `resolve_timeout`. `io` is an I/O port of the
     caller's, used instead of the shared connections and never closed here; `wall` tells the time of day.
+    `observe` is given the headers of every answer, errors too.
     """
 
     def __init__(
@@ -68,6 +76,7 @@ class HttpTransport:
         allow_keyring: bool = True,
         io: IO | None = None,
         wall: Callable[[], float] = time.time,
+        observe: Callable[[Headers], object] | None = None,
     ) -> None:
         if manifest is None and not base_url_override:
             raise ValidationError("a transport needs a manifest or a base URL", field="base_url_override")
@@ -82,6 +91,7 @@ class HttpTransport:
         self._from_keyring: ResolvedCredential | None = None
         self._io = io
         self._wall = wall
+        self._observe = observe
         self._connections = Connections(connection_options(proxy, http2=http2))
         self._closed = False
 
@@ -180,17 +190,19 @@ class HttpTransport:
         *,
         body: bytes | None = None,
         streaming: bool = True,
-        observe: Callable[[Headers], object] | None = None,
         **settings: Any,
     ) -> HttpResponse:
-        """Exchange up to the head of the answer; the caller closes it. `observe` gets the headers of any answer.
+        """Exchange up to the head of the answer; the caller closes it.
 
         Raises RemoteError for any status but 2xx (a redirect is one), TransportError, and what
         `prepare` raises.
         """
         if self._closed:
             raise TransportError(
-                "the transport is closed; nothing was sent", url=shown_url(self.base_url), kind="closed"
+                "the transport is closed; nothing was sent",
+                url=shown_url(self.base_url),
+                kind="closed",
+                retryable=False,
             )
         request, credential = await self.prepare(method, path, body=body, streaming=streaming, **settings)
         url = shown_url(request.url)
@@ -203,8 +215,8 @@ class HttpTransport:
                 response = HttpResponse(answer.status, answer.headers, url, content=answer.body)
         except DragomanError as error:
             raise named_failure(error, url) from error
-        if observe is not None:
-            observe(response.headers)
+        if self._observe is not None:
+            self._observe(response.headers)
         if not response.is_success:
             raise await self._remote_error(response, credential)
         return response
@@ -215,13 +227,15 @@ class HttpTransport:
     async def _remote_error(self, response: HttpResponse, credential: ResolvedCredential) -> RemoteError:
         try:
             body = scrubbed(await response.aread(ERROR_BYTES), credential.secret)
-        except TransportError:  # the status alone says enough
+        except (TransportError, PipelineError):  # the status alone says enough
             body = b""
         return remote_error(response, body, self.manifest, now=self._wall())
 
-    async def probe(self, method: str, path: str, *, timeout: float) -> tuple[int, str]:
+    async def probe(
+        self, method: str, path: str, *, timeout: float, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
         """(status, shown URL) of a request whose answer is not read; a missing credential does not stop it."""
-        request, _ = await self.prepare(method, path, timeout=timeout, anonymous=True)
+        request, _ = await self.prepare(method, path, timeout=timeout, headers=headers, anonymous=True)
         url = shown_url(request.url)
         try:
             stream = await self._port().stream(request)
@@ -248,9 +262,9 @@ class HttpTransport:
         body, merged = _encoded(json, files, data, headers)
         return await self.open(method, path, body=body, streaming=False, headers=merged, params=params, timeout=timeout)
 
-    async def post(self, path: str, **settings: Any) -> HttpResponse:
+    async def post(self, path: str, json: Any = None, **settings: Any) -> HttpResponse:
         """`request` by POST."""
-        return await self.request("POST", path, **settings)
+        return await self.request("POST", path, json=json, **settings)
 
     async def get(self, path: str, **settings: Any) -> HttpResponse:
         """`request` by GET."""
@@ -275,9 +289,9 @@ class HttpTransport:
         finally:
             await response.aclose()
 
-    def stream_post(self, path: str, **settings: Any) -> Any:
+    def stream_post(self, path: str, json: Any = None, **settings: Any) -> Any:
         """`stream_request` by POST."""
-        return self.stream_request("POST", path, **settings)
+        return self.stream_request("POST", path, json=json, **settings)
 
     async def close(self) -> None:
         """Give the connections back. Idempotent; a later request raises TransportError."""

@@ -29,6 +29,10 @@ from dragoman.wire.http import Headers, Request, Timeouts
 KEPT_TIMES = 1000
 
 
+class PoolClosed(TransportError, RuntimeError):
+    """A closed pool was asked for a client. Both parents, since both are caught for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class PoolConfig:
     """How many connections, how long idle ones are kept, and the limits of each phase in seconds."""
@@ -54,7 +58,7 @@ class PoolConfig:
     @classmethod
     def high_throughput(cls) -> PoolConfig:
         """Many connections at once."""
-        return cls(max_connections=200, max_keepalive_connections=50, keepalive_expiry=60.0)
+        return cls(max_connections=200, max_keepalive_connections=50, keepalive_expiry=60.0, pool_timeout=60.0)
 
     @classmethod
     def low_latency(cls) -> PoolConfig:
@@ -171,10 +175,10 @@ class ConnectionPool:
     async def get_client(self, provider: str, base_url: str, headers: Mapping[str, str] | None = None) -> PoolClient:
         """The client for an address, made at the first call; `headers` count then only.
 
-        Raises TransportError when the pool is closed, ValidationError for an address without a host.
+        Raises PoolClosed (a TransportError) when the pool is closed, ValidationError for an address without a host.
         """
         if self._closed:
-            raise TransportError("the pool is closed", url=shown_url(base_url), kind="closed")
+            raise PoolClosed("the pool is closed", url=shown_url(base_url), kind="closed")
         if not urlsplit(base_url).netloc:
             raise ValidationError(
                 f"{base_url!r} is no URL", field="base_url", expected="https://host/…", actual=base_url
@@ -231,11 +235,10 @@ class ConnectionPool:
         stats.requests_successful += success
         stats.requests_failed += not success
 
-    def get_stats(self, provider: str | None = None) -> dict[str, Any]:
-        """The counts of one provider (all zero for an unknown one), or `{provider: counts}`."""
-        if provider is not None:
-            return self._stats.get(provider, PoolStats()).to_dict()
-        return {name: stats.to_dict() for name, stats in self._stats.items()}
+    def get_stats(self, provider: str | None = None) -> dict[str, dict[str, Any]]:
+        """`{provider: counts}`, of one provider (all zero for an unknown one) or of all."""
+        asked = {provider: self._stats.get(provider, PoolStats())} if provider is not None else self._stats
+        return {name: stats.to_dict() for name, stats in asked.items()}
 
     def get_active_providers(self) -> list[str]:
         """Providers with an open client."""

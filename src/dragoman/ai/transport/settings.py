@@ -77,4 +77,5 @@ def connection_options(proxy: str | None = None, *, http2: bool = False) -> Clie
         http2=http2,
         proxy=chosen,
         no_proxy=tuple(dict.fromkeys(filter(None, hosts))),
+        quiet_urls=True,
     )

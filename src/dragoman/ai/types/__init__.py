@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from dragoman.ai.types import tool as tool
     from dragoman.ai.types.events import StreamingEvent
     from dragoman.ai.types.message import AudioSource, ContentBlock, ImageSource, Message, MessageContent, MessageRole
+    from dragoman.ai.types.text_tool import NativeStrategy as NativeStrategy
+    from dragoman.ai.types.text_tool import PromptLevel as PromptLevel
+    from dragoman.ai.types.text_tool import StandardTextToolParser as StandardTextToolParser
+    from dragoman.ai.types.text_tool import TextToolConfig as TextToolConfig
+    from dragoman.ai.types.text_tool import ToolCallingPolicy as ToolCallingPolicy
     from dragoman.ai.types.tool import FunctionDefinition, ToolCall, ToolChoice, ToolDefinition
 
 _MODULES = ("events", "manifest_encode", "message", "text_tool", "tool")
 _NAMES = {
     "events": "StreamingEvent",
     "message": "AudioSource ContentBlock ImageSource Message MessageContent MessageRole",
+    "text_tool": "NativeStrategy PromptLevel StandardTextToolParser TextToolConfig ToolCallingPolicy",
     "tool": "FunctionDefinition ToolCall ToolChoice ToolDefinition",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -6,6 +6,7 @@ microsecond. Nothing here knows a wire format.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from dragoman.ai.types.event_data import (
@@ -34,14 +35,19 @@ __all__ = [
     "ThinkingDelta",
     "ToolCallEnded",
     "ToolCallStarted",
+    "WrongEvent",
 ]
+
+
+class WrongEvent(ValueError, TypeError):
+    """An event was read as one of another kind. Both parents, since both are documented for it."""
 
 
 class StreamingEvent:
     """One event of a stream: `event_type` is the class name of `data`.
 
     `is_content_delta` and its siblings are properties; `as_content_delta` and its siblings give
-    `data` typed, or raise ValueError when the event is of another kind.
+    `data` typed, or raise WrongEvent when the event is of another kind.
     """
 
     __slots__ = ("data", "event_type")
@@ -66,6 +72,10 @@ class StreamingEvent:
         """The same as `model_dump()`."""
         return self.model_dump()
 
+    def model_dump_json(self, *, exclude_none: bool = False) -> str:
+        """`model_dump()` as JSON text."""
+        return json.dumps(self.model_dump(exclude_none=exclude_none), ensure_ascii=False, separators=(",", ":"))
+
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> StreamingEvent:
         """The event that `to_dict` described; ValueError names an unknown kind."""
@@ -74,8 +84,13 @@ class StreamingEvent:
             raise ValueError(f"unknown event type {value['event_type']!r}; expected one of {', '.join(KINDS)}")
         return cls(value["event_type"], kind(**value["data"]))
 
-    def _refuse(self, wanted: str) -> ValueError:
-        return ValueError(f"this event is a {self.event_type!r}, not a {wanted!r}")
+    @classmethod
+    def model_validate(cls, value: dict[str, Any]) -> StreamingEvent:
+        """The same as `from_dict()`."""
+        return cls.from_dict(value)
+
+    def _refuse(self, wanted: str) -> WrongEvent:
+        return WrongEvent(f"this event is a {self.event_type!r}, not a {wanted!r}")
 
     @classmethod
     def content_delta(

@@ -60,7 +60,8 @@ def _resolved(
     if block.get("source_type") != "ref":
         return block
     if resolve is None:
-        raise ValueError(f"block {at} is a document by reference ({block.get('data')!r}); give its data instead")
+        shown = block.get("data")
+        raise ValueError(f"block {at} is a document by reference ({shown!r}): the ref must be resolved beforehand")
     given = resolve(block)
     if given.get("source_type") == "ref":
         raise ValueError(f"block {at} is still a reference after it was resolved")

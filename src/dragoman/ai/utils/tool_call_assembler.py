@@ -90,6 +90,9 @@ class ToolCallAssembler:
         """How many calls began."""
         return len(self._calls)
 
+    def __len__(self) -> int:
+        return len(self._calls)
+
     def _open(self, tool_call_id: str) -> _Open:
         place = 1 + max((call.index for call in self._calls.values()), default=-1)
         call = self._calls[tool_call_id] = _Open(tool_call_id, place)
@@ -135,6 +138,10 @@ class MultiToolCallAssembler:
     def turns(self) -> list[str]:
         """The ids of the turns with a call."""
         return list(self._turns)
+
+    def __len__(self) -> int:
+        """How many turns have a call."""
+        return len(self._turns)
 
     def _turn(self, turn_id: str) -> ToolCallAssembler:
         turn = self._turns.get(turn_id)

@@ -80,7 +80,8 @@ def _read_item(frame: Frame, done: bool, reading: Reading) -> None:
     elif item.get("type") == "reasoning" and done and (item.get("encrypted_content") or item.get("id")):
         # goes back unchanged with the next request, so the item itself is kept beside its text
         data = text_of(item.get("encrypted_content"))
-        block = {"id": id_of(item.get("id")), "summary": item.get("summary") or [], "item_type": "reasoning"}
+        kept = {key: value for key, value in item.items() if value is not None}
+        block = {"id": id_of(item.get("id")), "item": kept, "item_type": "reasoning"}
         reading.thoughts.append(Thought(data=data, block=block))
 
 

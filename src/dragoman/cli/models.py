@@ -1,0 +1,157 @@
+"""`dragoman models`: which models can be used here, and why the others cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import anyio
+import click
+
+from dragoman.cli.exits import ExitCode
+from dragoman.cli.output import print_json, print_table
+from dragoman.core.errors import UsageError
+
+_SHOWN = 3
+"""Models of a provider that the overview names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One provider. `why` tells what is missing, or where the key comes from."""
+
+    provider: str
+    usable: bool
+    why: str
+    base_url: str | None
+    models: list[str]
+    manifest: str
+
+
+@click.command(short_help="List the models that can be used here.")
+@click.argument("provider", required=False)
+@click.option("--config", metavar="FILE", help="Read settings from this file, as `serve` does.")
+@click.option("--ask", "ask", is_flag=True, help="Ask each usable provider whether it answers.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.pass_context
+def models(ctx: click.Context, provider: str | None, config: str | None, ask: bool, as_json: bool) -> None:
+    """List providers: those that can be used here first, then the others and what they lack.
+
+    With PROVIDER, list its models. Nothing is sent anywhere without --ask. An agent names a model as
+    provider/model; one that is not listed may be there all the same. Exit code 1 if PROVIDER cannot be used.
+    """
+    from dragoman.ai.protocol import ProtocolLoader  # late: `--help` reads no manifests
+
+    loader = ProtocolLoader(_folder(config))
+    facts = loader.models()
+    rows = _rows(loader, facts, provider)
+    if ask:
+        rows = anyio.run(_asked, loader, rows)
+    rows.sort(key=lambda row: (not row.usable, row.provider))
+    if provider is not None:
+        _print_one(rows[0], [fact for fact in facts if fact["provider"] == rows[0].provider], as_json=as_json)
+        ctx.exit((ExitCode.OK if rows[0].usable else ExitCode.ERROR).value)
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    print_table(
+        ("PROVIDER", "USABLE", "WHY", "MODELS"),
+        [(row.provider, "yes" if row.usable else "no", row.why, _some(row.models)) for row in rows],
+    )
+
+
+def _folder(config: str | None) -> str | None:
+    """The setting `models.manifests`; without the server's packages there are no settings."""
+    from dragoman.cli.doctor import missing_of
+
+    if missing_of("server"):
+        return None
+    from dragoman.server.settings_sources import load_settings  # late: needs the extra `server`
+
+    return load_settings(config=config).settings.models.manifests
+
+
+def _rows(loader: Any, facts: Sequence[dict[str, Any]], only: str | None) -> list[Row]:
+    from dragoman.ai.model import base_url_of, why_not
+    from dragoman.ai.transport.credentials import resolve_credential
+
+    wanted = loader.load_provider_sync(only).id if only is not None else None
+    rows = []
+    for entry in loader.providers():
+        if wanted is not None and entry.id != wanted:
+            continue
+        names = [f"{fact['provider']}/{fact['model_id']}" for fact in facts if fact["provider"] == entry.id]
+        if entry.manifest is None:
+            why = entry.error.message if entry.error is not None else "it cannot be read"
+            rows.append(Row(entry.id, False, why, None, names, entry.where))
+            continue
+        fault = why_not(entry.manifest)
+        found = resolve_credential(entry.id, entry.manifest)
+        why = fault or (f"key from {found.source_name}" if found.is_available else "needs no key")
+        rows.append(Row(entry.id, fault is None, why, base_url_of(entry.manifest), names, entry.where))
+    if wanted is not None and not rows:
+        raise UsageError(f"provider {only!r} is not among those that are listed")
+    return rows
+
+
+async def _asked(loader: Any, rows: list[Row]) -> list[Row]:
+    """The same rows; usable ones have been asked whether they answer."""
+    made: list[Row] = [row for row in rows if not row.usable]
+
+    async def one(row: Row) -> None:
+        made.append(await _answering(loader, row))
+
+    async with anyio.create_task_group() as group:
+        for row in rows:
+            if row.usable:
+                group.start_soon(one, row)
+    return made
+
+
+async def _answering(loader: Any, row: Row) -> Row:
+    from dragoman.ai.client import AiClient
+
+    manifest = await loader.load_provider(row.provider)
+    async with await AiClient.from_manifest(manifest, "") as client:
+        answers = await client.check_availability()
+    why = f"answers; {row.why}" if answers else f"does not answer at {row.base_url}"
+    return replace(row, usable=answers, why=why)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    shown = ", ".join(names[:_SHOWN]) or "-"
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _print_one(row: Row, facts: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        plain = [{name: value for name, value in fact.items() if name != "facts"} for fact in facts]
+        print_json(asdict(row) | {"models": plain})
+        return
+    click.echo(f"{row.provider}: {'usable' if row.usable else 'not usable'}: {row.why}")
+    click.echo(f"at {row.base_url or 'an address that is not known'}; manifest {row.manifest}")
+    if not facts:
+        click.echo(f"no model is listed; name one as {row.provider}/MODEL")
+        return
+    click.echo()
+    print_table(
+        ("MODEL", "CONTEXT", "ANSWER", "IN $/1M", "OUT $/1M"),
+        [
+            (
+                f"{fact['provider']}/{fact['model_id']}",
+                _number(fact["context_window"]),
+                _number(fact["max_output_tokens"]),
+                _number(fact["input_per_1m"]),
+                _number(fact["output_per_1m"]),
+            )
+            for fact in facts
+        ],
+    )
+
+
+def _number(value: Any) -> str:
+    if not value:
+        return "-"
+    return f"{value:g}" if isinstance(value, float) else str(value)
