@@ -57,8 +57,8 @@ _WIRE = (
     Fault(
         "a line without end has no size limit",
         "wire/jsonlines.py",
-        "if self._pending_size > self._max:",
-        "if self._pending_size > self._max * 1000:",
+        "if self._error is None and self._pending_size > self._max:",
+        "if self._error is None and self._pending_size > self._max * 1000:",
         "tests/wire/test_jsonlines.py::test_a_line_over_the_limit_fails",
     ),
     Fault(
@@ -95,15 +95,15 @@ _CORE = (
     Fault(
         "Retry-After is ignored",
         "resilience/retry.py",
-        "return max(delay, retry_after or 0.0)",
-        "return delay",
+        "return max(own_delay(attempt, policy, random=random), retry_after or 0.0)",
+        "return own_delay(attempt, policy, random=random)",
         "tests/resilience/test_retry.py",
     ),
     Fault(
         "the delay has no ceiling",
         "resilience/retry.py",
-        "delay = min(policy.base * policy.factor**attempt, policy.ceiling)",
-        "delay = policy.base * policy.factor**attempt",
+        "delay = min(_grown(attempt, policy), policy.ceiling)",
+        "delay = _grown(attempt, policy)",
         "tests/resilience/test_retry.py",
     ),
     Fault(
@@ -548,4 +548,106 @@ _SERVER = (
     ),
 )
 
-FAULTS: tuple[Fault, ...] = (*_WIRE, *_CORE, *_STORE, *_ENGINE, *_KAI, *_SERVER)
+_AI = (
+    Fault(
+        "the state of a stream is kept in the client",
+        "ai/pipeline/base.py",
+        "Engine(plan, tool_call_ids)",
+        'self.__dict__.setdefault("_engine", Engine(plan, tool_call_ids))',
+        "tests/ai/test_model.py::test_one_model_answers_many_at_once_and_mixes_nothing",
+    ),
+    Fault(
+        "a call is made again after its first delta",
+        "ai/client/reading.py",
+        "        while not self._has_ended and not self.has_output:\n            self._early += await self._read()\n"
+        "        if self.error is not None and not self.has_output:",
+        "        while not self._has_ended:\n            self._early += await self._read()\n        if self.error is not None:",
+        "tests/ai/test_model.py::test_a_call_is_made_again_only_while_nothing_has_come",
+    ),
+    Fault(
+        "another provider is asked after the first delta",
+        "ai/model.py",
+        "if has_begun or model is models[-1]",
+        "if model is models[-1]",
+        "tests/ai/test_model.py::test_another_provider_is_asked_only_while_nothing_has_come",
+    ),
+    Fault(
+        "two reports of usage are added up",
+        "ai/pipeline/usage.py",
+        "merged[key] = max(before, value)",
+        "merged[key] = before + value",
+        "tests/ai/pipeline/test_streams.py::test_anthropics_usage_is_merged_over_the_stream",
+    ),
+    Fault(
+        "usage is told again when the stream breaks",
+        "ai/translate.py",
+        "        given, self._usage = self._usage, None\n        if not given or self._over:",
+        "        given = self._usage\n        if not given:",
+        "tests/ai/test_translate.py::test_usage_of_a_stream_that_breaks_can_be_asked_for_once",
+    ),
+    Fault(
+        "a count that nobody reported is zero",
+        "ai/translate.py",
+        "not isinstance(value, bool) and value >= 0 else None",
+        "not isinstance(value, bool) and value >= 0 else 0",
+        "tests/server/test_providers.py::test_a_count_that_is_not_reported_is_not_made_up",
+    ),
+    Fault(
+        "a stream that is cut passes for whole",
+        "ai/pipeline/run.py",
+        "if self._engine.complete or self._decoder.done:",
+        "if self._engine.candidates:",
+        "tests/ai/test_model.py::test_an_answer_that_is_cut_fails_and_what_it_used_is_told_all_the_same",
+    ),
+    Fault(
+        "an error frame is dropped by the selector",
+        "ai/pipeline/engine.py",
+        "if plan.selector is not None and not special and not plan.selector(frame):",
+        "if plan.selector is not None and not plan.selector(frame):",
+        "tests/ai/pipeline/test_streams.py::test_an_error_frame_passes_every_selector_and_ends_the_stream",
+    ),
+    Fault(
+        "signatures go to any provider",
+        "ai/translate.py",
+        'if provider is None or provider.get("of") != origin:',
+        "if provider is None:",
+        "tests/ai/test_translate.py::test_what_belongs_to_another_provider_is_told_to_nobody_else",
+    ),
+    Fault(
+        "a signature does not survive an approval",
+        "engine/projection.py",
+        '    if call.provider is not None:\n        body["provider"] = call.provider\n',
+        "",
+        "tests/engine/test_provider_data.py::test_in_a_tool_loop_the_model_gets_back_what_it_gave_also_after_a_restart",
+    ),
+    Fault(
+        "a missing key is found out by the provider",
+        "ai/model.py",
+        "        if fault is not None:\n            raise ProtocolError",
+        "        if fault is None:\n            pass\n        elif not self.name:\n            raise ProtocolError",
+        "tests/server/test_providers.py::test_a_missing_key_is_refused_at_the_start_and_names_its_variable",
+    ),
+    Fault(
+        "the provider's name is part of the model's",
+        "ai/protocol/loader.py",
+        "return ResolvedModel(manifest, model, manifest.id)",
+        "return ResolvedModel(manifest, name, manifest.id)",
+        "tests/server/test_providers.py::test_a_model_is_named_and_asked_with_the_key_of_the_environment",
+    ),
+    Fault(
+        "a stream that is left stays open",
+        "ai/transport/response.py",
+        "        if self._stream is not None:\n            await self._stream.aclose()",
+        "        if self._stream is None:\n            return",
+        "tests/ai/client/test_wire.py::test_leaving_a_loop_closes_the_connection_while_the_stream_is_still_held",
+    ),
+    Fault(
+        "the breaker opens for the caller's mistakes",
+        "ai/resilience/judging.py",
+        "return class_of(error) not in CALLERS_FAULT",
+        "return True",
+        "tests/ai/resilience/test_circuit_breaker.py::test_only_the_providers_failures_count",
+    ),
+)
+
+FAULTS: tuple[Fault, ...] = (*_WIRE, *_CORE, *_STORE, *_ENGINE, *_KAI, *_AI, *_SERVER)

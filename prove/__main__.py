@@ -8,7 +8,7 @@ import sys
 
 from prove.verdict import run
 
-PROOFS = ("kill9", "approvals", "isolation")
+PROOFS = ("kill9", "approvals", "isolation", "provider")
 
 
 def main(arguments: list[str]) -> int:

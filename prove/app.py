@@ -2,7 +2,8 @@
 
 `TRACE` names the file. It lies outside of the server's data, so that runs of a tool are counted
 by something that a restored database cannot undo. A token, in either header, says who calls:
-`TENANT.USER`, or `TENANT.USER.admin`.
+`TENANT.USER`, or `TENANT.USER.admin`. With `PROVE_WIRE` the scripted model is behind a real wire at
+that address (see `prove.wire`); `PROVE_MODEL` names the model of one more agent, `stranger`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from dragoman import Agent, App, tool
+from dragoman import Agent, App, openai_compatible, tool
 from dragoman.core.messages import ModelRequest
 from dragoman.core.principal import Principal
 from dragoman.testing import ScriptedModel
@@ -82,11 +83,16 @@ def authenticate(headers: Mapping[str, str]) -> Principal | None:
     return None
 
 
+WIRE = os.environ.get("PROVE_WIRE")
+MODEL = os.environ.get("PROVE_MODEL")
+STRANGER = {"temperature": 0.25, "max_tokens": 77}
+
 app = App(
     "prove",
     agents=[
-        Agent("helper", model=ScriptedModel(), tools=[add, create_bucket]),
+        Agent("helper", model=openai_compatible(WIRE, "m") if WIRE else ScriptedModel(), tools=[add, create_bucket]),
         Agent("census", model=census),
+        *([Agent("stranger", model=MODEL, tools=[add], options=STRANGER)] if MODEL else ()),
     ],
     authenticate=authenticate,
 )

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from dragoman.ai.pipeline import base, plan
 from dragoman.core.errors import NotFound
 from dragoman.core.ports import Decision
 from dragoman.core.records import AppendEvents, PutRun, Run
@@ -89,6 +90,17 @@ def owner_check() -> None:
     _replace(own_handlers.OwnFace, "_run", anybodys)
 
 
+def manifest_decides() -> None:
+    """Streams are read by the rules of the wire that most providers speak, whatever their manifest says."""
+    first = "choices[0].delta"
+    rules = plan.default_rules(content=f"{first}.content", tools=f"{first}.tool_calls", usage="usage")
+
+    def the_usual(manifest: Any) -> plan.Plan:
+        return plan.plan_of_rules(rules, reason=manifest)
+
+    _replace(base, "compile_plan", the_usual)
+
+
 def _replace(owner: object, name: str, value: object) -> None:
     """Raises LookupError where nothing of that name is, so that a guard that moved is noticed."""
     if not hasattr(owner, name):
@@ -100,6 +112,7 @@ GUARDS: dict[str, Callable[[], None]] = {
     "commit-before-seen": commit_before_seen,
     "decided-once": decided_once,
     "owner-check": owner_check,
+    "manifest-decides": manifest_decides,
 }
 
 

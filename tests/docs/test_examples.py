@@ -8,11 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prove.wire import Wire
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
@@ -23,7 +24,16 @@ SCRIPTS = {
     "kai_blocking.py": "no loop needed\n",
 }
 """Example → what it prints."""
-APPS = {"own_app.py", "own_model.py", "own_users.py", "own_test.py"}
+MODELS = {
+    "ai_first_call.py": "hello\n34 tokens\n",
+    "ai_streaming.py": "1 2 3 4 5\nended: end_turn\n",
+    "ai_tools.py": "call: add {'a': 2, 'b': 3}\n5\n",
+    "ai_fallback.py": "still here\nfrom openai after 1 retries\n",
+    "ai_manifest.py": "by manifest only\nstreamed too\n",
+}
+"""Example → what it prints when a byte server stands where its providers are."""
+APPS = {"own_app.py", "own_model.py", "own_users.py", "own_test.py", "ai_agent.py"}
+MANIFESTS = {"acme.yaml"}
 
 pytestmark = pytest.mark.requirement("CORE-10")
 
@@ -41,7 +51,13 @@ def run(*command: str, environment: dict[str, str] | None = None) -> subprocess.
 
 
 def test_every_example_is_run_here() -> None:
-    assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == {*SCRIPTS, *APPS, "curl.sh"}
+    assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == {
+        *SCRIPTS,
+        *MODELS,
+        *APPS,
+        *MANIFESTS,
+        "curl.sh",
+    }
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -80,3 +96,48 @@ def test_the_example_of_a_test_passes() -> None:
 def test_the_example_models_and_users_can_be_imported() -> None:
     done = run(sys.executable, "-W", "error", "-c", "import own_model, own_users")
     assert (done.stderr, done.returncode) == ("", 0)
+
+
+# --------------------------------------------------------------------------- models of providers
+
+
+@pytest.fixture
+def providers(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment in which `openai` and `acme` are byte servers, and `groq` one that is overloaded."""
+    with Wire() as wire, Wire(failures=[503] * 9) as overloaded:
+        folder = tmp_path / "v2" / "providers"
+        folder.mkdir(parents=True)
+        for name, where in (("openai", wire.url), ("groq", overloaded.url)):
+            packaged = ROOT / "src" / "dragoman" / "ai" / "manifests" / "v2" / "providers" / f"{name}.json"
+            manifest = json.loads(packaged.read_text("utf-8"))
+            manifest["endpoint"]["base_url"] = where
+            (folder / f"{name}.json").write_text(json.dumps(manifest), "utf-8")
+        keys = {"OPENAI_API_KEY": "k", "GROQ_API_KEY": "k", "ACME_KEY": "k", "ACME_URL": wire.url}
+        yield {"AI_PROTOCOL_DIR": str(tmp_path), **keys}
+
+
+@pytest.mark.requirement("AIP-51", "AIP-53")
+@pytest.mark.parametrize("name", MODELS)
+def test_an_example_of_models_prints_what_its_page_says(name: str, providers: dict[str, str]) -> None:
+    done = run(sys.executable, "-W", "error", name, environment=providers)
+    assert (done.stderr, done.stdout) == ("", MODELS[name])
+
+
+def test_agents_with_models_of_providers_are_served(serve: Callable[..., Any], providers: dict[str, str]) -> None:
+    server = serve("ai_agent:app", folder=EXAMPLES, environment=providers)
+    key = re.search(r"dk_\S+", server.log.read_text("utf-8"))
+    assert key is not None
+    environment = {"DRAGOMAN_URL": server.url, "DRAGOMAN_KEY": key.group()}
+    done = run(sys.executable, "-m", "dragoman", "chat", "tool: add 2 3", environment=environment)
+    assert (done.stdout.strip(), done.returncode) == ("5", 0)
+
+
+@pytest.mark.requirement("AIP-16")
+def test_without_its_key_an_agent_is_not_served_and_the_variable_is_named(providers: dict[str, str]) -> None:
+    environment = {**providers, "OPENAI_API_KEY": ""}
+    command = [sys.executable, "-m", "dragoman", "serve", "ai_agent:app", "--port", "0", "--data", ":memory:"]
+    done = run(*command, environment=environment)
+    assert done.returncode == 2
+    assert "agent 'helper'" in done.stderr
+    assert "OPENAI_API_KEY" in done.stderr
+    assert "Traceback" not in done.stderr
