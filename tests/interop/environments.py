@@ -90,6 +90,21 @@ def client_python(release: str) -> Path:
     return interpreter_of(settled(f"kai-client-{release}-{facts}", build))
 
 
+def sdk_python() -> Path:
+    """The interpreter of an environment with the providers' SDKs, unmodified, as `providers/sdks.txt` pins them."""
+    pins = HERE / "providers" / "sdks.txt"
+
+    def build(folder: Path) -> None:
+        python = str(interpreter_of(folder))
+        make = [uv.find_uv_bin(), "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)]
+        run(make, ROOT, OFFLINE)
+        install = [uv.find_uv_bin(), "pip", "install", "--quiet", "--python", python, "--require-hashes"]
+        run([*install, "--requirements", str(pins)], ROOT, OFFLINE)
+
+    facts = digest(sys.version, sys.base_prefix, pins.read_bytes())
+    return interpreter_of(settled(f"provider-sdks-{facts}", build))
+
+
 def npm(environment: dict[str, str]) -> list[str]:
     """The command of the npm that stands beside this environment's node."""
     node = shutil.which("node", path=environment["PATH"])

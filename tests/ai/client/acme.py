@@ -1,11 +1,14 @@
-"""A provider for the tests of the client: a manifest of the commonest wire, and answers in it."""
+"""A provider for the tests of the client: a manifest of the commonest wire, answers in it, and clients of it."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from dragoman.ai.protocol import ProtocolManifest
+from dragoman.ai.client import AiClient, AiClientBuilder
+from dragoman.ai.protocol import ProtocolLoader, ProtocolManifest
+from dragoman.ai.resilience import RetryConfig
+from dragoman.ai.types import StreamingEvent
 from dragoman.testing import ScriptedIO
 from dragoman.transport.scripted import Reply
 from dragoman.wire.http import Headers, Response
@@ -74,3 +77,28 @@ def streamed(*texts: str, headers: dict[str, str] | None = None) -> Reply:
 
 def body_of(io: ScriptedIO, number: int = -1) -> Any:
     return json.loads(io.requests[number].body or b"null")
+
+
+def kinds(events: list[StreamingEvent]) -> list[str]:
+    return [event.event_type for event in events]
+
+
+FAST = RetryConfig(max_retries=2, min_delay_ms=100)
+
+
+def loader_of(*documents: Any) -> ProtocolLoader:
+    loader = ProtocolLoader()
+    for document in documents:
+        loader.register_provider(dict(document.raw))
+    return loader
+
+
+def building(io: ScriptedIO, *manifests: Any) -> AiClientBuilder:
+    """A builder over a script, with the script's time."""
+    loader = loader_of(*(manifests or (manifest(), manifest("other", "https://other.test"))))
+    builder = AiClient.builder().loader(loader).http_client(io).allow_keyring(False).model("acme/acme-1")
+    return builder.clock(io.now, sleep=io.sleep, random=lambda: 1.0, wall=lambda: 0.0)
+
+
+async def spoken(client: AiClient) -> str:
+    return (await client.chat().user("x").execute()).content

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.ai.client.acme import KEY, body_of, call_of, delta, frame, manifest, refusal, streamed, whole
+from tests.ai.client.acme import KEY, body_of, call_of, delta, frame, kinds, manifest, refusal, streamed, whole
 
 from dragoman.ai.client import AiClient, CancelToken, create_cancel_pair
 from dragoman.ai.errors import AiLibError, PipelineError, ProtocolError, RemoteError, TransportError, ValidationError
@@ -15,10 +15,6 @@ from dragoman.core.errors import ConnectionFailed
 from dragoman.testing import ScriptedIO
 from dragoman.transport.scripted import Reply
 from dragoman.wire.http import Headers, Response
-
-
-def kinds(events: list[StreamingEvent]) -> list[str]:
-    return [event.event_type for event in events]
 
 
 def weather(city: str) -> str:
@@ -356,49 +352,3 @@ async def test_a_token_that_is_cancelled_already_sends_nothing(client_of) -> Non
 
 
 # ------------------------------------------------------------------------------- several answers
-
-
-@pytest.mark.requirement("AIP-51", "AIP-26")
-async def test_a_provider_that_gives_one_answer_is_asked_several_times_for_more(client_of) -> None:
-    said = {"features": {"multi_candidate": {"support_type": "simulated", "max_concurrent": 2}}}
-    client, io = await client_of([whole("a"), whole("b"), whole("c")], changes=said)
-    response, stats = await client.chat().user("x").n(3).execute_with_stats()
-    assert len(io.requests) == 3
-    assert all("n" not in body_of(io, number) for number in range(3))
-    assert [(one.index, one.content) for one in response.candidates] == [(0, "a"), (1, "b"), (2, "c")]
-    assert (response.content, response.total_tokens) == ("a", 15)
-    assert (stats.prompt_tokens, stats.completion_tokens, stats.provider) == (9, 6, "acme")
-
-
-@pytest.mark.requirement("AIP-51", "AIP-26")
-async def test_simulated_candidates_stream_side_by_side_with_their_numbers(client_of) -> None:
-    said = {"features": {"multi_candidate": {"support_type": "simulated"}}}
-    client, io = await client_of([streamed("a"), streamed("b"), streamed("c"), streamed("d")], changes=said)
-    events = [event async for event in client.chat().user("x").n(2).stream()]
-    texts = {event.data.candidate_index: event.data.content for event in events if event.is_content_delta}
-    assert texts == {0: "a", 1: "b"}
-    assert kinds(events).count("StreamEnd") == 1
-    assert events[-1].as_stream_end.usage["total_tokens"] == 10
-    response = await client.chat().user("x").n(2).collect()
-    assert [one.content for one in response.candidates] == ["c", "d"]
-    assert response.total_tokens == 10
-    assert io.open_streams == []
-
-
-@pytest.mark.requirement("AIP-51", "AIP-26")
-async def test_an_error_of_one_simulated_candidate_ends_all(client_of) -> None:
-    said = {"features": {"multi_candidate": {"support_type": "simulated"}}}
-    client, io = await client_of([whole("a"), refusal(400)], changes=said)
-    with pytest.raises(RemoteError):
-        await client.chat().user("x").n(2).execute()
-    client, io = await client_of([streamed("a"), refusal(400)], changes=said)
-    with pytest.raises(RemoteError):
-        await client.chat().user("x").n(2).collect()
-    assert io.open_streams == []
-
-
-@pytest.mark.requirement("AIP-51")
-async def test_native_candidates_are_asked_for_in_one_request(client_of) -> None:
-    client, io = await client_of([whole()], changes={"features": {"multi_candidate": {"support_type": "native"}}})
-    await client.chat().user("x").n(3).execute()
-    assert body_of(io)["n"] == 3

@@ -1,4 +1,4 @@
-"""Clients: made by name, builder or manifest; policies; fallbacks; services; availability; an end."""
+"""Clients: made by name, builder or manifest; their policies; their end."""
 
 from __future__ import annotations
 
@@ -8,51 +8,35 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.ai.client.acme import KEY, body_of, delta, frame, manifest, refusal, streamed, whole
+from tests.ai.client.acme import (
+    FAST,
+    KEY,
+    building,
+    delta,
+    frame,
+    loader_of,
+    manifest,
+    refusal,
+    spoken,
+    streamed,
+    whole,
+)
 
-from dragoman.ai.client import AiClient, AiClientBuilder
-from dragoman.ai.errors import AiLibError, PipelineError, ProtocolError, RemoteError, TransportError, ValidationError
-from dragoman.ai.protocol import ProtocolLoader
+from dragoman.ai.client import AiClient
+from dragoman.ai.errors import AiLibError, ProtocolError, RemoteError, TransportError, ValidationError
 from dragoman.ai.resilience import (
     CircuitBreakerConfig,
     CircuitOpenError,
     RateLimiterConfig,
     ResilientConfig,
-    RetryConfig,
 )
 from dragoman.ai.routing import (
-    LoadBalancingStrategy,
-    ModelArray,
-    ModelEndpoint,
-    ModelInfo,
     ModelManager,
-    ModelSelectionStrategy,
 )
 from dragoman.core.errors import ConnectionFailed, TimedOut
 from dragoman.testing import ScriptedIO
 from dragoman.transport.scripted import Reply
-from dragoman.wire.http import Headers, Request, Response
-
-FAST = RetryConfig(max_retries=2, min_delay_ms=100)
-
-
-def loader_of(*documents: Any) -> ProtocolLoader:
-    loader = ProtocolLoader()
-    for document in documents:
-        loader.register_provider(dict(document.raw))
-    return loader
-
-
-def building(io: ScriptedIO, *manifests: Any) -> AiClientBuilder:
-    """A builder over a script, with the script's time."""
-    loader = loader_of(*(manifests or (manifest(), manifest("other", "https://other.test"))))
-    builder = AiClient.builder().loader(loader).http_client(io).allow_keyring(False).model("acme/acme-1")
-    return builder.clock(io.now, sleep=io.sleep, random=lambda: 1.0, wall=lambda: 0.0)
-
-
-async def spoken(client: AiClient) -> str:
-    return (await client.chat().user("x").execute()).content
-
+from dragoman.wire.http import Headers, Request
 
 # ----------------------------------------------------------------------------------- making one
 
@@ -331,207 +315,6 @@ async def test_a_calls_own_limit_holds_while_it_waits_for_the_limiter() -> None:
                     await call()
             assert caught.value.error_class == "timeout"
     assert len(io.requests) == 1
-
-
-# ---------------------------------------------------------------------------------- fallbacks
-
-
-@pytest.mark.requirement("AIP-53")
-async def test_a_fallback_is_asked_by_its_own_manifest_address_key_and_model() -> None:
-    io = ScriptedIO([refusal(503), whole("Hi"), refusal(503), streamed("Hi")])
-    builder = building(io).with_fallbacks(["other/other-1"]).base_url("https://mine.test").api_key("first-key")
-    async with await builder.api_key_for("other/other-1", "second-key").build() as client:
-        response, stats = await client.chat().user("x").execute_with_stats()
-        assert (response.content, stats.provider, stats.model) == ("Hi", "other", "other-1")
-        stream, stats = await client.chat().user("x").stream_with_stats()
-        assert "".join([event.data.content async for event in stream if event.is_content_delta]) == "Hi"
-        assert (stats.provider, stats.model) == ("other", "other-1")
-    hosts = [request.url.split("/")[2] for request in io.requests]
-    assert hosts == ["mine.test", "other.test"] * 2
-    keys = [request.headers["authorization"] for request in io.requests]
-    assert keys == ["Bearer first-key", "Bearer second-key"] * 2
-    assert [body_of(io, number)["model"] for number in range(4)] == ["acme-1", "other-1"] * 2
-
-
-@pytest.mark.requirement("AIP-53")
-async def test_connect_failures_and_missing_keys_go_on_and_the_callers_mistakes_do_not(monkeypatch) -> None:
-    io = ScriptedIO([ConnectionFailed("no"), whole("Hi"), refusal(400), whole("Hi")])
-    async with await building(io).with_fallbacks(["other/other-1"]).build() as client:
-        assert await spoken(client) == "Hi"
-        with pytest.raises(RemoteError):
-            await spoken(client)
-        assert len(io.requests) == 3
-        monkeypatch.delenv("ACME_TOKEN")
-        assert await spoken(client) == "Hi"
-        assert io.requests[3].url.startswith("https://other.test")
-
-
-@pytest.mark.requirement("AIP-53")
-async def test_when_nobody_answers_the_last_error_is_raised_and_tells_of_all() -> None:
-    io = ScriptedIO([refusal(503), refusal(429)] * 2)
-    async with await building(io).with_fallbacks(["other/other-1", "nobody/x"]).build() as client:
-        for call in (client.chat().user("x").execute, client.chat().user("x").collect):
-            with pytest.raises(AiLibError) as caught:
-                await call()
-            attempts = caught.value.attempts
-            assert [(one.provider, one.error.status_code) for one in attempts] == [("acme", 503), ("other", 429)]
-
-
-@pytest.mark.requirement("AIP-53")
-async def test_fallbacks_are_built_once_and_closed_with_the_client() -> None:
-    io = ScriptedIO([refusal(503), whole(), refusal(503), whole()])
-    client = await building(io).with_fallbacks(["other/other-1"]).build()
-    await spoken(client)
-    first = client._hops[1]._made
-    await spoken(client)
-    assert client._hops[1]._made is first
-    await client.close()
-    with pytest.raises(TransportError):
-        await first.transport.get("/a")
-
-
-@pytest.mark.requirement("AIP-53")
-async def test_a_stream_whose_first_frame_is_an_error_falls_back() -> None:
-    io = ScriptedIO([Reply([frame(error={"message": "overloaded", "code": 503})]), streamed("Hi")])
-    async with await building(io).with_fallbacks(["other/other-1"]).build() as client:
-        assert (await client.chat().user("x").collect()).content == "Hi"
-    assert io.open_streams == []
-
-
-# ------------------------------------------------------------------------------------- routing
-
-
-@pytest.mark.requirement("AIP-52", "AIP-73")
-async def test_a_manager_chooses_the_model_of_each_request_and_counts_those_under_way() -> None:
-    manager = ModelManager(strategy=ModelSelectionStrategy.LEAST_CONNECTIONS)
-    manager.add_model(ModelInfo("acme-1", provider="acme")).add_model(ModelInfo("other-1", provider="other"))
-    io = ScriptedIO([streamed("a", "b"), whole("c"), whole("d")])
-    async with await building(io).with_routing(manager).build() as client:
-        held = client.chat().user("x").stream()
-        await anext(held)
-        assert [await spoken(client), await spoken(client)] == ["c", "d"]
-        await held.aclose()
-        assert [manager.selector.connections(model) for model in manager.list_models()] == [0, 0]
-    assert [body_of(io, number)["model"] for number in range(3)] == ["acme-1", "other-1", "other-1"]
-
-
-@pytest.mark.requirement("AIP-52", "AIP-74")
-async def test_an_array_chooses_the_place_of_each_request_and_counts_those_under_way() -> None:
-    array = ModelArray("acme", LoadBalancingStrategy.LEAST_CONNECTIONS)
-    array.add_endpoint(ModelEndpoint("a", "acme-1", "https://a.test/v1"))
-    array.add_endpoint(ModelEndpoint("b", "acme-2", "https://b.test/v1"))
-    io = ScriptedIO([streamed("x", "y"), whole(), refusal(500)])
-    async with await building(io).with_routing(array).api_key("k").build() as client:
-        held = client.chat().user("x").stream()
-        await anext(held)
-        await spoken(client)
-        await held.aclose()
-        with pytest.raises(RemoteError):
-            await spoken(client)
-    assert [request.url.split("/")[2] for request in io.requests[:2]] == ["a.test", "b.test"]
-    assert [body_of(io, number)["model"] for number in range(2)] == ["acme-1", "acme-2"]
-    assert [endpoint.connection_count for endpoint in array.endpoints] == [0, 0]
-    array.mark_unhealthy("a")
-    array.mark_unhealthy("b")
-    async with (
-        await building(ScriptedIO([whole("Hi")])).with_routing(array).with_fallbacks(["other/o"]).build() as client
-    ):
-        assert await spoken(client) == "Hi"
-
-
-@pytest.mark.requirement("AIP-52")
-async def test_a_manager_alone_names_the_clients_model_and_an_empty_one_is_refused() -> None:
-    manager = ModelManager().add_model(ModelInfo("acme-9", provider="acme"))
-    loader = loader_of(manifest())
-    client = await AiClient.builder().loader(loader).with_routing(manager).build()
-    assert client.model_id == "acme-9"
-    with pytest.raises(ValidationError):
-        await AiClient.builder().loader(loader).model("acme/x").with_routing(object()).build()
-    manager.remove_model("acme-9")
-    with pytest.raises(ValidationError):
-        await spoken(client)
-
-
-# ----------------------------------------------------------------------- services, availability
-
-
-def answering(value: Any, status: int = 200) -> Response:
-    return Response(status, Headers({"content-type": "application/json"}), json.dumps(value).encode())
-
-
-SERVICES = {
-    "list_models": {"path": "/models", "method": "GET", "response_binding": "data"},
-    "one_model": {"path": "/models/{id}", "method": "GET", "query_params": {"v": "1"}, "headers": {"x-s": "1"}},
-    "start": {"path": "/jobs", "method": "POST"},
-    "names": {"path": "/models", "method": "GET", "response_binding": "data[*].id"},
-}
-
-
-@pytest.mark.requirement("AIP-58")
-async def test_services_are_asked_as_the_manifest_says_and_their_payload_is_unwrapped(client_of) -> None:
-    models = {"data": [{"id": "a"}, {"id": "b"}]}
-    script = [answering(models), answering({"id": "a/b"}), answering({"ok": 1}), answering(models), Response(204)]
-    client, io = await client_of(script, changes={"services": SERVICES})
-    assert await client.models() == models["data"]
-    assert await client.service("one_model", params={"id": "a/b", "q": "2"}) == {"id": "a/b"}
-    assert await client.service("start", body={"n": 1}) == {"ok": 1}
-    assert await client.service("names") == ["a", "b"]
-    assert await client.service("list_models") is None
-    first, second, third = io.requests[:3]
-    assert (first.method, first.url) == ("GET", "https://acme.test/v1/models")
-    assert second.url == "https://acme.test/v1/models/a%2Fb?v=1&q=2"
-    assert (second.headers["x-s"], second.headers["authorization"]) == ("1", f"Bearer {KEY}")
-    assert (third.method, third.body) == ("POST", b'{"n":1}')
-
-
-@pytest.mark.requirement("AIP-58")
-async def test_services_that_are_not_there_or_answer_otherwise_say_so(client_of) -> None:
-    script = [answering({"other": 1}), answering({"data": {"no": "list"}}), answering({}, 500)]
-    client, io = await client_of(script, changes={"services": SERVICES})
-    with pytest.raises(ProtocolError, match="list_models"):
-        await client.service("nothing")
-    with pytest.raises(ValidationError, match="id"):
-        await client.service("one_model")
-    for error_class in (PipelineError, PipelineError, RemoteError):
-        with pytest.raises(error_class):
-            await client.models()
-    assert len(io.requests) == 3
-
-
-CHECK = {"required": True, "regions": ["eu", "us"], "check": {"path": "/health", "expected_status": [200, 401]}}
-
-
-@pytest.mark.requirement("AIP-44")
-async def test_availability_is_checked_on_demand_and_needs_no_credential(client_of, monkeypatch) -> None:
-    monkeypatch.delenv("ACME_TOKEN")
-    script = [answering({}), answering({}, 401), answering({}, 503), ConnectionFailed("no"), TimedOut("late")]
-    client, io = await client_of(script, changes={"availability": CHECK}, allow_keyring=False)
-    assert [await client.check_availability() for _ in script] == [True, True, False, False, False]
-    assert {(request.method, request.url) for request in io.requests} == {("GET", "https://acme.test/v1/health")}
-    assert io.requests[0].timeouts.read == 3
-    without, _ = await client_of([])
-    assert await without.check_availability() is True
-
-
-@pytest.mark.requirement("AIP-44")
-async def test_a_provider_that_has_to_be_available_is_asked_when_the_client_is_built() -> None:
-    demanding = manifest(availability=CHECK)
-    io = ScriptedIO([answering({}), answering({}, 503)])
-    async with await building(io, demanding).build():
-        assert len(io.requests) == 1
-    with pytest.raises(TransportError) as caught:
-        await building(io, demanding).build()
-    assert caught.value.status_code == 503
-
-
-@pytest.mark.requirement("AIP-44")
-async def test_a_region_has_to_be_served() -> None:
-    regional = manifest(availability={"required": False, "regions": ["eu", "us"]})
-    await building(ScriptedIO([]), regional).region("eu").build()
-    with pytest.raises(ValidationError) as caught:
-        await building(ScriptedIO([]), regional).region("mars").build()
-    assert caught.value.field == "region"
-    await building(ScriptedIO([]), manifest()).region("anywhere").build()
 
 
 @pytest.mark.requirement("AIP-113")

@@ -10,6 +10,7 @@ import pytest
 from tests.ai.client.acme import body_of, call_of, whole
 
 from dragoman.ai.client.tools import ToolRoundsExceeded
+from dragoman.ai.errors import ValidationError
 from dragoman.ai.types import ToolDefinition
 from dragoman.core.errors import TooManyRounds
 
@@ -74,6 +75,13 @@ async def test_what_goes_wrong_is_told_to_the_model(client_of) -> None:
     assert "no tool 'unknown'" in told["2"]
     assert "not valid JSON" in told["3"]
     assert "TypeError" in told["4"]
+
+
+async def test_a_loop_of_no_rounds_is_refused(client_of) -> None:
+    client, io = await client_of([])
+    with pytest.raises(ValidationError, match="max_rounds"):
+        await client.chat().user("x").run_tools({}, max_rounds=0)
+    assert io.requests == []
 
 
 async def test_a_model_that_never_stops_calling_is_stopped(client_of) -> None:

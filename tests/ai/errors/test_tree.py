@@ -41,6 +41,12 @@ def test_the_text_has_the_parts_that_are_known(context: ErrorContext | None, tex
     assert error.message == "broken"
 
 
+def test_a_context_says_its_parts_by_itself() -> None:
+    assert str(ErrorContext()) == ""
+    assert str(ErrorContext("f", {"a": 1}, "s", "h")) == "[s] at 'f' (hint: h)"
+    assert str(ErrorContext(hint="h")) == "(hint: h)"
+
+
 def test_a_hint_can_be_added_on_the_way() -> None:
     error = ProtocolError("broken")
     assert error.with_hint("mend it") is error

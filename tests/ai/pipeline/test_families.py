@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import count, pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.ai.pipeline.transcripts import PAIR_IDS, PAIRS, TRANSCRIPTS, Transcript, kinds, pipeline, read, text
 
+from dragoman.ai.errors import TransportError
+from dragoman.ai.pipeline.run import StreamRun
 
-def start(place: str):
+
+def start(place: str) -> StreamRun:
     numbers = count()
     return pipeline(place).start(tool_call_ids=lambda: f"made_{next(numbers)}")
 
@@ -43,7 +47,7 @@ def test_calls_start_and_end_once_and_the_stream_ends_once_and_last(transcript: 
     assert names.count("StreamEnd") == 1
     assert names[-1] == "StreamEnd"
     assert names.count("ToolCallStarted") == names.count("ToolCallEnded") == len(transcript.calls)
-    end = events[-1].data
+    end: Any = events[-1].data
     assert (end.finish_reason, end.stop_reason) == (transcript.finish, transcript.stop)
     assert end.usage["prompt_tokens"] == 9
     started: dict[str, str] = {}
@@ -74,7 +78,7 @@ def test_any_split_gives_the_same_events(data: st.DataObject) -> None:
     transcript, place = data.draw(st.sampled_from(PAIRS))
     cuts = sorted(data.draw(st.sets(st.integers(1, len(transcript.data) - 1), max_size=12)))
     edges = [0, *cuts, len(transcript.data)]
-    parts = [transcript.data[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+    parts = [transcript.data[begin:end] for begin, end in pairwise(edges)]
     assert read(start(place), parts) == read(start(place), [transcript.data])
 
 
@@ -91,6 +95,7 @@ def test_a_stream_cut_anywhere_is_an_error_or_whole_and_never_something_else(dat
         assert ends == 1
     else:
         assert ends == 0
+        assert isinstance(run.error, TransportError)
         assert run.error.kind == "stream_truncated"
         assert transcript.text.startswith(run.error.partial.content)
 

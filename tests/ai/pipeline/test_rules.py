@@ -97,7 +97,8 @@ def test_usage_report_means_metadata() -> None:
     rules = [{"match": "exists($.u)", "emit": "UsageReport", "extract": {"usage": "$.u"}}]
     (event,) = events_of(rules, {"u": {"input_tokens": 3, "output_tokens": 4}})
     assert event.event_type == "Metadata"
-    assert event.data.usage["total_tokens"] == 7
+    assert event.as_metadata.usage is not None
+    assert event.as_metadata.usage["total_tokens"] == 7
 
 
 @pytest.mark.requirement("AIP-28")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.ai.pipeline.transcripts import ANTHROPIC, OPENAI, choice, kinds, pipeline, read, sse, text, tool
 
-from dragoman.ai.errors import PipelineError, ProtocolError
+from dragoman.ai.errors import PipelineError, ProtocolError, TransportError
 from dragoman.ai.pipeline import (
     AnthropicEventMapper,
     DefaultEventMapper,
@@ -63,7 +63,20 @@ async def test_fan_out_can_leave_the_other_keys_out_and_can_be_off() -> None:
     assert await through(FanOutTransform(preserve_metadata=False), FRAME) == [{"index": 0, "a": 1}, {"index": 1}]
     assert await through(FanOutTransform(enabled=False), FRAME) == [FRAME]
     assert await through(FanOutTransform(array_path="missing"), FRAME) == [FRAME]
-    assert await through(FanOutTransform(), {"choices": [], "results": ["a", 2]}) == ["a", 2]
+    assert await through(FanOutTransform(), {"results": ["a", 2]}) == ["a", 2]
+
+
+@pytest.mark.requirement("AIP-60")
+async def test_what_is_no_object_becomes_a_value_beside_the_other_keys() -> None:
+    assert await through(FanOutTransform(), {"id": 7, "items": ["a", 2]}) == [
+        {"id": 7, "value": "a"},
+        {"id": 7, "value": 2},
+    ]
+    assert await through(FanOutTransform(), [{"a": 1}, 2]) == [{"a": 1}, 2]
+    assert await through(ReplicateTransform(add_index=True), "a") == [
+        {"value": "a", "_replica_index": 0},
+        {"value": "a", "_replica_index": 1},
+    ]
 
 
 @pytest.mark.requirement("AIP-60")
@@ -80,7 +93,6 @@ async def test_a_split_keeps_what_does_not_pass() -> None:
     split = SplitTransform(lambda frame: "a" in frame)
     assert await through(split, {"a": 1}, {"b": 1}) == [{"a": 1}]
     assert split.get_filtered() == [{"b": 1}]
-    assert split.fresh().get_filtered() == []
     split.clear_filtered()
     assert split.get_filtered() == []
     forgetful = SplitTransform(lambda frame: False, collect_filtered=False)
@@ -246,11 +258,69 @@ async def test_the_pipeline_of_a_manifest_processes_bytes_and_raises_for_a_cut_s
     assert [event.data for event in events if event.is_content_delta] == [
         event.data for event in read(made.start(), [OPENAI.data]) if event.is_content_delta
     ]
-    found = []
-    with pytest.raises(Exception, match="ended early"):
-        async for event in made.process([sse(choice({"content": "x"}))]):
-            found.append(event)
-    assert text(found) == "x"
+    cut = made.process([sse(choice({"content": "x"}))])
+    assert (await anext(cut)).data == StreamingEvent.content_delta("x").data
+    with pytest.raises(TransportError, match="ended early"):
+        await anext(cut)
+
+
+class Shout(EventMapper):
+    """A mapper of one's own, with a constructor of its own."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+
+    async def map_events(self, frames: Any) -> AsyncIterator[StreamingEvent]:
+        async for frame in frames:
+            yield StreamingEvent.content_delta(frame["say"].upper() + self.mark)
+
+
+class Numbered(Transform):
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    async def transform(self, frames: Any) -> AsyncIterator[dict[str, Any]]:
+        number = 0
+        async for frame in frames:
+            number += 1
+            yield {**frame, self.key: number}
+
+
+class Strange:
+    """No class of ours stands above it; it only has the methods."""
+
+    async def decode(self, byte_stream: Any) -> AsyncIterator[dict[str, Any]]:
+        async for data in byte_stream:
+            yield {"say": data.decode()}
+
+    async def transform(self, frames: Any) -> AsyncIterator[dict[str, Any]]:
+        async for frame in frames:
+            yield frame
+
+    async def map_events(self, frames: Any) -> AsyncIterator[StreamingEvent]:
+        async for frame in frames:
+            yield StreamingEvent.content_delta(frame["say"])
+
+
+@pytest.mark.requirement("AIP-59", "AIP-61")
+async def test_decoders_transforms_and_mappers_may_be_the_callers_own() -> None:
+    stream = [b'data: {"say": "a"}\n\n', b'data: {"say": "b"}\n\n']
+    own = Pipeline(SSEDecoder(), [Numbered("no")], Shout("!"))
+    for _ in range(2):
+        assert text([event async for event in own.process(stream)]) == "A!B!"
+        assert [frame["no"] async for frame in own.decode_only(stream)] == [1, 2]
+    strange: Any = Strange()
+    assert text([event async for event in Pipeline(strange, [strange], strange).process([b"x", b"y"])]) == "xy"
+    assert EventMapper().feed({"a": 1}) == EventMapper().close() == []
+
+
+@pytest.mark.requirement("AIP-60", "AIP-61")
+async def test_what_a_split_in_a_pipeline_held_back_can_be_asked_for() -> None:
+    split = SplitTransform(lambda frame: "a" in frame)
+    made = Pipeline(SSEDecoder(), [split])
+    stream = [b'data: {"a": 1}\n\ndata: {"b": 1}\n\n']
+    assert [frame async for frame in made.decode_only(stream)] == [{"a": 1}]
+    assert split.get_filtered() == [{"b": 1}]
 
 
 @pytest.mark.requirement("AIP-61")

@@ -23,7 +23,7 @@ from tests.ai.pipeline.transcripts import (
     tool,
 )
 
-from dragoman.ai.errors import PipelineError, RemoteError
+from dragoman.ai.errors import PipelineError, RemoteError, TransportError
 from dragoman.ai.pipeline.run import StreamRun
 
 
@@ -297,7 +297,7 @@ def test_an_answer_without_a_reason_to_stop_is_cut_unless_the_done_signal_came(r
         cut = sse(choice({"content": "a"}, reason), choice({"content": "b"}, reason))
         run, events = run_of(place, cut)
         assert kinds(events) == ["PartialContentDelta", "PartialContentDelta"]
-        assert run.error is not None
+        assert isinstance(run.error, TransportError)
         assert run.error.kind == "stream_truncated"
         assert run.error.retryable
         assert run.error.partial.content == "ab"
@@ -310,7 +310,7 @@ def test_an_answer_without_a_reason_to_stop_is_cut_unless_the_done_signal_came(r
 def test_a_cut_call_is_in_the_partial_answer_and_does_not_end() -> None:
     run, events = run_of("v1/openai", sse(choice({"tool_calls": [tool(0, "f", '{"a"', "x")]})))
     assert kinds(events) == ["ToolCallStarted", "PartialToolCall"]
-    assert run.error is not None
+    assert isinstance(run.error, TransportError)
     (call,) = run.error.partial.tool_calls
     assert (call.function_name, call.arguments_raw) == ("f", '{"a"')
 

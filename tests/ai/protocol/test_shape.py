@@ -55,9 +55,8 @@ def test_a_right_profile_passes(profile: Any) -> None:
         ({"id": None}, "id is missing"),
         ({"id": "Acme"}, "id must be 2 to 64 of a-z"),
         ({"id": "a/../b"}, "id must be 2 to 64 of a-z"),
-        ({"protocol_version": None}, "protocol_version is missing, expected one of 1.0, 1.1, 1.5, 2.0"),
         ({"protocol_version": 1.5}, 'protocol_version must be text such as "1.5", got 1.5; put it in quotes'),
-        ({"protocol_version": "3.0"}, "protocol_version '3.0' is not supported, expected one of 1.0, 1.1, 1.5, 2.0"),
+        ({"protocol_version": "3.0"}, "Unsupported protocol version '3.0': expected one of 1.0, 1.1, 1.5, 2.0"),
         ({"endpoint": None}, "endpoint must be an object with a base_url, it is missing"),
         ({"endpoint": "https://x"}, "endpoint must be an object with a base_url, got str"),
         ({"endpoint": {}}, "endpoint.base_url must be a URL, it is missing"),
@@ -80,7 +79,7 @@ def test_all_errors_come_at_once_with_the_file_they_are_in(tmp_path: Any) -> Non
     with pytest.raises(ProtocolError) as caught:
         ProtocolLoader(path).load_provider_sync("acme")
     assert str(path) in str(caught.value)
-    assert "protocol_version '9'" in str(caught.value)
+    assert "Unsupported protocol version '9'" in str(caught.value)
     assert "endpoint.base_url" in str(caught.value)
     assert (caught.value.protocol_path, caught.value.version) == (str(path), "9")
 

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.requirement("AIP-98")
 
 def test_required_and_optional_are_all() -> None:
     made = CapabilitiesV2(required=["text", "tools"], optional=["vision", "text"])
-    assert made.all_capabilities == [Capability.TEXT, Capability.TOOLS, Capability.VISION]
-    assert made.required_capabilities == ["text", "tools"]
+    assert made.all_capabilities() == [Capability.TEXT, Capability.TOOLS, Capability.VISION]
+    assert made.required_capabilities() == ["text", "tools"]
     assert made.has_capability(Capability.VISION)
     assert made.has_capability("tools")
     assert not made.has_capability(Capability.AUDIO)
@@ -42,14 +42,16 @@ def test_required_and_optional_are_all() -> None:
 )
 def test_all_three_shapes_are_read(raw: Any) -> None:
     made = CapabilitiesV2.from_raw(raw)
-    assert set(made.all_capabilities) == {Capability.TEXT, Capability.STREAMING, Capability.TOOLS}
+    assert set(made.all_capabilities()) == {Capability.TEXT, Capability.STREAMING, Capability.TOOLS}
 
 
 def test_legacy_booleans_become_capabilities_and_flags() -> None:
-    made = CapabilitiesV2.from_legacy(LegacyCapabilities(tools=True, parallel_tools=True, reasoning=True))
+    said = LegacyCapabilities(streaming=True, tools=True, parallel_tools=True, reasoning=True)
+    made = CapabilitiesV2.from_legacy(said)
+    assert made.required == [Capability.TEXT, Capability.STREAMING]
     assert made.optional == [Capability.TOOLS, Capability.PARALLEL_TOOLS, Capability.REASONING]
     assert made.feature_flags == FeatureFlags(parallel_tool_calls=True, extended_thinking=True)
-    assert CapabilitiesV2.from_raw(None).all_capabilities == [Capability.TEXT]
+    assert CapabilitiesV2.from_raw(None).all_capabilities() == [Capability.TEXT]
 
 
 def test_a_word_of_tomorrow_is_kept() -> None:
@@ -64,8 +66,8 @@ def test_a_manifest_in_the_words_of_v2() -> None:
     assert (gemini.api_style, gemini.is_v2, gemini.protocol_semver) == (ApiStyle.GEMINI_GENERATE, True, (2, 0, 0))
     assert gemini.chat_path == "/models/{model}:generateContent"
     assert gemini.aliases == ["google"]
-    assert gemini.mcp_client_supported
-    assert gemini.computer_use_supported
+    assert gemini.mcp_client_supported()
+    assert gemini.computer_use_supported()
     assert gemini.has_capability(Capability.VIDEO)
     ollama = ManifestV2.of(loader.load_provider_sync("ollama"))
     assert (ollama.api_style, ollama.is_v2, ollama.base_url) == (ApiStyle.CUSTOM, False, "http://127.0.0.1:11434")
@@ -76,8 +78,8 @@ def test_a_document_is_enough() -> None:
     made = ManifestV2(**small(capabilities={"required": ["text"]}, feature_flags={"structured_output": True}))
     assert made.capabilities.feature_flags.structured_output
     assert made.chat_path == "/chat/completions"
-    assert made.tool_calling is None
-    assert not made.mcp_client_supported
+    assert made.tool_calling() is None
+    assert not made.mcp_client_supported()
     assert not made.is_v2
     stated = ManifestV2(**small(api_style="anthropic_messages"))
     assert stated.api_style == ApiStyle.ANTHROPIC_MESSAGES

@@ -14,6 +14,7 @@ from dragoman.ai.protocol import (
     ProtocolLoader,
     ProtocolManifest,
     ValidationResult,
+    check_manifest,
     validate_manifest,
     validate_manifest_or_raise,
     validate_protocol_version,
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.requirement("AIP-04")
 
 
 def test_the_supported_versions_are_a_constant() -> None:
-    assert list(SUPPORTED_PROTOCOL_VERSIONS) == ["1.0", "1.1", "1.5", "2.0"]
+    assert SUPPORTED_PROTOCOL_VERSIONS == ["1.0", "1.1", "1.5", "2.0"]
 
 
 @pytest.mark.parametrize("version", SUPPORTED_PROTOCOL_VERSIONS)
@@ -38,16 +39,23 @@ def test_a_supported_version_loads(version: str) -> None:
 def test_another_version_is_refused_with_the_list(version: str) -> None:
     with pytest.raises(ProtocolError) as caught:
         ProtocolLoader().register_provider({**small(), "protocol_version": version})
-    assert f"protocol_version {version!r} is not supported, expected one of 1.0, 1.1, 1.5, 2.0" in str(caught.value)
+    assert f"Unsupported protocol version {version!r}: expected one of 1.0, 1.1, 1.5, 2.0" in str(caught.value)
     assert caught.value.version == version
 
 
 def test_version_1_0_is_warned_of_and_others_may_be_allowed() -> None:
-    assert validate_protocol_version({"protocol_version": "1.0"}).warnings == [
-        "protocol_version 1.0 is read as 1.5; say 1.5 once you have looked it over"
-    ]
+    aged = ["protocol_version 1.0 is deprecated and read as 1.5; say 1.5 once you have looked it over"]
+    assert validate_protocol_version({"protocol_version": "1.0"}).warnings == aged
     assert validate_protocol_version({"protocol_version": "9.9"}, ["9.9"]).valid
-    assert not validate_protocol_version({}).valid
+    assert validate_protocol_version({}) == ValidationResult(warnings=aged)
+
+
+def test_a_manifest_that_does_not_say_its_version_is_read_as_1_0() -> None:
+    document = {name: value for name, value in small().items() if name != "protocol_version"}
+    made = ProtocolManifest(**document)
+    assert (made.protocol_version, made.generation) == ("1.0", "v1")
+    assert ProtocolLoader().register_provider(document).raw["protocol_version"] == "1.0"
+    assert any("deprecated" in warning for warning in check_manifest(document).warnings)
 
 
 def test_a_sandbox_version_loads_only_when_its_file_is_named(tmp_path: Path, write: Any) -> None:
@@ -124,3 +132,11 @@ def test_the_version_check_can_be_left_out() -> None:
     document = {**small(), "protocol_version": "7.0"}
     assert not validate_manifest(document)
     assert validate_manifest(document, check_version=False)
+
+
+def test_validating_a_manifest_looks_at_version_and_streams_and_leaves_its_shape_to_the_shape_check() -> None:
+    assert validate_manifest({"id": "acme", "protocol_version": "1.5"})
+    assert not check_manifest({"id": "acme", "protocol_version": "1.5"})
+    both = validate_manifest({"protocol_version": "9", "capabilities": {"streaming": True}}, strict_streaming=True)
+    assert len(both.errors) == 2
+    assert not validate_manifest([])  # type: ignore[arg-type]

@@ -46,6 +46,11 @@ async def test_trying_takes_a_place_or_says_no(clock: Any) -> None:
 
 
 @pytest.mark.requirement("AIP-68")
+def test_its_error_needs_no_words_of_the_caller() -> None:
+    assert str(BackpressureError()) == "too many requests are under way [backpressure]"
+
+
+@pytest.mark.requirement("AIP-68")
 async def test_nobody_waits_longer_than_the_queue_timeout(clock: Any) -> None:
     held = places(clock, timeout=5.0)
     await held.enter()

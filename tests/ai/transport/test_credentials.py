@@ -69,8 +69,8 @@ def test_places_are_asked_in_order_and_the_first_that_has_something_wins(monkeyp
         assert (found.source_kind, found.source_name) == (kind, variable)
     found = resolve_credential("acme", acme, "given")
     assert (found.source_kind, found.source_name, found.secret) == ("explicit", "explicit", "given")
-    assert found.required_envs == ("ACME_TOKEN", "ACME_KEY")
-    assert found.conventional_envs == ("ACME_API_KEY",)
+    assert found.required_envs == ["ACME_TOKEN", "ACME_KEY"]
+    assert found.conventional_envs == ["ACME_API_KEY"]
 
 
 @pytest.mark.requirement("AIP-14")
@@ -114,7 +114,7 @@ def test_a_shadowed_auth_is_never_used_and_named_in_the_diagnosis(monkeypatch) -
     monkeypatch.setenv("OTHER_KEY", SECRET)
     missing = resolve_credential("acme", both)
     assert not missing.is_available
-    assert missing.required_envs == ("ACME_TOKEN",)
+    assert missing.required_envs == ["ACME_TOKEN"]
     text = diagnostic_text(missing, both)
     assert "ACME_TOKEN" in text
     assert "OTHER_KEY" in text

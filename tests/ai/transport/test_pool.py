@@ -24,7 +24,7 @@ OK = Response(200, Headers({"content-type": "application/json"}), b'{"a":1}')
 @pytest.mark.requirement("AIP-64")
 def test_presets_have_the_documented_numbers() -> None:
     assert PoolConfig.default() == PoolConfig(100, 20, 30.0, 10.0, 60.0, 60.0, 30.0)
-    assert PoolConfig.high_throughput() == PoolConfig(200, 50, 60.0)
+    assert PoolConfig.high_throughput() == PoolConfig(200, 50, 60.0, pool_timeout=60.0)
     assert PoolConfig.low_latency() == PoolConfig(50, 30, 120.0, 5.0)
     with pytest.raises(ValidationError):
         PoolConfig(max_connections=0)
@@ -56,15 +56,15 @@ async def test_requests_are_sent_and_counted_by_provider() -> None:
         assert (await transport.get("acme", "https://h/v1", "/a", params={"p": "1"})).status_code == 500
         with pytest.raises(TransportError):
             await transport.request("acme", "https://h/v1", "PUT", "/a", content=b"x", headers={"x-b": "2"})
-        stats = pool.get_stats("acme")
+        stats = pool.get_stats("acme")["acme"]
         assert stats["requests_total"] == 3
         assert (stats["requests_successful"], stats["requests_failed"]) == (1, 2)
         assert (stats["total_connections_created"], stats["active_connections"]) == (1, 0)
         assert stats["avg_connection_time_ms"] == pytest.approx(200)
         assert pool.get_stats() == {"acme": stats}
-        assert pool.get_stats("nobody")["requests_total"] == 0
+        assert pool.get_stats("nobody")["nobody"]["requests_total"] == 0
         pool.record_request("acme", success=False)
-        assert pool.get_stats("acme")["requests_failed"] == 3
+        assert pool.get_stats("acme")["acme"]["requests_failed"] == 3
     assert [request.url for request in io.requests] == ["https://h/v1/a", "https://h/v1/a?p=1", "https://h/v1/a"]
     assert (io.requests[2].body, io.requests[2].headers["x-b"]) == (b"x", "2")
     assert io.requests[0].timeouts.pool == 30.0
@@ -77,9 +77,10 @@ async def test_a_closed_pool_gives_no_clients() -> None:
     await pool.close()
     await pool.close()
     assert pool.is_closed
-    assert pool.get_stats("acme")["total_connections_closed"] == 1
-    with pytest.raises(TransportError):
+    assert pool.get_stats("acme")["acme"]["total_connections_closed"] == 1
+    with pytest.raises(TransportError) as caught:
         await pool.get_client("acme", "https://h")
+    assert isinstance(caught.value, RuntimeError)
 
 
 @pytest.mark.requirement("AIP-64")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import timeit
 from typing import Any
@@ -80,8 +81,9 @@ def test_the_data_comes_typed_and_another_kind_is_refused(
     assert getattr(event, f"as_{short}") is event.data
     for other_kind, other, _, _ in KINDS:
         if other != short:
-            with pytest.raises(ValueError, match=f"is a '{kind}', not a '{other_kind}'"):
+            with pytest.raises(ValueError, match=f"is a '{kind}', not a '{other_kind}'") as caught:
                 getattr(event, f"as_{other}")
+            assert isinstance(caught.value, TypeError)
 
 
 @kinds
@@ -104,6 +106,13 @@ def test_an_event_survives_dict_copy_and_pickle(
     assert StreamingEvent.from_dict(event.to_dict()) == event == copy.deepcopy(event)
     assert pickle.loads(pickle.dumps(event)) == event
     assert event.to_dict() == {"event_type": kind, "data": event.data.to_dict()}
+
+
+def test_an_event_survives_json() -> None:
+    event = StreamingEvent.thinking_delta("schön")
+    assert json.loads(event.model_dump_json()) == event.model_dump()
+    assert "null" not in event.model_dump_json(exclude_none=True)
+    assert StreamingEvent.model_validate(json.loads(event.model_dump_json())) == event
 
 
 def test_empty_fields_can_be_left_out() -> None:

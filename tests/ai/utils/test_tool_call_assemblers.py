@@ -54,6 +54,15 @@ def test_text_that_does_not_parse_is_kept() -> None:
     assert call.parse_error
 
 
+def test_an_assembler_is_as_long_as_it_has_calls_and_a_row_of_turns_as_it_has_turns() -> None:
+    one, many = ToolCallAssembler(), MultiToolCallAssembler()
+    assert (len(one), len(many)) == (0, 0)
+    for name in ("a", "b"):
+        one.on_started(name, "f")
+        many.on_started("turn", name, "f")
+    assert (len(one), len(many)) == (2, 1)
+
+
 def test_an_assembler_can_be_emptied() -> None:
     assembler = ToolCallAssembler()
     assert (assembler.has_tool_calls(), assembler.count, assembler.get_fragment("c")) == (False, 0, None)
