@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import timeit
 from typing import Any
 
 import pytest
@@ -144,8 +143,3 @@ def test_events_show_what_they_hold() -> None:
 def test_events_have_no_dict_of_their_own() -> None:
     assert not hasattr(PartialContentDelta("hi"), "__dict__")
     assert not hasattr(StreamingEvent.content_delta("hi"), "__dict__")
-
-
-def test_an_event_costs_far_less_than_a_frame() -> None:
-    once = min(timeit.repeat(lambda: StreamingEvent.content_delta("hi"), number=2000, repeat=15)) / 2000
-    assert once < 3e-6  # the promise is 1 µs on an idle machine; this bound holds on a busy one

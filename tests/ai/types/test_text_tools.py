@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import timeit
+import time
 from typing import Any
 
 import pytest
@@ -195,11 +195,10 @@ def test_the_key_of_the_arguments_may_be_the_manifests() -> None:
 )
 @pytest.mark.parametrize("ending", ["", "</tool_call>", "</invoke>"])
 def test_hostile_text_costs_no_more_than_its_length(unit: str, ending: str) -> None:
-    def cost(count: int) -> float:
-        text = unit * count + ending
-        return min(timeit.repeat(lambda: LENIENT.parse(text), number=1, repeat=3))
-
-    assert cost(16_000) < 40 * cost(1_000) + 0.05
+    text = unit * 100_000 + ending
+    begin = time.process_time()
+    LENIENT.parse(text)
+    assert time.process_time() - begin < 20  # a third of a second; work that grows with the square takes an hour
 
 
 TAGS = ["tool_call", "tool_calls", "shell", f"{BAR}invoke", f"{BAR}parameter"]
