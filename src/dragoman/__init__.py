@@ -6,10 +6,10 @@ paths are the homes of the classes (`dragoman.kai.client` …), not this module.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dragoman._version import __version__
+from dragoman.core.lazy import lazily
 
 if TYPE_CHECKING:
     from dragoman.ai.model import openai_compatible, provider_model
@@ -28,22 +28,15 @@ if TYPE_CHECKING:
     from dragoman.engine.app import App
     from dragoman.engine.tools import Tool, tool
 
-_HOMES = {
-    "App": "dragoman.engine.app",
-    "Agent": "dragoman.engine.agents",
-    "Tool": "dragoman.engine.tools",
-    "tool": "dragoman.engine.tools",
-    "openai_compatible": "dragoman.ai.model",
-    "provider_model": "dragoman.ai.model",
-    "ModelRequest": "dragoman.core.messages",
-    "DragomanError": "dragoman.core.errors",
-    "UsageError": "dragoman.core.errors",
-    "MissingExtra": "dragoman.core.errors",
-    "TransportError": "dragoman.core.errors",
-    "RemoteError": "dragoman.core.errors",
-    "ProtocolError": "dragoman.core.errors",
-    "PolicyError": "dragoman.core.errors",
-    "RunError": "dragoman.core.errors",
+_NAMES = {
+    "ai.model": "openai_compatible provider_model",
+    "core.errors": (
+        "DragomanError MissingExtra PolicyError ProtocolError RemoteError RunError TransportError UsageError"
+    ),
+    "core.messages": "ModelRequest",
+    "engine.agents": "Agent",
+    "engine.app": "App",
+    "engine.tools": "Tool tool",
 }
 
 __all__ = [
@@ -65,15 +58,4 @@ __all__ = [
     "__version__",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'dragoman' has no attribute {name!r}")
-    value = getattr(importlib.import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazily(__name__, _NAMES)

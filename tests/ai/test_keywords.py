@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from importlib import import_module
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ KEYWORDS = {
 @pytest.mark.parametrize(("place", "names"), KEYWORDS.items(), ids=list(KEYWORDS))
 def test_arguments_have_their_documented_names_and_order(place: str, names: str) -> None:
     module, *steps = place.split(".")
-    found = import_module(f"dragoman.ai.{module}")
+    found: Any = import_module(f"dragoman.ai.{module}")
     for step in steps:
         found = getattr(found, step)
     signature = inspect.signature(found)

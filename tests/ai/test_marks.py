@@ -38,6 +38,9 @@ def parts_of(pieces: list[Any]) -> tuple[core.Part, ...]:
     for piece in pieces:
         if isinstance(piece, core.ModelText):
             said += piece.delta
+            if piece.provider is not None:
+                parts.append(core.TextPart(said, json.loads(json.dumps(piece.provider))))
+                said = ""
         elif isinstance(piece, core.ModelReasoning):
             thought += piece.delta
             if piece.provider is not None:
@@ -141,6 +144,36 @@ async def test_signatures_of_parts_of_the_generate_content_wire() -> None:
     assert [call["functionCall"]["args"] for call in calls] == [{"city": "Brno"}, {"city": "Prague"}]
     results = [part["functionResponse"] for part in body["contents"][2]["parts"]]
     assert [result["name"] for result in results] == ["weather", "weather"]
+
+
+@pytest.mark.requirement("AIP-108")
+async def test_a_signature_on_text_of_the_generate_content_wire() -> None:
+    first = gemini(
+        {"text": "It is "},
+        {"text": "cold."},
+        {"text": "", "thoughtSignature": "dGV4dA=="},
+        {"functionCall": {"name": "weather", "args": {}}, "thoughtSignature": "c2ln"},
+    )
+    body = await sent_back("gemini/gemini-3-pro", first, gemini({"text": "Seven."}))
+    said, call = body["contents"][1]["parts"]
+    assert said == {"text": "It is cold.", "thoughtSignature": "dGV4dA=="}
+    assert call["thoughtSignature"] == "c2ln"
+
+
+@pytest.mark.requirement("AIP-108")
+async def test_calls_of_another_provider_are_vouched_for_on_the_generate_content_wire() -> None:
+    call = core.ToolCallPart("ours-1", "weather", {}, {"of": "openai", "id": "call_1", "signature": "c2ln"})
+    talk = (
+        core.Message.of("user", "How warm is it?"),
+        core.Message("assistant", (call,)),
+        core.Message("tool", (core.ToolResultPart("ours-1", "weather", {"degrees": 7}),)),
+    )
+    io = ScriptedIO([gemini({"text": "Seven."})])
+    model = provider_model("gemini/gemini-3-pro", api_key="k", io=io)
+    assert [piece async for piece in model.stream(core.ModelRequest("m", talk))]
+    await model.aclose()
+    (part,) = json.loads(io.requests[0].body or b"{}")["contents"][1]["parts"]
+    assert part["thoughtSignature"] == "skip_thought_signature_validator"
 
 
 async def test_reasoning_items_of_the_responses_wire() -> None:

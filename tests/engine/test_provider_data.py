@@ -43,6 +43,14 @@ def test_a_signature_after_the_text_began_is_a_stretch_of_its_own() -> None:
     assert [body.provider for body in play.bodies(ev.BlockEnded)] == [None, SIGNED]
 
 
+@pytest.mark.requirement("AIP-21", "AIP-108")
+def test_text_with_provider_data_ends_its_stretch_too() -> None:
+    play = Play().begun()
+    kinds = play.feed(Heard("It "), Heard(msg.ModelText("rains.", SIGNED)), Heard("Or not."), ModelEnded())
+    assert kinds[:5] == ["block.started", "block.delta", "block.delta", "block.ended", "block.started"]
+    assert [body.provider for body in play.bodies(ev.BlockEnded)] == [SIGNED, None]
+
+
 def test_the_journal_keeps_provider_data_and_leaves_it_out_where_there_is_none() -> None:
     ended = Event("r", 1, 1.0, ev.BlockEnded("b", SIGNED), "s")
     assert decode_event(encode_event(ended)) == ended
@@ -86,6 +94,22 @@ async def test_in_a_tool_loop_the_model_gets_back_what_it_gave_also_after_a_rest
         msg.ToolCallPart(call, "write", {"name": "x"}, CALL),
     )
     assert [part.output for part in results.parts if isinstance(part, msg.ToolResultPart)] == ["wrote x"]
+
+
+@pytest.mark.requirement("AIP-21", "AIP-108")
+async def test_signed_text_comes_back_in_the_next_question(world: World) -> None:
+    requests: list[msg.ModelRequest] = []
+
+    async def model(request: msg.ModelRequest) -> AsyncIterator[Any]:
+        requests.append(request)
+        yield "It "
+        yield msg.ModelText("rains.", SIGNED)
+
+    world.model = model  # type: ignore[method-assign]  # as above
+    await world.restart()
+    await world.until(await world.ask("weather?"))
+    await world.until(await world.ask("and now?"))
+    assert requests[1].messages[1].parts == (msg.TextPart("It rains.", SIGNED),)
 
 
 # --------------------------------------------------------------------------- usage and cost

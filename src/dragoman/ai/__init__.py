@@ -13,10 +13,10 @@ another dialect. Names load when they are first used, so that importing the pack
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dragoman._version import __version__
+from dragoman.core.lazy import lazily
 
 if TYPE_CHECKING:
     from dragoman.ai.client import AiClient, AiClientBuilder, CallStats, ChatResponse
@@ -62,7 +62,6 @@ _NAMES = {
     "features": "HAS_AUDIO HAS_KEYRING HAS_TELEMETRY HAS_TOKENIZER HAS_VISION HAS_WATCHDOG require_extra",
     "types": "ContentBlock Message MessageContent MessageRole StreamingEvent ToolCall ToolDefinition",
 }
-_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "AiClient",
@@ -82,17 +81,4 @@ __all__ = [
     "__version__",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_MODULES})
+__getattr__, __dir__ = lazily(__name__, _NAMES, _MODULES)

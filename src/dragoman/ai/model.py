@@ -27,8 +27,9 @@ from dragoman.ai.resilience.backpressure import BackpressureConfig
 from dragoman.ai.resilience.judging import may_fall_back
 from dragoman.ai.translate import Hearing, messages_of, tools_of
 from dragoman.ai.transport.credentials import diagnostic_text, resolve_credential
-from dragoman.core.errors import UsageError
+from dragoman.core.errors import DragomanError, UsageError
 from dragoman.core.messages import ModelEvent, ModelRequest, ModelUsage
+from dragoman.core.redact import redact_text
 from dragoman.transport.drivers import warm_up
 from dragoman.transport.io import IO
 
@@ -109,7 +110,9 @@ class ProviderModel:
             except Exception as error:
                 if has_begun or model is models[-1] or not may_fall_back(error):
                     raise
-                logger.warning("model failed, the next is asked", exc_info=error, extra={"model": model.name})
+                text = error.message if isinstance(error, DragomanError) else str(error)
+                extra = {"model": model.name, "error": redact_text(text)}
+                logger.warning("model failed, the next is asked", extra=extra)
 
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         client = await self._opened()

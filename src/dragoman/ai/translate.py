@@ -102,23 +102,28 @@ def _kept(provider: dict[str, Any] | None, origin: str) -> dict[str, Any]:
     return {name: value for name, value in provider.items() if name != "of"}
 
 
+def _block(provider: dict[str, Any] | None, origin: str, **said: Any) -> ContentBlock:
+    """A block that says this, with what its provider gave us to keep."""
+    return ContentBlock(**{**_kept(provider, origin), **said})
+
+
 def _assistant(message: core.Message, ids: Mapping[str, str], origin: str) -> Iterator[Message]:
     blocks: list[ContentBlock] = []
     for part in message.parts:
         match part:
             case core.TextPart():
-                blocks.append(ContentBlock.text_block(part.text))
+                blocks.append(_block(part.provider, origin, type="text", text=part.text))
             case core.ReasoningPart() if part.provider is not None and part.provider.get("of") == origin:
-                blocks.append(ContentBlock(type="thinking", text=part.text, **_kept(part.provider, origin)))
+                blocks.append(_block(part.provider, origin, type="thinking", text=part.text))
             case core.ToolCallPart():
-                kept = _kept(part.provider, origin) | {"id": ids[part.call_id]}
-                blocks.append(ContentBlock(type="tool_use", name=part.name, input=part.input, **kept))
+                said = {"type": "tool_use", "id": ids[part.call_id], "name": part.name, "input": part.input}
+                blocks.append(_block(part.provider, origin, **said))
             case _:
                 pass  # an assistant's files and another provider's reasoning are not told
     if not blocks:
         return
-    is_text = all(block.type == "text" for block in blocks)
-    yield Message(role="assistant", content="".join(block.text or "" for block in blocks) if is_text else blocks)
+    is_plain = all(block.type == "text" and block.signature is None for block in blocks)
+    yield Message(role="assistant", content="".join(block.text or "" for block in blocks) if is_plain else blocks)
 
 
 def _results(message: core.Message, ids: Mapping[str, str]) -> Iterator[Message]:
@@ -221,7 +226,8 @@ class Hearing:
             return
         if kind == "PartialContentDelta":
             yield from self._end_thinking()
-            yield core.ModelText(data.content)
+            kept = {"signature": data.signature} if "signature" in data.extras else None
+            yield core.ModelText(data.content, self._mine(kept) if kept else None)
         elif kind == "ThinkingDelta":
             yield self._thought(data)
         elif kind == "ToolCallStarted":
@@ -267,10 +273,13 @@ class Hearing:
             return
         marks = self._marks.pop(call) | data.extras
         kept = {name: value for name, value in marks.items() if value is not None}
-        if kept and self._family is not None:
-            kept["family"] = self._family
         text = "".join(self._pieces.pop(call, ()))
-        yield core.ModelToolCall(call, name, text, {"of": self._origin, "id": call, **kept})
+        yield core.ModelToolCall(call, name, text, {"id": call, **self._mine(kept)})
+
+    def _mine(self, kept: dict[str, Any]) -> dict[str, Any]:
+        """What is kept for this provider, with the family whose marks these are."""
+        family = {"family": self._family} if kept and self._family is not None else {}
+        return {"of": self._origin, **kept, **family}
 
     def _failed(self, data: Any) -> None:
         error = data.error

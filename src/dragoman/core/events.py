@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from dragoman.core.errors import ProtocolError
+from dragoman.core.usage import Usage
 
 BlockKind: TypeAlias = Literal["text", "reasoning", "refusal"]
 FinishReason: TypeAlias = Literal["stop", "length", "content-filter", "tool-calls", "error", "other"]
@@ -286,6 +287,17 @@ class UsageCounted:
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost: float | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """The counts as one value."""
+        return Usage(
+            self.prompt_tokens,
+            self.completion_tokens,
+            self.cache_read_tokens,
+            self.cache_write_tokens,
+            self.reasoning_tokens,
+        )
 
 
 EventBody: TypeAlias = (

@@ -19,9 +19,10 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """Text."""
+    """Text. `provider` is what the model's provider wants back with it, unchanged (see `ModelReasoning`)."""
 
     text: str
+    provider: dict[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,13 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class ModelText:
-    """A piece of the answer's text. A plain `str` yielded by a model means the same."""
+    """A piece of the answer's text. A plain `str` yielded by a model means the same.
+
+    One with `provider` is the last piece of its stretch, as with `ModelReasoning`.
+    """
 
     delta: str
+    provider: dict[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)

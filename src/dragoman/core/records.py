@@ -67,7 +67,7 @@ class Item:
     `extra` is what one dialect alone knows.
 
     Body by kind: `message` of a user `{parts: [{type: "text", text} | {type: "file", url,
-    media_type, name?}]}`; `message` of an assistant `{text}`; `reasoning` `{text, provider?}`; `tool_call`
+    media_type, name?}]}`; `message` and `reasoning` of an assistant `{text, provider?}`; `tool_call`
     `{call, name, input, state, output?, error?, raw?, client?, provider?, approval?: {id, approved?, reason?, system?}}`
     (the item's id is the call's id) with
     `state` one of `input-available`, `approval-requested`, `approval-responded`,

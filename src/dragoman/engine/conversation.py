@@ -49,7 +49,7 @@ def _assistant(items: Iterable[Item]) -> Iterable[Message]:
         body = item.body
         match item.kind:
             case "message":
-                said.append(TextPart(body["text"]))
+                said.append(TextPart(body["text"], body.get("provider")))
             case "reasoning":
                 said.append(ReasoningPart(body["text"], body.get("provider")))
             case "tool_call":

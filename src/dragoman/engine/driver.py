@@ -15,7 +15,15 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from dragoman.core.errors import DragomanError, StaleWrite, Unavailable, UsageError
+from dragoman.core.errors import (
+    DragomanError,
+    PolicyError,
+    RemoteError,
+    StaleWrite,
+    TransportError,
+    Unavailable,
+    UsageError,
+)
 from dragoman.core.events import Event, RunCreated
 from dragoman.core.messages import ModelFinish, ModelRequest
 from dragoman.core.ports import Decided, Model, Store
@@ -50,6 +58,9 @@ from dragoman.engine.state import RunState, evolve
 from dragoman.engine.tools import ToolContext
 
 logger = logging.getLogger("dragoman.engine")
+
+_TOLD = (RemoteError, TransportError, PolicyError)
+"""What a provider or the network did: the text says it all, and a traceback would only bury it."""
 
 MAX_WAITING = 512
 """Pieces a model may be ahead of the journal before it has to wait."""
@@ -346,10 +357,13 @@ class Driver:
 
     def _model_failure(self, error: Exception) -> ModelFailed:
         ref = secrets.token_hex(6)
-        logger.warning("model call failed", exc_info=error, extra={"run_id": self.run.id, "ref": ref})
-        if isinstance(error, DragomanError):
-            return ModelFailed(error.code or "model_error", redact_text(error.message), error.retryable, ref)
-        return ModelFailed("model_error", redact_text(str(error) or type(error).__name__), False, ref)
+        ours = error if isinstance(error, DragomanError) else None
+        text = redact_text(ours.message if ours is not None else str(error) or type(error).__name__)
+        extra = {"run_id": self.run.id, "ref": ref, "model": self._rules.model_name, "error": text}
+        logger.warning("model call failed", exc_info=None if isinstance(error, _TOLD) else error, extra=extra)
+        if ours is not None:
+            return ModelFailed(ours.code or "model_error", text, ours.retryable, ref)
+        return ModelFailed("model_error", text, False, ref)
 
     async def _request(self) -> ModelRequest:
         run, agent = self.run, self._rules.agent

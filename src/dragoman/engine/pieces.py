@@ -34,7 +34,9 @@ class Pieces:
     def take(self, piece: Any) -> ModelEvent | str:
         """The piece as the journal may have it. Raises TypeError for anything but str and model events."""
         match piece:
-            case str() | ModelText(str()) | ModelReasoning(str(), None | dict()) | ModelRefusal(str()):
+            case str() | ModelRefusal(str()):
+                return piece
+            case ModelText(str(), None | dict()) | ModelReasoning(str(), None | dict()):
                 return piece
             case ModelItem(str(), dict()):
                 return piece

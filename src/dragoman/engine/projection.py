@@ -77,16 +77,9 @@ class Projector:
                     error=error,
                 )
             case ev.UsageCounted():
-                used = Usage(
-                    body.prompt_tokens,
-                    body.completion_tokens,
-                    body.cache_read_tokens,
-                    body.cache_write_tokens,
-                    body.reasoning_tokens,
-                )
                 made = self._steps[step]
                 cost = made.cost if body.cost is None else body.cost + (made.cost or 0.0)
-                self._steps[step] = replace(made, usage=made.usage + used, cost=cost)
+                self._steps[step] = replace(made, usage=made.usage + body.usage, cost=cost)
             case _:
                 return None
         return self._steps[step]

@@ -18,7 +18,6 @@ from dragoman.engine.inputs import (
     CallModel,
     Cancel,
     Decide,
-    Fact,
     GiveUp,
     Heard,
     Input,
@@ -95,9 +94,9 @@ def _hear(state: RunState, piece: msg.ModelEvent | str, rules: Rules, out: Outco
         case str():
             _text(state, "text", piece, step, rules, out)
         case msg.ModelText():
-            _text(state, "text", piece.delta, step, rules, out)
+            _text(state, "text", piece.delta, step, rules, out, piece.provider)
         case msg.ModelReasoning():
-            _reasoning(state, piece, step, rules, out)
+            _text(state, "reasoning", piece.delta, step, rules, out, piece.provider)
         case msg.ModelRefusal():
             _text(state, "refusal", piece.delta, step, rules, out)
         case msg.ModelToolDelta():
@@ -132,33 +131,29 @@ def _hear(state: RunState, piece: msg.ModelEvent | str, rules: Rules, out: Outco
             assert_never(piece)
 
 
-def _text(state: RunState, kind: ev.BlockKind, delta: str, step: str, rules: Rules, out: Outcome) -> None:
-    if not delta:
+def _text(
+    state: RunState,
+    kind: ev.BlockKind,
+    delta: str,
+    step: str,
+    rules: Rules,
+    out: Outcome,
+    provider: dict[str, Any] | None = None,
+) -> None:
+    """The next piece of a block; with `provider` it is the last one."""
+    if not delta and provider is None:
         return
     block = state.open_block
     if block is not None and block.kind == kind:
-        out.facts.append(Fact(ev.BlockDelta(block.id, delta), step))
-        return
-    _close_block(state, step, out)
-    fresh = rules.new_id()
-    out.say(ev.BlockStarted(fresh, kind), step)
-    out.say(ev.BlockDelta(fresh, delta), step)
-
-
-def _reasoning(state: RunState, piece: msg.ModelReasoning, step: str, rules: Rules, out: Outcome) -> None:
-    if piece.provider is None:
-        _text(state, "reasoning", piece.delta, step, rules, out)
-        return
-    block = state.open_block
-    if block is not None and block.kind == "reasoning":
         open_id = block.id
     else:
         _close_block(state, step, out)
         open_id = rules.new_id()
-        out.say(ev.BlockStarted(open_id, "reasoning"), step)
-    if piece.delta:
-        out.say(ev.BlockDelta(open_id, piece.delta), step)
-    out.say(ev.BlockEnded(open_id, piece.provider), step)
+        out.say(ev.BlockStarted(open_id, kind), step)
+    if delta:
+        out.say(ev.BlockDelta(open_id, delta), step)
+    if provider is not None:
+        out.say(ev.BlockEnded(open_id, provider), step)
 
 
 def _close_block(state: RunState, step: str | None, out: Outcome) -> None:

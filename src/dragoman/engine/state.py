@@ -149,13 +149,7 @@ def evolve(state: RunState, event: ev.Event) -> None:
         case ev.StepStarted() | ev.StepRestarted() | ev.StepCompleted() | ev.StepFailed():
             _evolve_step(state, body, event.step or "")
         case ev.UsageCounted():
-            state.usage += Usage(
-                body.prompt_tokens,
-                body.completion_tokens,
-                body.cache_read_tokens,
-                body.cache_write_tokens,
-                body.reasoning_tokens,
-            )
+            state.usage += body.usage
             if body.cost is not None:
                 state.cost = body.cost + (state.cost or 0.0)
         case _:

@@ -12,10 +12,10 @@ that the server, which needs only the codec, does not load the client.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dragoman._version import __version__
+from dragoman.core.lazy import lazily
 
 if TYPE_CHECKING:
     from dragoman.kai import client as client
@@ -130,7 +130,6 @@ _NAMES = {
     "sync": "KaiClientSync",
     "types": "UNSET ChatModel FinishReason MessageRole SSEEventType ToolCallState VisibilityType VoteType",
 }
-_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "AbortEvent",
@@ -211,17 +210,4 @@ __all__ = [
     "__version__",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_MODULES})
+__getattr__, __dir__ = lazily(__name__, _NAMES, _MODULES)

@@ -218,13 +218,7 @@ class StreamTranslator:
                 is_data = chunk is not None and chunk["type"].startswith("data-")
                 return [chunk] if chunk is not None and (is_data or isinstance(body, ev.ItemAdded)) else []
             case ev.UsageCounted():
-                self._usage += Usage(
-                    body.prompt_tokens,
-                    body.completion_tokens,
-                    body.cache_read_tokens,
-                    body.cache_write_tokens,
-                    body.reasoning_tokens,
-                )
+                self._usage += body.usage
                 return []
             case _:
                 return self._run(event.time, body)

@@ -30,7 +30,7 @@ class BreakerState(StrEnum):
 class Breaker:
     """The state of one breaker; times are seconds on a clock that does not go back.
 
-    `era` counts the changes of state. `trials` are the requests under way in HALF_OPEN.
+    `changes` counts the changes of state; an `era` ends with each and with `reset`. `trials` are the requests under way in HALF_OPEN.
     """
 
     failure_threshold: int = 5
@@ -41,6 +41,7 @@ class Breaker:
     successes: int = 0
     trials: int = 0
     era: int = 0
+    changes: int = 0
     opened_at: float = 0.0
     _state: BreakerState = BreakerState.CLOSED
 
@@ -105,6 +106,7 @@ class Breaker:
         return True
 
     def _change(self, state: BreakerState, *, failures: int = 0) -> None:
+        self.changes += state is not self._state
         self._state = state
         self.era += 1
         self.failures = failures

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import anyio.to_thread
 
@@ -33,11 +34,13 @@ class Providers:
         self._made: dict[str, ProviderModel] = {}
 
     async def prepare(self) -> None:
-        """Look up every model that an agent names. Raises UsageError for the first that cannot be used."""
+        """Look up every model that an agent names. Raises UsageError that tells of all that cannot be used."""
         await anyio.to_thread.run_sync(self.look)
 
     def look(self) -> None:
         """The same, for a thread of its own: it reads files and asks the keyring."""
+        faults: dict[str, list[str]] = {}
+        cause: DragomanError | None = None
         for agent, model in self._named():
             try:
                 found = as_model(model, self._app.models, self.resolve)
@@ -46,7 +49,11 @@ class Providers:
             except MissingExtra:
                 raise
             except DragomanError as error:
-                raise UsageError(f"agent {agent.name!r}: {_told(error, model)}", code="model") from error
+                faults.setdefault(_told(error, model), []).append(repr(agent.name))
+                cause = cause or error
+        if faults:
+            lines = [f"{_agents(names)}: {told}" for told, names in faults.items()]
+            raise UsageError("; ".join(lines), code="model") from cause
 
     def resolve(self, name: str) -> Model:
         """The model of a name that the app does not define. Raises UsageError for one that nobody knows."""
@@ -63,7 +70,7 @@ class Providers:
             )
         settings = self._settings
         if self._loader is None:
-            self._loader = ProtocolLoader(settings.manifests, hot_reload=True)
+            self._loader = ProtocolLoader(place_of_manifests(settings), hot_reload=True)
         return provider_model(
             name,
             loader=self._loader,
@@ -87,6 +94,19 @@ class Providers:
                 await model.aclose()
             except Exception:  # the rest is to be closed all the same
                 logger.exception("connections of a model could not be closed", extra={"model": model.name})
+
+
+def place_of_manifests(settings: ModelSettings) -> str | None:
+    """The folder or file with manifests of the user's own. Raises UsageError if it is not there."""
+    named = settings.manifests
+    if named is not None and not Path(named).exists():
+        raise UsageError(f"models.manifests: there is no folder or file {named!r}")
+    return named
+
+
+def _agents(names: list[str]) -> str:
+    different = list(dict.fromkeys(names))
+    return f"agent{'s' if len(different) > 1 else ''} {', '.join(different)}"
 
 
 def _told(error: DragomanError, model: object) -> str:

@@ -411,7 +411,10 @@ CONVERSATIONS: dict[str, tuple[list[Message], dict[str, dict[str, Any]]]] = {
                         "role": "model",
                         "parts": [
                             {"text": "I look."},
-                            {"functionCall": {"id": "c1", "name": "weather", "args": {"city": "Ulm"}}},
+                            {
+                                "functionCall": {"id": "c1", "name": "weather", "args": {"city": "Ulm"}},
+                                "thoughtSignature": "skip_thought_signature_validator",
+                            },
                             {"functionCall": {"id": "c2", "name": "weather", "args": {"city": "Bonn"}}},
                         ],
                     },

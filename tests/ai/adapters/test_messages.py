@@ -201,6 +201,35 @@ def test_a_signature_of_another_family_stays_at_home() -> None:
     assert said("anthropic", [message])["messages"][0]["content"][0]["signature"] == "s"
 
 
+@pytest.mark.requirement("AIP-21", "AIP-108")
+def test_calls_that_another_model_made_are_vouched_for_once_per_step() -> None:
+    def signatures(*calls: ToolCall) -> list[Any]:
+        (content,) = said("gemini", [Message(role="assistant", content="", tool_calls=list(calls))])["contents"]
+        return [part.get("thoughtSignature") for part in content["parts"]]
+
+    plain = [ToolCall.from_openai_format(f"c{n}", "f", "{}") for n in range(2)]
+    own = plain[0].model_copy(update={"signature": "s", "family": "gemini"})
+    foreign = plain[0].model_copy(update={"signature": "s", "family": "openai_chat"})
+    assert signatures(*plain) == ["skip_thought_signature_validator", None]
+    assert signatures(own, plain[1]) == ["s", None]
+    assert signatures(foreign, plain[1]) == ["skip_thought_signature_validator", None]
+
+
+@pytest.mark.requirement("AIP-21", "AIP-108")
+def test_a_signature_on_text_goes_back_on_it_and_to_its_family_only() -> None:
+    signed = ContentBlock(type="text", text="Hi", signature="s", family="gemini")
+    empty = ContentBlock(type="text", text="", signature="s")
+    found = said("gemini", [Message.with_content("assistant", [signed, empty])])
+    assert found["contents"][0]["parts"] == [
+        {"text": "Hi", "thoughtSignature": "s"},
+        {"text": "", "thoughtSignature": "s"},
+    ]
+    foreign = Message.with_content("assistant", [signed.model_copy(update={"family": "other"})])
+    assert said("gemini", [foreign])["contents"][0]["parts"] == [{"text": "Hi"}]
+    for wire in ("openai_chat", "openai_responses", "anthropic", "cohere_v2", "ollama"):
+        assert "'s'" not in repr(said(wire, [Message.with_content("assistant", [signed])]))
+
+
 @pytest.mark.requirement("AIP-105")
 def test_reasoning_goes_back_as_text_where_the_manifest_says_that_it_is_wanted() -> None:
     flags = {"capabilities": {"required": ["text"], "feature_flags": {"reasoning_content_echo": True}}}

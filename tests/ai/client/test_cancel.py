@@ -36,6 +36,20 @@ def test_the_reasons_are_words() -> None:
     assert CancelReason.USER_REQUEST == "user_request"
 
 
+@pytest.mark.parametrize(
+    ("given", "reason", "metadata"),
+    [
+        ("timeout", CancelReason.TIMEOUT, {"used": 7}),
+        ("Shutdown", CancelReason.SHUTDOWN, {"used": 7}),
+        ("the page was closed", CancelReason.USER_REQUEST, {"text": "the page was closed", "used": 7}),
+    ],
+)
+def test_a_reason_may_be_text(given: str, reason: CancelReason, metadata: dict[str, object]) -> None:
+    token = CancelToken()
+    assert token.cancel(given, used=7)
+    assert (token.reason, token.state.metadata) == (reason, metadata)
+
+
 def test_both_of_a_pair_offer_everything_and_share_one_state() -> None:
     for first, second in (create_cancel_pair(), reversed(create_cancel_pair())):
         assert first.on_cancel(lambda reason: None) is first

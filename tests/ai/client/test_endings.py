@@ -77,6 +77,17 @@ async def test_looking_into_a_stream_again_right_after_its_loop_was_left_loses_n
         await client.close()
 
 
+@pytest.mark.requirement("AIP-49", "AIP-51")
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_stream_whose_client_was_closed_before_it_was_read_says_so(count: int) -> None:
+    made = manifest(features={"multi_candidate": {"support_type": "simulated"}})
+    client = await AiClient.from_manifest(made, "acme-1", io=ScriptedIO([]))
+    stream = client.chat().user("x").n(count).stream()
+    await client.close()
+    with pytest.raises(AiLibError, match="closed"):
+        await anext(stream)
+
+
 @pytest.mark.requirement("AIP-49", "AIP-53")
 async def test_closing_a_client_in_the_middle_of_a_call_neither_tries_again_nor_asks_anybody_else() -> None:
     async with serving([saying(hold=True)]) as server, serving([]) as second:

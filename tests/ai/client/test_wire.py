@@ -240,6 +240,20 @@ def test_a_client_is_usable_in_a_new_loop_after_its_loop_has_ended() -> None:
 
 
 @pytest.mark.requirement("AIP-64")
+@pytest.mark.parametrize("end", [END, [*END, HOLD]], ids=["ends", "is kept open"])
+async def test_a_stream_that_was_read_to_its_end_leaves_its_connection_to_the_next(end) -> None:
+    async with talking(lambda request: saying(delta("a"), *end)) as (server, client):
+        for _ in range(3):
+            assert (await client.chat().user("x").collect()).content == "a"
+        async for event in client.chat().user("x").stream():
+            if event.is_stream_end:
+                break
+        await anyio.wait_all_tasks_blocked()
+        await client.chat().user("x").collect()
+        assert len(server.connections) == (1 if end is END else 5)
+
+
+@pytest.mark.requirement("AIP-64")
 async def test_clients_of_one_loop_share_connections() -> None:
     async with serving(lambda request: Reply.json(json.loads(whole().body))) as server:
         clients = [await AiClient.from_manifest(manifest(), "acme-1", base_url=server.url) for _ in range(2)]

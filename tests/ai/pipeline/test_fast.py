@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.ai.pipeline.transcripts import PAIRS, choice, custom, manifest, pipeline, read, sse, tool
+from tests.ai.pipeline.transcripts import PAIRS, TRANSCRIPTS, choice, custom, manifest, part, pipeline, read, sse, tool
 
 from dragoman.ai.pipeline.engine import Engine
 from dragoman.ai.pipeline.plan import Plan, compile_plan
@@ -268,18 +268,47 @@ def objects_in(value: Any) -> list[dict[str, Any]]:
     return [value, *(found for one in value.values() for found in objects_in(one))]
 
 
-@st.composite
-def almost_plain(draw: st.DrawFn, frames: list[dict[str, Any]], keys: list[str]) -> dict[str, Any]:
-    """A frame of a real stream with up to two values changed, added or gone."""
-    frame = deepcopy(draw(st.sampled_from(frames)))
-    for _ in range(draw(st.integers(0, 2))):
-        place = draw(st.sampled_from(objects_in(frame)))
-        key = draw(st.sampled_from([*place, *keys]))
-        if draw(st.integers(0, 3)) == 0:
-            place.pop(key, None)
+GONE = object()
+VALUES = (GONE, None, "", "x", 0, 1, True, {}, {"usage": {"x": 1}}, [{"function": {"name": "f", "arguments": "1"}}])
+PLAIN = {"gemini": [part({"text": "more"})]}
+"""Frames of the plainest kind, where the transcript has none: there each has usage or a thought."""
+
+
+def changed(frame: dict[str, Any], at: int, key: str, value: Any) -> dict[str, Any]:
+    """A copy with one value of its n-th object changed, added or gone."""
+    copy = deepcopy(frame)
+    place = objects_in(copy)[at]
+    if value is GONE:
+        place.pop(key, None)
+    else:
+        place[key] = deepcopy(value)
+    return copy
+
+
+@pytest.mark.requirement("AIP-27", "AIP-62")
+@pytest.mark.parametrize("place", [transcript.manifests[at] for transcript in TRANSCRIPTS for at in (0, -1)])
+def test_every_change_of_a_plain_frame_gives_what_the_rules_give(place: str) -> None:
+    plan = compile_plan(manifest(place))
+    assert plan.family is not None
+    assert plan.fast is not None
+    (told,) = [pipeline(place).start()._decoder.feed(transcript.data) for transcript, one in PAIRS if one == place]
+    told = [*told[:-1], *PLAIN.get(plan.family.name, ()), told[-1]]
+    handled: dict[str, int] = {}
+    engine, events = Engine(plan), list[StreamingEvent]()
+    for number, frame in enumerate(told):
+        if plan.fast(engine, frame, events):
+            handled.setdefault(events[-1].event_type, number)
         else:
-            place[key] = draw(words | odd | st.just({"x": 1}) | st.just([{"function": {"name": "f"}}]))
-    return frame
+            engine.read(frame, events)
+    assert handled
+    for number in handled.values():
+        frame = told[number]
+        for at, one in enumerate(objects_in(frame)):
+            for key in {*one, *KEYS[plan.family.name]}:
+                for value in VALUES:
+                    strange = changed(frame, at, key, value)
+                    frames = [*told[:number], strange, *told[number:], strange]
+                    assert played(plan, frames) == played(replace(plan, fast=None), frames), (at, key, value)
 
 
 @pytest.mark.requirement("AIP-27", "AIP-62")
@@ -291,8 +320,8 @@ def test_the_fast_path_gives_what_the_rules_give(place: str, data: st.DataObject
     (opening,) = [transcript.data for transcript, one in PAIRS if one == place]
     told = pipeline(place).start()._decoder.feed(opening)
     frames = told[: data.draw(st.integers(0, len(told)))]
-    one = almost_plain(told, KEYS[plan.family.name]) | FRAMES[plan.family.name]
-    frames += data.draw(st.lists(one, max_size=8))
+    frames += data.draw(st.lists(st.sampled_from(told) | FRAMES[plan.family.name], max_size=8))
+    frames = deepcopy(frames)
     assert played(plan, frames) == played(replace(plan, fast=None), frames)
 
 

@@ -195,3 +195,5 @@ async def test_a_success_takes_one_failure_off_and_reset_all(clock: Any) -> None
     assert broken.get_time_until_retry() == 30
     broken.reset()
     assert (broken.state, broken.get_time_until_retry()) == (CircuitState.CLOSED, None)
+    broken.reset()
+    assert broken.get_stats().state_changes == 2

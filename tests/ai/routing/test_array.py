@@ -7,8 +7,10 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.ai.wires.server import Reply, serving
 
 from dragoman.ai.errors import AiLibError
 from dragoman.ai.routing import HealthCheckConfig, LoadBalancingStrategy, ModelArray, ModelEndpoint, NoEndpointError
@@ -179,6 +181,23 @@ async def test_checks_go_on_beside_the_body_and_end_with_it(clock: Any) -> None:
     await clock.pass_time(300)
     assert [moment - start for moment in probed] == [0, 30, 60, 90]
     assert clock.asleep == 0
+
+
+@pytest.mark.requirement("AIP-74")
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_checks_in_a_group_of_ones_own_leave_no_connection_behind(clock: Any) -> None:
+    async with serving(lambda request: Reply.json({})) as server:
+        checks = (
+            ModelArray("m").add_endpoint(ModelEndpoint("a", "m", server.url)).start_health_checks(sleep=clock.sleep)
+        )
+        async with anyio.create_task_group() as group:
+            group.start_soon(checks.run)
+            with anyio.fail_after(10):
+                while clock.sleeps[-1:] != [30.0]:  # until the next round
+                    await checkpoint()
+            group.cancel_scope.cancel()
+        await server.requests[0].gone(seconds=2)
+        assert server.open_connections == 0
 
 
 async def test_an_error_of_the_body_is_the_bodys_own(clock: Any) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import types
 from typing import Any
 
+import anyio
 import pytest
 
 from dragoman.ai.errors import PipelineError, ProtocolError, RemoteError, TransportError, ValidationError
@@ -113,6 +115,23 @@ async def test_the_keyring_is_asked_in_another_thread_and_once(make_manifest, mo
     assert [request.headers["authorization"] for request in io.requests] == ["Bearer from-keyring"] * 2
     assert len(threads) == 1
     assert threads[0] != threading.get_ident()
+
+
+@pytest.mark.requirement("AIP-14", "AIP-57")
+async def test_a_keyring_that_waits_for_its_owner_holds_up_no_cancellation(make_manifest, monkeypatch) -> None:
+    monkeypatch.delenv("ACME_TOKEN")
+    answered = threading.Event()
+    module = types.ModuleType("keyring")
+    module.get_password = lambda service, account: answered.wait(20)
+    monkeypatch.setitem(__import__("sys").modules, "keyring", module)
+    began = time.monotonic()
+    try:
+        with anyio.move_on_after(0.05) as scope:
+            await HttpTransport(make_manifest(), io=answering()).get("/a")
+        assert scope.cancelled_caught
+        assert time.monotonic() - began < 10
+    finally:
+        answered.set()
 
 
 @pytest.mark.requirement("AIP-63")

@@ -165,6 +165,17 @@ async def test_gemini_gets_a_signature_back_on_the_part_it_came_on(streamed: boo
     assert results == ["get_weather", "get_weather"]
 
 
+@pytest.mark.requirement("AIP-108")
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_gemini_gets_the_signature_of_its_text_back(streamed: bool) -> None:
+    speaker = speaker_of("gemini")
+    parts = [{"text": "Clear"}, {"text": " sky.", "thoughtSignature": MARK}]
+    frame = {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}]}
+    first = stream(speaker, [f"data: {json.dumps(frame)}\r\n\r\n".encode()]) if streamed else Reply.json(frame)
+    contents = (await second_request(speaker, first, streamed=streamed))["contents"]
+    assert contents[1] == {"role": "model", "parts": [{"text": "Clear sky.", "thoughtSignature": MARK}]}
+
+
 @pytest.mark.requirement("AIP-105")
 async def test_chat_completions_gets_no_reasoning_back() -> None:
     speaker = speaker_of("openai_chat")

@@ -10,8 +10,9 @@ Streams are read by `dragoman.ai.pipeline`.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dragoman.core.lazy import lazily
 
 if TYPE_CHECKING:
     from dragoman.ai.adapters.call import ChatCall, ChatRequest
@@ -25,7 +26,6 @@ _NAMES = {
     "guard": "check_call needed_capabilities",
     "requests": "adapter_of build_chat native_candidates parse_answer",
 }
-_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "Adapter",
@@ -39,15 +39,4 @@ __all__ = [
     "parse_answer",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = lazily(__name__, _NAMES)

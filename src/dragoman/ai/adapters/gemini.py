@@ -5,7 +5,6 @@ A signature belongs to the part it came on and goes back on it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -19,11 +18,14 @@ from dragoman.ai.adapters.reading import answer_of, candidate, part_of, parts_of
 from dragoman.ai.pipeline.answer import Answer, Candidate
 from dragoman.ai.protocol import ProtocolManifest
 from dragoman.ai.types.message import ContentBlock, ToolCall
+from dragoman.wire.json_text import read_json
 
 __all__ = ["Gemini", "write_contents"]
 
 FAMILY = "gemini"
 CONFIG = "generationConfig"
+UNSIGNED = "skip_thought_signature_validator"
+"""Stands for a signature on calls that no model of this wire made. Source: Google's page on thought signatures."""
 
 _PLAIN_VERB, _STREAM_VERB = ":generateContent", ":streamGenerateContent"
 
@@ -78,7 +80,7 @@ class Gemini(Adapter):
 
     def write(self, draft: Draft) -> None:
         text, turns = (None, draft.prepend_system()) if draft.system_refused else draft.split_system()
-        draft.body["contents"] = write_contents(draft, turns)
+        draft.body["contents"] = [_vouched(content) for content in write_contents(draft, turns)]
         if text is not None:
             draft.put(("systemInstruction",), {"parts": [{"text": text}]})
         declared = [_declaration(tool.to_dict()["function"]) for tool in draft.tools]
@@ -154,7 +156,8 @@ def write_contents(draft: Draft, turns: list[Turn]) -> list[dict[str, Any]]:
 def _parts(draft: Draft, part: Part) -> list[dict[str, Any]]:
     match part:
         case Text():
-            return [_marked({"text": part.text}, part.signature)] if part.text or part.signature else []
+            signature = part.signature if part.extras.get("family") in (None, FAMILY) else None
+            return [_marked({"text": part.text}, signature)] if part.text or signature else []
         case Media():
             return [draft.media(part, gemini_media)]
         case Thinking():
@@ -171,6 +174,19 @@ def _parts(draft: Draft, part: Part) -> list[dict[str, Any]]:
             return [part.value]
 
 
+def _vouched(content: dict[str, Any]) -> dict[str, Any]:
+    """The content; of calls among which none is signed, since another model made them, the first says so.
+
+    Newer models refuse a step whose first call has no signature.
+    """
+    parts = content["parts"]
+    calls = [place for place, part in enumerate(parts) if "functionCall" in part]
+    if not calls or any("thoughtSignature" in parts[place] for place in calls):
+        return content
+    first = calls[0]
+    return {**content, "parts": [*parts[:first], _marked(parts[first], UNSIGNED), *parts[first + 1 :]]}
+
+
 def _marked(part: dict[str, Any], signature: str | None) -> dict[str, Any]:
     return {**part, "thoughtSignature": signature} if signature else part
 
@@ -178,7 +194,7 @@ def _marked(part: dict[str, Any], signature: str | None) -> dict[str, Any]:
 def _result(draft: Draft, result: Result) -> list[dict[str, Any]]:
     value: Any = result.text
     try:
-        value = json.loads(result.text)
+        value = read_json(result.text)
     except ValueError:
         pass
     response = value if isinstance(value, dict) else {"output": result.text}
@@ -244,15 +260,17 @@ def _candidate(manifest: ProtocolManifest, place: int, one: Mapping[str, Any]) -
     texts: list[str] = []
     thinking: list[ContentBlock] = []
     calls: list[ToolCall] = []
+    signed: str | None = None
     for part in parts_of(part_of(one.get("content")).get("parts")):
-        signature = part.get("thoughtSignature")
+        signature = text_of(part.get("thoughtSignature")) or None
         call = part_of(part.get("functionCall"))
         if call:
             calls.append(tool_call(call.get("id"), call.get("name"), call.get("args"), signature))
         elif part.get("thought"):
-            thinking.append(ContentBlock.thinking(text_of(part.get("text")), text_of(signature) or None))
+            thinking.append(ContentBlock.thinking(text_of(part.get("text")), signature))
         else:
             texts.append(text_of(part.get("text")))
+            signed = signature or signed
     index = one.get("index")
     return candidate(
         manifest,
@@ -261,4 +279,5 @@ def _candidate(manifest: ProtocolManifest, place: int, one: Mapping[str, Any]) -
         thinking=thinking,
         calls=calls,
         finish=one.get("finishReason"),
+        signature=signed,
     )

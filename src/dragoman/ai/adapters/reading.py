@@ -71,6 +71,7 @@ def candidate(
     calls: list[ToolCall],
     finish: Any,
     refusal: Any = None,
+    signature: str | None = None,
 ) -> Candidate:
     """A candidate with its reasons; a refusal's text counts as content."""
     word = finish if isinstance(finish, str) and finish else None
@@ -78,7 +79,7 @@ def candidate(
     if isinstance(refusal, str) and refusal:
         text, stop = text + refusal, "refusal"
     thoughts = "".join(block.text or "" for block in thinking)
-    return Candidate(index, text, thoughts, thinking, calls, word, stop)
+    return Candidate(index, text, thoughts, thinking, calls, word, stop, signature)
 
 
 def answer_of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -19,6 +18,7 @@ from dragoman.ai.adapters.reading import error_of, not_an_answer, read_by_paths
 from dragoman.ai.errors import ProtocolError, RemoteError
 from dragoman.ai.pipeline.answer import Answer
 from dragoman.ai.protocol import ProtocolManifest
+from dragoman.wire.json_text import read_json
 
 __all__ = ["adapter_of", "build_chat", "native_candidates", "parse_answer"]
 
@@ -79,8 +79,8 @@ def parse_answer(
     value = body
     if isinstance(body, bytes | bytearray | str):
         try:
-            value = json.loads(body)
-        except (ValueError, RecursionError) as error:
+            value = read_json(bytes(body) if isinstance(body, bytearray) else body)
+        except ValueError as error:
             raise not_an_answer(body, status=status, content_type=content_type) from error
     if isinstance(value, list) and len(value) == 1:  # some wires wrap a whole answer in a list
         value = value[0]

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -119,18 +120,9 @@ class _Signal:
         """Start the timeout, once, as soon as there is a loop whose time counts."""
         if self.timeout is None or self.deadline is not None:
             return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        self.deadline = time.monotonic() + self.timeout
-        loop.call_later(self.timeout, self.expire, self.deadline)
-
-    def begin_waiting(self) -> None:
-        """The same for who waits in any loop; trio has no timer to set, its waiters look at the deadline."""
-        self.begin()
-        if self.timeout is not None and self.deadline is None:
-            self.deadline = time.monotonic() + self.timeout
+        deadline = time.monotonic() + self.timeout
+        if _later(self.timeout, partial(self.expire, deadline)):
+            self.deadline = deadline
 
     def expire(self, deadline: float) -> None:
         """This deadline has passed; nothing happens when it does not count any more."""
@@ -186,14 +178,37 @@ class _Signal:
         task.add_done_callback(self.running.discard)
 
 
-def _run_elsewhere(whole: Callable[[], Awaitable[None]]) -> None:
-    """Where no asyncio runs: beside the tasks of trio, else to its end right here."""
+def _later(seconds: float, call: Callable[[], None]) -> bool:
+    """Call this after so many seconds; False where no loop runs that could."""
+    try:
+        asyncio.get_running_loop().call_later(seconds, call)
+        return True
+    except RuntimeError:
+        if not _is_in_loop():
+            return False
+
+    async def wait() -> None:
+        await anyio.sleep(seconds)
+        call()
+
+    sys.modules["trio"].lowlevel.spawn_system_task(wait)  # it is loaded, for it runs
+    return True
+
+
+def _is_in_loop() -> bool:
     try:
         current_token()
     except RuntimeError:
+        return False
+    return True
+
+
+def _run_elsewhere(whole: Callable[[], Awaitable[None]]) -> None:
+    """Where no asyncio runs: beside the tasks of trio, else to its end right here."""
+    if _is_in_loop():
+        sys.modules["trio"].lowlevel.spawn_system_task(whole)
+    else:
         anyio.run(whole)
-        return
-    sys.modules["trio"].lowlevel.spawn_system_task(whole)  # it is loaded, for it runs
 
 
 class CancelToken:
@@ -207,8 +222,11 @@ class CancelToken:
         self._signal = _Signal(timeout)
         self._signal.begin()
 
-    def cancel(self, reason: CancelReason = CancelReason.USER_REQUEST, **metadata: Any) -> bool:
-        """End the call; False when that was done before. May be called from any thread."""
+    def cancel(self, reason: CancelReason | str = CancelReason.USER_REQUEST, **metadata: Any) -> bool:
+        """End the call; False when that was done before. May be called from any thread.
+
+        A reason in words of one's own is a user's request; its words become the metadata's `text`.
+        """
         return self._signal.cancel(reason, metadata)
 
     @property
@@ -282,7 +300,7 @@ class CancelToken:
     @contextmanager
     def listening(self, call: Callable[[], object]) -> Iterator[None]:
         """While the block lasts, a cancellation calls this, in the thread and loop of the block."""
-        self._signal.begin_waiting()
+        self._signal.begin()
         listener = _Listener(call)
         with self._signal.lock:
             self._signal.listeners[id(listener)] = listener

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import anyio
@@ -69,8 +70,9 @@ class CandidateStream(EventStream):
         if self._is_closed:
             return
         try:
-            async for event in self._mixed() if _runs_asyncio() else self._in_turn():
-                yield event
+            async with aclosing(self._mixed() if _runs_asyncio() else self._in_turn()) as events:
+                async for event in events:
+                    yield event
             if len(self._ends) == len(self._streams):
                 first, usage = self._ends[0], summed_usage([end.usage for _, end in sorted(self._ends.items())])
                 yield StreamingEvent.stream_end(first.finish_reason, first.stop_reason, usage)
@@ -83,8 +85,8 @@ class CandidateStream(EventStream):
 
         async def pump(index: int) -> None:
             try:
-                async with turns:
-                    async for event in self._numbered(index):
+                async with turns, aclosing(self._numbered(index)) as events:
+                    async for event in events:
                         await queue.put(event)
             except Exception as error:
                 await queue.put(error)
@@ -103,21 +105,20 @@ class CandidateStream(EventStream):
 
     async def _in_turn(self) -> AsyncGenerator[StreamingEvent, None]:
         for index in range(len(self._streams)):
-            async for event in self._numbered(index):
-                yield event
+            async with aclosing(self._numbered(index)) as events:
+                async for event in events:
+                    yield event
 
     async def _numbered(self, index: int) -> AsyncGenerator[StreamingEvent, None]:
-        async for event in self._streams[index]:
-            if type(event.data) is StreamEnd:
-                self._ends[index] = event.data
-                continue
-            event.data.candidate_index = index
-            if (
-                self.stats.time_to_first_token_ms is None
-                and self._streams[index].stats.time_to_first_token_ms is not None
-            ):
-                self.stats.record_first_token()
-            yield event
+        async with self._streams[index] as stream:
+            async for event in stream:
+                if type(event.data) is StreamEnd:
+                    self._ends[index] = event.data
+                    continue
+                event.data.candidate_index = index
+                if stream.stats.time_to_first_token_ms is not None:
+                    self.stats.record_first_token()
+                yield event
 
     async def _finish(self) -> None:
         if self._is_closed:

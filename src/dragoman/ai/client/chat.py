@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dragoman.ai.adapters import build_chat
 from dragoman.ai.adapters.call import ChatCall, Resolver
+from dragoman.ai.adapters.parameters import STANDARD
 from dragoman.ai.client.event_stream import EventStream
-from dragoman.ai.client.options import STANDARD_PARAMETERS, as_message, as_tools
+from dragoman.ai.client.options import as_message, as_tools
 from dragoman.ai.client.response import ChatResponse
 from dragoman.ai.client.settings import CallOptions
 from dragoman.ai.client.stats import CallStats
@@ -107,12 +108,12 @@ class ChatRequestBuilder:
         if key in _SETTERS:
             setter: Callable[[Any], Self] = getattr(self, _SETTERS[key])
             return setter(value)
-        if key in STANDARD_PARAMETERS:
-            return self._parameter(key, value)
         if key == "stream":
             raise ValidationError(
                 "call stream() for a stream, execute() for a plain answer", field="stream", actual=value
             )
+        if key in STANDARD:
+            return self._parameter(key, value)
         self._extra = _merged(self._extra, {key: value})
         return self
 

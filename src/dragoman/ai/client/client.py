@@ -246,7 +246,7 @@ class AiClient:
     async def close(self) -> None:
         """End all streams and close all connections, those of fallbacks too. Idempotent."""
         self._closed = True
-        for stream in list(self._streams):
+        for stream in [one for one in self._streams if one.has_begun]:  # one that begins now is refused
             await stream.aclose()
         await self._target.close()
         for hop in self._hops:

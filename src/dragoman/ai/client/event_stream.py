@@ -41,6 +41,11 @@ class EventStream(ABC):
     def response(self) -> ChatResponse:
         """The answer as far as it was read. Raises what it failed with."""
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anybody reads it, or has read it."""
+        return self._lent is not None
+
     def __aiter__(self) -> AsyncIterator[StreamingEvent]:
         """The one iterator of this stream; lent, not held: a loop that is left drops it, which closes it."""
         return self._held if self._held is not None else self._lend()
@@ -67,6 +72,8 @@ class EventStream(ABC):
                 await iterator.aclose()
 
     async def __aenter__(self: Self) -> Self:
+        if self._held is None:
+            self._held = self._lend()  # the block ends it, not the loop in it
         return self
 
     async def __aexit__(self, *exception: object) -> None:

@@ -9,23 +9,7 @@ from dragoman.ai.errors import ValidationError
 from dragoman.ai.types.message import Message
 from dragoman.ai.types.tool import ToolDefinition
 
-__all__ = ["STANDARD_PARAMETERS", "as_message", "as_tools"]
-
-STANDARD_PARAMETERS = frozenset(
-    [
-        "temperature",
-        "max_tokens",
-        "top_p",
-        "top_k",
-        "frequency_penalty",
-        "presence_penalty",
-        "stop_sequences",
-        "logprobs",
-        "top_logprobs",
-        "seed",
-    ]
-)
-"""Names that a manifest translates; other keys reach the body as they are."""
+__all__ = ["as_message", "as_tools"]
 
 
 def as_message(value: Any) -> Message:

@@ -6,18 +6,32 @@ one, `dragoman.ai.client.stream` hands its events out.
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from typing import Any
 
 import anyio
 
-from dragoman.ai.errors import AiLibError, TransportError
+from dragoman.ai.errors import AiLibError, PipelineError, TransportError
 from dragoman.ai.pipeline.base import Pipeline
 from dragoman.ai.protocol.manifest import ProtocolManifest
 from dragoman.ai.transport.response import HttpResponse
+from dragoman.ai.transport.settings import ANSWER_BYTES
 from dragoman.ai.types.events import StreamEnd, StreamingEvent
 from dragoman.core.errors import DragomanError
 
 __all__ = ["EarlyFailure", "StreamReader"]
+
+
+MOST_BYTES = 1 << 29
+MOST_EVENTS = 2_000_000
+"""What one stream may give; more is no answer, and all of it is kept until the end."""
+
+MOST_LINGERS = 10
+"""So many times the wait for usage may begin anew because something else came."""
+
+REST_SECONDS = 0.05
+"""So long the end of a body is waited for when the answer in it is complete; it mostly comes with it."""
 
 
 class EarlyFailure:
@@ -54,6 +68,8 @@ class StreamReader:
         self._is_document = _is_document(response.media_type, manifest)
         self._early: list[StreamingEvent] = []
         self._has_ended = False
+        self._bytes = self._events = 0
+        self._patience = math.inf
 
     @property
     def is_over(self) -> bool:
@@ -95,16 +111,24 @@ class StreamReader:
         except DragomanError as error:
             return self._broken(self.response.failed(error))
         events = run.feed(piece)
+        self._bytes += len(piece)
+        self._events += len(events)
+        if (self._bytes > MOST_BYTES or self._events > MOST_EVENTS) and not run.complete:
+            endless = PipelineError("the stream goes on and on; no answer is so long", operator="stream")
+            return [*events, *self._broken(endless)]
         return self._end(events) if run.done else events
 
     async def _late_piece(self) -> bytes:
-        with anyio.move_on_after(self._linger):
+        now = anyio.current_time()
+        self._patience = min(self._patience, now + MOST_LINGERS * self._linger)
+        with anyio.CancelScope(deadline=min(now + self._linger, self._patience)):
             return await self._reads.__anext__()
         raise StopAsyncIteration
 
     async def _whole(self) -> list[StreamingEvent]:
         """A stream was asked for and a whole answer came, or a page that is none."""
-        await self.response.aread()
+        if len(await self.response.aread(ANSWER_BYTES + 1)) > ANSWER_BYTES:
+            raise PipelineError(f"the answer has more than {ANSWER_BYTES} bytes", operator="http")
         return self._end(self.run.feed_json(self.response.json()))
 
     def _end(self, events: list[StreamingEvent]) -> list[StreamingEvent]:
@@ -134,12 +158,16 @@ class StreamReader:
         return events
 
     async def aclose(self) -> None:
-        """Let go of the connection. Idempotent."""
-        with anyio.CancelScope(shield=True):
-            try:
-                await self.response.aclose()
-            except DragomanError:
-                pass  # it broke while it was closed, which is what was wanted
+        """Let go of the connection; after a whole answer it is kept for others, if the body ends soon. Idempotent."""
+        with anyio.CancelScope(shield=True), suppress(DragomanError):  # it may break while it is closed
+            if self._has_ended and self.error is None:
+                await self._drain()
+            await self.response.aclose()
+
+    async def _drain(self) -> None:
+        with anyio.move_on_after(REST_SECONDS), suppress(DragomanError):
+            async for _ in self._reads:
+                pass
 
 
 def _is_document(media_type: str, manifest: ProtocolManifest) -> bool:

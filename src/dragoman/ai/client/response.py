@@ -99,8 +99,12 @@ class ChatResponse:
 
     def to_message(self) -> Message:
         """The answer as a message that can go back: text, thinking with its signatures, tool calls."""
-        blocks = self.thinking_blocks or ([ContentBlock.thinking(self.thinking)] if self.thinking else [])
-        content: str | list[ContentBlock] = self.content
-        if blocks:
-            content = [*blocks, *([ContentBlock.text_block(self.content)] if self.content else [])]
+        blocks = list(self.thinking_blocks) or ([ContentBlock.thinking(self.thinking)] if self.thinking else [])
+        first = self.candidates[0] if self.candidates else None
+        signed = first.signed_text() if first is not None and first.content == self.content else None
+        if signed is not None:
+            blocks.append(signed)
+        elif blocks and self.content:
+            blocks.append(ContentBlock.text_block(self.content))
+        content: str | list[ContentBlock] = blocks or self.content
         return Message(role="assistant", content=content, tool_calls=list(self.tool_calls) or None)

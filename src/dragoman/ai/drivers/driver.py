@@ -23,6 +23,7 @@ from dragoman.ai.protocol.v2 import ApiStyle, Capability
 from dragoman.ai.types.events import StreamingEvent
 from dragoman.ai.types.message import Message, ToolCall
 from dragoman.ai.types.tool import ToolDefinition
+from dragoman.wire.json_text import read_json
 
 __all__ = [
     "AnthropicDriver",
@@ -211,7 +212,7 @@ class AnthropicDriver(ProviderDriver):
     def is_stream_done(self, data: str | bytes) -> bool:
         """True for the payload of type message_stop."""
         try:
-            frame = json.loads(data)
+            frame = read_json(data)
         except ValueError:
             return False
         return isinstance(frame, dict) and frame.get("type") == "message_stop"

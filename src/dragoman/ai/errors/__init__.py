@@ -6,8 +6,9 @@ the provider's, `classify` says which class an answer has, `standard_codes` is t
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dragoman.core.lazy import lazily
 
 if TYPE_CHECKING:
     from dragoman.ai.errors import standard_codes as standard_codes
@@ -41,7 +42,6 @@ _NAMES = {
     ),
     "tree": "AiLibError AiRuntimeError ErrorContext PipelineError ProtocolError TransportError ValidationError",
 }
-_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "AiLibError",
@@ -58,17 +58,4 @@ __all__ = [
     "is_retryable",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_MODULES})
+__getattr__, __dir__ = lazily(__name__, _NAMES, _MODULES)

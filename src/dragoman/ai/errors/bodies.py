@@ -6,15 +6,18 @@ common use are tried in order. Reading never raises; what is not there is None.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dragoman.wire.json_text import read_json
+
 _STEP = re.compile(r"[^.\[\]$'\"]+")
 _TEXT_LIMIT = 200
-_TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_MESSAGE_LIMIT = 4000
+_WORD_LIMIT = 200
+_TAG = re.compile(r"<(script|style)\b(?:(?!<\1\b).)*?</\1>|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def _facts(
     number = next((n for n in map(_number, (code, found["status"], inner.get("status_code"))) if n is not None), None)
     kind = _word(found["type"])
     return ErrorFacts(
-        message=_text(found["message"]),
+        message=(_text(found["message"]) or "")[:_MESSAGE_LIMIT] or None,
         code=code or _reason(_at(body, paths.get("errors_path"))),
         type=None if kind == "error" else kind,
         status=None if _number(found["status"]) is not None else _word(found["status"]),
@@ -82,8 +85,8 @@ def _decoded(body: Any) -> Any:
         body = bytes(body).decode("utf-8", errors="replace")
     if isinstance(body, str) and body.lstrip()[:1] in ("{", "["):
         try:
-            return json.loads(body)
-        except (ValueError, RecursionError):
+            return read_json(body)
+        except ValueError:
             return body
     return body
 
@@ -120,7 +123,10 @@ def _plain_text(body: Any) -> str | None:
 def _word(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return None
-    return str(value) or None
+    try:
+        return str(value)[:_WORD_LIMIT] or None
+    except ValueError:  # an integer of thousands of digits
+        return None
 
 
 def _number(value: Any) -> int | None:
@@ -150,7 +156,7 @@ def _at(body: Any, path: Any) -> Any:
     for step in _STEP.findall(path):
         if isinstance(body, Mapping):
             body = body.get(step)
-        elif isinstance(body, list) and step.isdigit() and int(step) < len(body):
+        elif isinstance(body, list) and step.isdecimal() and int(step) < len(body):
             body = body[int(step)]
         else:
             return None

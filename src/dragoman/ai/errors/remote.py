@@ -6,6 +6,7 @@ status, so `except RateLimited` of the core catches it too. Nothing here retries
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC
@@ -235,14 +236,18 @@ def retry_after(
 def _epoch(date: str | None) -> float | None:
     try:
         when = parsedate_to_datetime(date or "")
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp()
 
 
 def _duration(value: str) -> float | None:
     match = _DELAY.fullmatch(value)
-    return float(match[1]) * _UNITS[match[2] or "s"] if match else None
+    return _finite(float(match[1]) * _UNITS[match[2] or "s"]) if match else None
+
+
+def _finite(seconds: float) -> float | None:
+    return seconds if math.isfinite(seconds) else None
 
 
 def _from_message(message: str | None, extraction: Any) -> float | None:
@@ -259,7 +264,7 @@ def _from_message(message: str | None, extraction: Any) -> float | None:
     if duration is None:
         return None
     unit = duration[2] or str(_part(extraction, "unit") or "s").lower()
-    return float(duration[1]) * _UNITS.get(unit, _UNITS.get(unit.rstrip("s"), 1.0))
+    return _finite(float(duration[1]) * _UNITS.get(unit, _UNITS.get(unit.rstrip("s"), 1.0)))
 
 
 def _part(document: Any, name: str) -> Any:

@@ -9,8 +9,9 @@ Names load when they are first used. `decode` has the decoders, `rules` and `fam
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dragoman.core.lazy import lazily
 
 if TYPE_CHECKING:
     from dragoman.ai.pipeline.accumulate import ToolCallAccumulator, create_accumulator
@@ -49,7 +50,6 @@ _NAMES = {
     "select": "JsonPathSelector PassThroughSelector create_selector",
     "transform": "Transform",
 }
-_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "AnthropicEventMapper",
@@ -75,17 +75,4 @@ __all__ = [
     "create_selector",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_MODULES})
+__getattr__, __dir__ = lazily(__name__, _NAMES, _MODULES)

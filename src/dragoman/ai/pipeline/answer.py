@@ -19,7 +19,7 @@ class Candidate:
     """One of several answers to the same request; `index` is the provider's, else its position.
 
     `finish_reason` is the provider's word, `stop_reason` the standard one. `thinking_blocks` keep
-    what has to go back unchanged: signatures and redacted data.
+    what has to go back unchanged: signatures and redacted data; `signature` is one on the content.
     """
 
     index: int = 0
@@ -29,6 +29,17 @@ class Candidate:
     tool_calls: list[ToolCall] = field(default_factory=list)
     finish_reason: str | None = None
     stop_reason: str | None = None
+    signature: str | None = None
+    family: str | None = None
+    """Of wires, whose signatures and seals these are."""
+
+    def signed_text(self) -> ContentBlock | None:
+        """The content as a block that goes back with its signature; None when it has none."""
+        if self.signature is None:
+            return None
+        return ContentBlock.text_block(self.content).model_copy(
+            update={"signature": self.signature, "family": self.family}
+        )
 
 
 @dataclass(slots=True)
@@ -78,6 +89,7 @@ def mark_signed(candidates: list[Candidate], family: str | None) -> None:
         return
     mark = {"family": family}
     for one in candidates:
+        one.family = family
         one.thinking_blocks = [
             block.model_copy(update=mark) if block.signature is not None or block.data is not None else block
             for block in one.thinking_blocks

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
+from dragoman.ai.errors import PipelineError
 from dragoman.ai.pipeline.reading import Ending, Fragment
 from dragoman.ai.types.events import (
     PartialToolCall,
@@ -25,6 +26,8 @@ from dragoman.ai.utils.json_text import Brackets
 __all__ = ["Assembler", "Call", "new_call_id"]
 
 _ID_BYTES: Final = 12
+MOST_CALLS: Final = 4096
+"""Calls in one answer. No model makes so many; a stream that does is out for memory."""
 
 
 def new_call_id() -> str:
@@ -85,7 +88,18 @@ class Call:
 class Assembler:
     """All calls of one candidate of one stream, in the order in which they were opened."""
 
-    __slots__ = ("_by_id", "_candidate", "_foreign", "_keep_source", "_new_id", "by_index", "calls", "last")
+    __slots__ = (
+        "_by_id",
+        "_candidate",
+        "_foreign",
+        "_keep_source",
+        "_new_id",
+        "_unended",
+        "by_index",
+        "calls",
+        "last",
+        "started",
+    )
 
     def __init__(
         self, candidate: int = 0, new_id: Callable[[], str] = new_call_id, *, keep_source: bool = False
@@ -98,11 +112,9 @@ class Assembler:
         self._foreign: set[int] = set()
         self.by_index: dict[int, Call] = {}
         self.calls: list[Call] = []
-
-    @property
-    def started(self) -> bool:
+        self._unended: list[Call] = []  # all that may still be open, so that an end need not look at every call
+        self.started = False
         """Whether there is a call whose name is known."""
-        return any(call.started for call in self.calls)
 
     def ignore(self, index: int) -> None:
         """Pieces of this index are not a call until a name comes with one."""
@@ -162,8 +174,10 @@ class Assembler:
         return self.last is not None and self.last.index is None and not self.last.started
 
     def _open_call(self) -> Call | None:
-        """The one call that is still open, if there is one."""
-        return next((call for call in reversed(self.calls) if not call.ended), None)
+        """The last call that is still open, if there is one."""
+        while self._unended and self._unended[-1].ended:
+            self._unended.pop()
+        return self._unended[-1] if self._unended else None
 
     @staticmethod
     def _is_another(call: Call, fragment: Fragment) -> bool:
@@ -176,9 +190,16 @@ class Assembler:
         return call.ended or (call.is_complete and bool(fragment.arguments))
 
     def _open(self, fragment: Fragment) -> Call:
-        call = Call(fragment.id or self._new_id(), fragment.index, self._candidate)
+        if len(self.calls) >= MOST_CALLS:
+            raise PipelineError(f"the answer makes more than {MOST_CALLS} tool calls", operator="assembler")
+        call = Call(self._own_id(fragment.id), fragment.index, self._candidate)
         self.calls.append(call)
+        self._unended.append(call)
         return call
+
+    def _own_id(self, wire_id: str | None) -> str:
+        """The wire's id, unless it named another call before: what is told of two calls must not mix."""
+        return wire_id if wire_id is not None and wire_id not in self._by_id else self._new_id()
 
     def _describe(self, call: Call, fragment: Fragment) -> None:
         """Take over what the piece says about its call."""
@@ -187,11 +208,11 @@ class Assembler:
             if call.index is None:
                 call.index = fragment.index
         if fragment.id is not None:
-            self._by_id[fragment.id] = call
             if call.wire_id is None:
                 call.wire_id = fragment.id
-                if not call.started:
+                if not call.started and fragment.id not in self._by_id:
                     call.id = fragment.id
+            self._by_id[fragment.id] = call
         if fragment.alias is not None:
             self._by_id[fragment.alias] = call
         if fragment.name is not None and not call.started:
@@ -204,7 +225,10 @@ class Assembler:
     # ------------------------------------------------------------------ starts and ends
 
     def _start(self, call: Call, out: list[StreamingEvent]) -> None:
-        call.started, call.ended = True, False  # one that was empty at the candidate's end may still begin
+        if call.ended:  # one that was empty at the candidate's end may still begin
+            call.ended = False
+            self._unended.append(call)
+        call.started = self.started = True
         extras: dict[str, Any] = {} if call.signature is None else {"signature": call.signature}
         data = ToolCallStarted(call.id, call.name, call.index, self._candidate, **extras)
         out.append(StreamingEvent("ToolCallStarted", data))
@@ -225,7 +249,8 @@ class Assembler:
 
     def end_all(self, out: list[StreamingEvent]) -> None:
         """The candidate is finished, and with it every call that is still open."""
-        for call in self.calls:
+        unended, self._unended = self._unended, []
+        for call in unended:
             self._end(call, out)
 
     def _end(self, call: Call, out: list[StreamingEvent]) -> None:

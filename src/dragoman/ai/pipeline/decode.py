@@ -8,7 +8,7 @@ be read come out as `MalformedFrame`, so that nothing vanishes.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Final
 
 from dragoman.ai.errors import PipelineError, ProtocolError
@@ -50,6 +50,10 @@ class Decoder:
     def payloads(self, data: bytes) -> list[tuple[bytes, bytes]]:
         """(payload, event name) of what these bytes complete. Raises PipelineError for one over the limit."""
         raise PipelineError(f"{type(self).__name__} cannot be fed; use decode()", operator="decoder")
+
+    def splitter(self) -> Callable[[bytes], list[tuple[bytes, bytes]]]:
+        """The shortest way to `payloads`, for whoever asks once per read; it may raise the core's ProtocolError."""
+        return self.payloads
 
     def read(self, payload: bytes, name: bytes = b"") -> list[Frame]:
         """The frames of one payload: none if it is blank or the done signal, which sets `done`."""
@@ -99,7 +103,10 @@ class Decoder:
             yield frame
 
 
-def _too_large(error: core.ProtocolError) -> PipelineError:
+def too_large(error: core.ProtocolError) -> PipelineError:
+    """The error of a codec as one of the pipeline."""
+    if isinstance(error, PipelineError):
+        return error
     made = PipelineError(error.message, operator="decoder")
     made.__cause__ = error
     return made
@@ -165,7 +172,10 @@ class SSEDecoder(Decoder):
         try:
             return self._codec.feed_named(data)
         except core.ProtocolError as error:
-            raise _too_large(error) from error
+            raise too_large(error) from error
+
+    def splitter(self) -> Callable[[bytes], list[tuple[bytes, bytes]]]:
+        return self._codec.feed_named if self._lines is None else self.payloads
 
     def close(self) -> list[Frame]:
         if self.done:
@@ -203,7 +213,7 @@ class JsonLinesDecoder(Decoder):
         try:
             return [(line, b"") for line in self._codec.feed_data(data)]
         except core.ProtocolError as error:
-            raise _too_large(error) from error
+            raise too_large(error) from error
 
     def close(self) -> list[Frame]:
         if self.done:
@@ -211,7 +221,7 @@ class JsonLinesDecoder(Decoder):
         try:
             lines = self._codec.end_data()
         except core.ProtocolError as error:
-            raise _too_large(error) from error
+            raise too_large(error) from error
         return [frame for frame in self._read_all([(line, b"") for line in lines]) if type(frame) is not MalformedFrame]
 
 
@@ -229,7 +239,7 @@ class JsonArrayDecoder(Decoder):
         try:
             found = [(one, b"") for one in self._codec.feed(data)]
         except core.ProtocolError as error:
-            raise _too_large(error) from error
+            raise too_large(error) from error
         self.done = self._codec.done
         return found
 

@@ -9,16 +9,16 @@ errors, thinking, text, tool events, usage, candidate end; StreamEnd comes once 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-from dragoman.ai.errors import ErrorClass, RemoteError
+from dragoman.ai.errors import ErrorClass, PipelineError, RemoteError
 from dragoman.ai.pipeline import rules as kinds
 from dragoman.ai.pipeline.answer import Answer, Candidate, mark_signed
 from dragoman.ai.pipeline.assembler import Assembler, new_call_id
-from dragoman.ai.pipeline.families.family import Piece, is_error, read_error
+from dragoman.ai.pipeline.families.family import Piece, beside, check_width, is_error, read_error
 from dragoman.ai.pipeline.frames import Frame, MalformedFrame
 from dragoman.ai.pipeline.plan import Plan
-from dragoman.ai.pipeline.reading import Failure, Finish, Reading, Thought, index_of
+from dragoman.ai.pipeline.reading import Failure, Finish, Reading, Text, Thought, index_of
 from dragoman.ai.pipeline.usage import merge_usage, normalise_usage
 from dragoman.ai.types.events import (
     FinalCandidate,
@@ -33,15 +33,19 @@ from dragoman.ai.types.message import ContentBlock
 
 __all__ = ["CandidateState", "Engine"]
 
+MOST_CANDIDATES: Final = 512
+"""In one answer; the widest that a provider documents is 128."""
+
 
 class CandidateState:
     """What one candidate has said so far."""
 
-    __slots__ = ("assembler", "finished", "index", "literal", "reason", "refused", "texts", "thoughts")
+    __slots__ = ("assembler", "finished", "index", "literal", "reason", "refused", "signature", "texts", "thoughts")
 
     def __init__(self, index: int, new_id: Callable[[], str], *, keep_source: bool) -> None:
         self.index = index
         self.texts: list[str] = []
+        self.signature: str | None = None
         self.thoughts: list[Thought] = []
         self.assembler = Assembler(index, new_id, keep_source=keep_source)
         self.reason: str | None = None
@@ -200,6 +204,8 @@ class Engine:
     def _state(self, index: int) -> CandidateState:
         state = self.candidates.get(index)
         if state is None:
+            if len(self.candidates) >= MOST_CANDIDATES:
+                raise PipelineError(f"the answer has more than {MOST_CANDIDATES} candidates", operator="fan_out")
             state = CandidateState(index, self._new_id, keep_source=self._plan.keep_source)
             self.candidates[index] = state
         return state
@@ -244,6 +250,7 @@ class Engine:
             out.append(StreamingEvent("ThinkingDelta", data))
         for text in reading.texts:
             state.texts.append(text.content)
+            state.signature = text.extras.get("signature", state.signature)
             delta = PartialContentDelta(text.content, text.sequence_id, index, **text.extras)
             out.append(StreamingEvent("PartialContentDelta", delta))
         if reading.foreign is not None:
@@ -294,6 +301,7 @@ class Engine:
                 tool_calls=state.assembler.tool_calls(),
                 finish_reason=state.reason,
                 stop_reason=self._stop_reason(state, state.reason),
+                signature=state.signature,
             )
             for state in self.candidates.values()
         ]
@@ -331,6 +339,10 @@ def _completed(reading: Reading, own: Reading, plan: Plan) -> Reading:
         reading.thoughts = own.thoughts
     if not reading.texts:
         reading.texts = [*(own.texts if _speaks(kinds.CONTENT, reading, plan) else ()), *own.asides]
+    for signed in (text for text in own.texts if text.extras and text not in reading.texts):
+        if not reading.texts:
+            reading.texts.append(Text(""))
+        reading.texts[-1].extras = {**signed.extras, **reading.texts[-1].extras}
     _complete_calls(reading, own, plan)
     if kinds.ENDED not in plan.named:
         reading.endings = own.endings
@@ -370,6 +382,7 @@ def _fan_out(frame: Frame, plan: Plan) -> list[Piece]:
     elements = plan.array.first(frame)
     if not isinstance(elements, list) or not elements:
         return [Piece(0, frame)]
+    check_width(len(elements))
     found = []
     for place, element in enumerate(elements):
         index = index_of(plan.array_index.first(element)) if plan.array_index is not None else None
@@ -384,6 +397,7 @@ def _alone(frame: Any, steps: Any, element: Any, *, whole: bool) -> Any:
     if not steps:
         return [element]
     if isinstance(frame, list):
-        return [_alone(one, steps[1:], element, whole=whole) if at == steps[0] else one for at, one in enumerate(frame)]
-    beside = {key: value for key, value in frame.items() if whole or isinstance(value, str)}
-    return {**beside, steps[0]: _alone(frame[steps[0]], steps[1:], element, whole=whole)}
+        place = steps[0] % len(frame)
+        inner = _alone(frame[place], steps[1:], element, whole=whole)
+        return [*frame[:place], inner, *(frame[place + 1 :] if whole or steps[0] < 0 else ())]
+    return {**(frame if whole else beside(frame)), steps[0]: _alone(frame[steps[0]], steps[1:], element, whole=whole)}

@@ -6,10 +6,11 @@ stream go on. Knows neither decoders nor rules.
 
 from __future__ import annotations
 
-import json
 from typing import Any, TypeAlias
 
 from pydantic_core import from_json
+
+from dragoman.wire.json_text import read_json
 
 Frame: TypeAlias = dict[str, Any]
 
@@ -46,25 +47,6 @@ def read_frames(payload: bytes) -> list[Frame]:
 def _doubtful(payload: bytes) -> Any:
     """What a lenient reader makes of it: bytes that are no UTF-8, half surrogate pairs; None if it is no JSON."""
     try:
-        value = json.loads(payload.decode("utf-8", "replace"), parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        return read_json(payload)
+    except ValueError:
         return None
-    try:
-        return _mended(value)
-    except RecursionError:
-        return None
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is no JSON")
-
-
-def _mended(value: Any) -> Any:
-    """The value with U+FFFD for half surrogate pairs, which have no bytes."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [_mended(one) for one in value]
-    if isinstance(value, dict):
-        return {_mended(key): _mended(one) for key, one in value.items()}
-    return value

@@ -15,6 +15,9 @@ from dragoman.ai.pipeline.frames import Frame
 
 NO_EXTRAS: Mapping[str, Any] = {}
 
+_LONGEST_INDEX = 18
+"""Digits of an index that is text; more is an attack on int(), not a place."""
+
 
 @dataclass(slots=True)
 class Text:
@@ -116,6 +119,21 @@ class Reading:
     refused: bool = False
     foreign: int | None = None
     """Index of a block whose argument pieces are not a call of the caller's tools."""
+    by_key: dict[int, Fragment] = field(default_factory=dict)
+    """The first fragment that a rule has read from each element."""
+
+    def put(self, fragment: Fragment) -> None:
+        """Add a piece of a call; two rules that speak of the same element make one piece."""
+        known = self.by_key.setdefault(fragment.key, fragment)
+        if known is fragment or (known.arguments and fragment.arguments):
+            self.fragments.append(fragment)
+            return
+        known.index = fragment.index if known.index is None else known.index
+        known.id = known.id or fragment.id
+        known.name = known.name or fragment.name
+        known.source = known.source or fragment.source
+        if fragment.arguments:
+            known.arguments, known.whole = fragment.arguments, fragment.whole
 
 
 def compact(value: Any) -> str:
@@ -131,7 +149,7 @@ def index_of(value: Any) -> int | None:
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and len(value) <= _LONGEST_INDEX and value.isdecimal():
         return int(value)
     return None
 

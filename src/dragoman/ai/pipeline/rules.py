@@ -202,20 +202,6 @@ def _thinking(fields: _Fields) -> Take:
     return take
 
 
-def put(fragment: Fragment, reading: Reading) -> None:
-    """Add a piece of a call; two rules that speak of the same element make one piece."""
-    for known in reading.fragments:
-        if known.key == fragment.key and not (known.arguments and fragment.arguments):
-            known.index = fragment.index if known.index is None else known.index
-            known.id = known.id or fragment.id
-            known.name = known.name or fragment.name
-            known.source = known.source or fragment.source
-            if fragment.arguments:
-                known.arguments, known.whole = fragment.arguments, fragment.whole
-            return
-    reading.fragments.append(fragment)
-
-
 def _started(fields: _Fields) -> Take:
     id_, name, index = fields.id("tool_call_id"), fields.get("tool_name"), fields.get("index")
     signature = fields.get("signature")
@@ -225,7 +211,7 @@ def _started(fields: _Fields) -> Take:
         found.signature = text_of(signature(env))
         if found.name is None:
             reading.missed.add(STARTED)
-        put(found, reading)
+        reading.put(found)
 
     return take
 
@@ -242,9 +228,9 @@ def _partial(fields: _Fields) -> Take:
             elements = several if isinstance(several, list) else [several]
             for element in elements:
                 if (found := function_fragment(element)) is not None:
-                    put(found, reading)
+                    reading.put(found)
             if (found := function_fragment(single, key=id(env[-1]))) is not None:
-                put(found, reading)
+                reading.put(found)
             return
         value = arguments(env)
         if value is None:
@@ -253,7 +239,7 @@ def _partial(fields: _Fields) -> Take:
         found.read_arguments(value)
         if value is None:
             reading.missed.add(PARTIAL)
-        put(found, reading)
+        reading.put(found)
 
     return take
 

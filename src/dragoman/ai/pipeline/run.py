@@ -13,16 +13,24 @@ from pydantic_core import from_json
 
 from dragoman.ai.errors import PipelineError, RemoteError, TransportError
 from dragoman.ai.pipeline.answer import Answer
-from dragoman.ai.pipeline.decode import Decoder
+from dragoman.ai.pipeline.decode import Decoder, too_large
 from dragoman.ai.pipeline.engine import Engine
 from dragoman.ai.pipeline.families import Family
 from dragoman.ai.pipeline.families.family import Fast, passed
 from dragoman.ai.pipeline.frames import Frame, MalformedFrame
-from dragoman.ai.types.events import StreamingEvent
+from dragoman.ai.pipeline.template import Template, learn
+from dragoman.ai.types.events import PartialContentDelta, StreamingEvent
+from dragoman.core import errors as core
 
 __all__ = ["StreamRun"]
 
-_SLICE: Final = 64 * 1024
+
+_TRIES: Final = 8
+
+
+def _nothing(data: bytes) -> list[tuple[bytes, bytes]]:
+    """What a run that is done makes of further bytes."""
+    return []
 
 
 class StreamRun:
@@ -34,16 +42,31 @@ class StreamRun:
     stream; its events end with StreamEnd("error").
     """
 
-    __slots__ = ("_decoder", "_engine", "_family", "_fast", "_strict", "closed", "done", "error")
+    __slots__ = (
+        "_decoder",
+        "_engine",
+        "_family",
+        "_fast",
+        "_split",
+        "_strict",
+        "_template",
+        "_tries",
+        "closed",
+        "done",
+        "error",
+    )
 
     def __init__(
         self, decoder: Decoder, engine: Engine, *, fast: Fast | None, family: Family | None, strict: bool
     ) -> None:
         self._decoder = decoder
+        self._split = decoder.splitter()
         self._engine = engine
         self._fast = fast
         self._family = family
         self._strict = strict
+        self._template: Template | None = None
+        self._tries = _TRIES if fast is not None and family is not None and family.text_key is not None else 0
         self.done = False
         self.closed = False
         self.error: PipelineError | TransportError | None = None
@@ -64,19 +87,15 @@ class StreamRun:
     def feed(self, data: bytes) -> list[StreamingEvent]:
         """The events that these bytes complete."""
         events: list[StreamingEvent] = []
-        if self.done:
-            return events
-        if len(data) > _SLICE:  # so that the frames of a huge read are not all alive at once
-            for place in range(0, len(data), _SLICE):
-                events += self.feed(data[place : place + _SLICE])
-            return events
-        decoder, engine, fast = self._decoder, self._engine, self._fast
+        decoder, engine, fast, template = self._decoder, self._engine, self._fast, self._template
         try:
-            payloads = decoder.payloads(data)
-        except PipelineError as error:
-            self._stop(error)
+            payloads = self._split(data)
+        except core.ProtocolError as error:
+            self._stop(too_large(error))
             return events
         for payload, name in payloads:
+            if template is not None and template.take(payload, name, events):
+                continue
             try:
                 frame = from_json(payload)
             except ValueError:
@@ -85,15 +104,37 @@ class StreamRun:
                 if not self._read_all(decoder.read(payload, name), events) or decoder.signalled:
                     break
                 continue
-            if name and "type" not in frame:
+            typed = "type" in frame
+            if name and not typed:
                 frame["type"] = name.decode("utf-8", "replace")
             if fast is not None and fast(engine, frame, events):
+                if self._tries:
+                    template = self._learn(payload, events[-1], typed=typed)
                 continue
             if not self._read(frame, events) or self._is_last(frame):
                 break
         if decoder.done and not self.done:
             self._end(events)
         return events
+
+    def _learn(self, payload: bytes, event: StreamingEvent, *, typed: bool) -> Template | None:
+        """A template of this payload, if it was a piece of text and the last template does not fit it.
+
+        Frames of some wires differ each time, in a number or a stamp; those are soon left alone.
+        """
+        template, data = self._template, event.data
+        if not isinstance(data, PartialContentDelta) or (template is not None and template.fits(payload)):
+            return template
+        self._tries -= 1
+        if template is not None and template.used:
+            self._tries = _TRIES
+        if self._tries and self._family is not None and self._family.text_key is not None:
+            state = self._engine.candidates[data.candidate_index]
+            template = learn(payload, data.content, self._family.text_key, state, typed=typed)
+        else:
+            template = None
+        self._template = template
+        return template
 
     def _is_last(self, frame: Frame) -> bool:
         """Whether the decoder's wire ends with this frame."""
@@ -124,7 +165,9 @@ class StreamRun:
             if self._engine.complete or self._decoder.done:
                 self._end(events)
             else:
-                self._stop(TransportError("stream ended early", kind="stream_truncated", partial=self.answer()))
+                self._stop(
+                    TransportError("the provider's stream ended early", kind="stream_truncated", partial=self.answer())
+                )
         return events
 
     def answer(self) -> Answer:
@@ -144,7 +187,11 @@ class StreamRun:
             if self._strict:
                 self._stop(PipelineError(f"a frame is no JSON object: {frame.text!r}", operator="decoder"))
                 return False
-        engine.read(frame, events)
+        try:
+            engine.read(frame, events)
+        except PipelineError as error:
+            self._stop(error)
+            return False
         if engine.failure is None:
             return True
         self._end(events)
@@ -153,8 +200,8 @@ class StreamRun:
     def _end(self, events: list[StreamingEvent]) -> None:
         self._engine.stopped = True
         self._engine.finish(events)
-        self.done = True
+        self.done, self._split = True, _nothing
 
     def _stop(self, error: PipelineError | TransportError) -> None:
         self.error = error
-        self.done = True
+        self.done, self._split = True, _nothing

@@ -8,6 +8,7 @@ call this; it knows neither.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,9 +18,9 @@ __all__ = ["merge_usage", "normalise_usage"]
 def _count(usage: Any, *path: str) -> int | None:
     for key in path:
         usage = usage.get(key) if isinstance(usage, Mapping) else None
-    if isinstance(usage, bool) or not isinstance(usage, (int, float)):
-        return None
-    return int(usage)
+    if isinstance(usage, float):
+        return int(usage) if math.isfinite(usage) else None
+    return usage if isinstance(usage, int) and not isinstance(usage, bool) else None
 
 
 def _first(usage: Mapping[str, Any], *paths: tuple[str, ...]) -> int | None:

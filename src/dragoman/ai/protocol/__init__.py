@@ -11,8 +11,9 @@ when it is told to ask for a remote manifest. Names load when they are first use
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dragoman.core.lazy import lazily
 
 if TYPE_CHECKING:
     from dragoman.ai.protocol.config import (
@@ -75,7 +76,6 @@ _NAMES = {
     ),
     "versions": "SUPPORTED_PROTOCOL_VERSIONS",
 }
-_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "AccumulatorConfig",
@@ -105,15 +105,4 @@ __all__ = [
     "validate_streaming_config",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = lazily(__name__, _NAMES)

@@ -21,6 +21,7 @@ _WORDS = {
     "ollama": "ollama ollama_chat",
 }
 ADAPTER_NAMES = tuple(_WORDS)
+FAMILY_WORDS = tuple(dict.fromkeys(word for words in _WORDS.values() for word in words.split()))
 _BY_WORD = {word: name for name, words in _WORDS.items() for word in words.split()}
 
 CHAT_PATHS = {
@@ -48,7 +49,7 @@ def choose_adapter(raw: Mapping[str, Any]) -> str:
     words in the first three, and no known word after them, mean custom too.
     """
     strange = False
-    for hint, binding in _hints(raw):
+    for _, hint, binding in _hints(raw):
         if hint is None:
             continue
         found = adapter_named(hint)
@@ -60,16 +61,25 @@ def choose_adapter(raw: Mapping[str, Any]) -> str:
     return CUSTOM if strange else DEFAULT
 
 
-def _hints(raw: Mapping[str, Any]) -> Iterator[tuple[str | None, bool]]:
+def unknown_word(raw: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Place and text of the word that makes a manifest custom without saying so; None if none does."""
+    if choose_adapter(raw) != CUSTOM:
+        return None
+    place, word = next((place, hint) for place, hint, _ in _hints(raw) if hint is not None)
+    return None if word == CUSTOM else (place, word)
+
+
+def _hints(raw: Mapping[str, Any]) -> Iterator[tuple[str, str | None, bool]]:
+    """Where a hint stands, what it says, and whether an unknown word there counts."""
     chat = chat_operation(raw)
-    yield _text(chat[1], "adapter") if chat else None, True
-    yield _text(raw.get("provider_contract"), "api_style"), True
-    yield _text(raw, "payload_format"), True
+    yield f"endpoints.{chat[0]}.adapter" if chat else "", _text(chat[1], "adapter") if chat else None, True
+    yield "provider_contract.api_style", _text(raw.get("provider_contract"), "api_style"), True
+    yield "payload_format", _text(raw, "payload_format"), True
     streaming = raw.get("streaming")
     decoder = streaming.get("decoder") if isinstance(streaming, Mapping) else None
-    yield _text(decoder, "strategy"), False
-    yield _FORMATS.get(_text(decoder, "format") or ""), False
-    yield _text(raw, "id"), False
+    yield "streaming.decoder.strategy", _text(decoder, "strategy"), False
+    yield "streaming.decoder.format", _FORMATS.get(_text(decoder, "format") or ""), False
+    yield "id", _text(raw, "id"), False
 
 
 _FORMATS = {

@@ -8,7 +8,7 @@ A parsed document is shared by every loader that meets the same file, so nobody 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, NoReturn
 
@@ -17,6 +17,8 @@ from dragoman.core.errors import MissingExtra
 
 SUFFIXES = (".json", ".yaml", ".yml")
 _MOST_VALUES = 200_000
+_DEEPEST = 64
+"""Levels of objects and lists; more would end the stack of whoever walks them, in C without a word."""
 
 
 def _refuse(self: object, *_args: object, **_named: object) -> NoReturn:
@@ -89,31 +91,66 @@ def parse_document(text: str | bytes, *, where: str, yaml: bool) -> FrozenDict:
         except UnicodeDecodeError as error:
             raise ProtocolError(f"{where} is not UTF-8 text: {error}", protocol_path=where) from error
     try:
-        value = _bounded(_yaml(text)) if yaml else json.loads(text)
+        value = bounded(_yaml(text) if yaml else json.loads(text))
     except MissingExtra:
         raise
     except (ValueError, RecursionError) as error:
         reason = str(error).replace("\n", " ")
         raise ProtocolError(f"{where} cannot be read: {reason}", protocol_path=where) from error
     if not isinstance(value, dict):
-        raise ProtocolError(f"{where} must hold an object, got {type(value).__name__}", protocol_path=where)
+        got = "nothing" if value is None else type(value).__name__
+        raise ProtocolError(f"{where} must hold an object, got {got}", protocol_path=where)
     frozen: FrozenDict = freeze(value)
     return frozen
 
 
-def _bounded(value: Any) -> Any:
-    """The value, if it is of a finite size: anchors of YAML can make a few lines endless."""
-    waiting, seen = [value], 0
+def bounded(value: Any) -> Any:
+    """The value, if it is neither too deep nor too large, nor holds itself. Raises ValueError."""
+    waiting, seen = [(value, 0)], 0
     while waiting:
-        item = waiting.pop()
+        item, depth = waiting.pop()
         seen += 1
-        if seen > _MOST_VALUES:
-            raise ValueError(f"it holds more than {_MOST_VALUES} values (anchors that multiply?)")
-        if isinstance(item, dict):
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
+        _check(seen, depth)
+        if isinstance(item, Mapping):
+            waiting.extend((inner, depth + 1) for inner in item.values())
+        elif isinstance(item, list | tuple):
+            waiting.extend((inner, depth + 1) for inner in item)
     return value
+
+
+def _check(values: int, depth: int) -> None:
+    if depth > _DEEPEST:
+        raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
+    if values > _MOST_VALUES:
+        raise ValueError(f"it holds more than {_MOST_VALUES} values (anchors that multiply?)")
+
+
+def _measure(
+    events: Iterable[Any], alias: type[Any], begins: tuple[type[Any], ...], ends: tuple[type[Any], ...]
+) -> None:
+    """Count what the events of a YAML text would become, anchors written out, before anything is made of them.
+
+    Composing is where nesting ends the stack and merged anchors fill the memory.
+    """
+    seen = 0
+    sizes: dict[str, int] = {}
+    within: list[tuple[str | None, int]] = []  # the anchor of each open node, and what was counted before it
+    for event in events:
+        anchor: str | None = getattr(event, "anchor", None)
+        if isinstance(event, ends):
+            opened, before = within.pop()
+            if opened is not None:
+                sizes[opened] = seen - before
+            continue
+        if isinstance(event, alias):
+            holds_itself = any(anchor == opened for opened, _ in within)
+            seen += _MOST_VALUES if holds_itself else sizes.get(str(anchor), 0)
+        elif anchor is not None:
+            sizes[anchor] = 1
+        if isinstance(event, begins):
+            within.append((anchor, seen))
+        seen += 1
+        _check(seen, len(within))
 
 
 def _yaml(text: str) -> Any:
@@ -123,6 +160,19 @@ def _yaml(text: str) -> Any:
         raise MissingExtra("reading a YAML manifest (JSON needs nothing)", "protocol") from error
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        _measure(
+            yaml.parse(text, Loader=loader),
+            yaml.AliasEvent,
+            (yaml.MappingStartEvent, yaml.SequenceStartEvent),
+            (yaml.MappingEndEvent, yaml.SequenceEndEvent),
+        )
         return yaml.load(text, Loader=loader)
+    except yaml.MarkedYAMLError as error:
+        parts = ((error.context, error.context_mark), (error.problem, error.problem_mark))
+        raise ValueError(", ".join(text + _at(mark) for text, mark in parts if text)) from error
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
+
+
+def _at(mark: Any) -> str:
+    return "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"

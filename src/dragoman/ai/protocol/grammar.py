@@ -39,6 +39,8 @@ _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r"}
 _WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None}
 _DEEPEST: Final = 64
 """Levels of brackets and `!`; more is an attack on the stack, not an expression."""
+_LONGEST: Final = 4096
+"""Characters of one text; the longest that is published has 136. It also bounds the digits of numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ class Parser:
         self.refs: list[Steps] = []
         self._depth = 0
         self._place = 0
+        if len(text) > _LONGEST:
+            raise ProtocolError(f"{text[:80]!r}…: longer than {_LONGEST} characters")
         self._tokens = self._read_tokens()
 
     def fail(self, expected: str, start: int | None = None) -> NoReturn:

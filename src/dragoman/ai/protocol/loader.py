@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import anyio.to_thread
 
 from dragoman.ai.errors import ErrorContext, ProtocolError
 from dragoman.ai.protocol.assembly import Loaded, assemble
-from dragoman.ai.protocol.documents import thaw
+from dragoman.ai.protocol.documents import bounded, thaw
 from dragoman.ai.protocol.identity import canonical_provider_id, checked_id
 from dragoman.ai.protocol.manifest import ProtocolManifest
 from dragoman.ai.protocol.names import ModelIndex, split_name
@@ -148,6 +149,10 @@ class ProtocolLoader:
 
     def register_provider(self, data: Mapping[str, Any]) -> ProtocolManifest:
         """Check a document and use it for its id from now on, whatever the files say."""
+        try:
+            bounded(data)
+        except ValueError as error:
+            raise ProtocolError(f"the registered manifest cannot be used: {error}") from error
         loaded = assemble(data, where="the registered manifest", place=None, strict=self._strict)
         self._registered[loaded.manifest.id] = loaded
         return loaded.manifest
@@ -185,8 +190,9 @@ class ProtocolLoader:
         return [entries[name] for name in sorted(entries)]
 
     def clear_cache(self) -> None:
-        """Read everything anew when it is next asked for; registered manifests stay."""
+        """Read everything anew when it is next asked for; registered manifests are forgotten too."""
         self._cache.clear()
+        self._registered.clear()
 
     def invalidate(self, key: str) -> None:
         """Forget `provider:<id>`, also where it was loaded by an alias, also if it was registered."""
@@ -300,7 +306,10 @@ class ProtocolLoader:
         known = sorted({Path(source.where).stem for place in places for source in place.providers(self._generations)})
         named = f"{provider_id!r}" if canonical in (None, provider_id) else f"{provider_id!r} ({canonical!r})"
         looked = [place.where for place in places] + ([remote.where] if remote is not None else [])
-        hint = f"known here: {', '.join([*known, *sorted(self._registered)])}"
+        known += sorted(self._registered)
+        near = get_close_matches(provider_id, known, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint += f"known here: {', '.join(known)}"
         if remote is None:
             hint += "; AI_PROTOCOL_REMOTE=1 asks the published set"
         return ProtocolError(

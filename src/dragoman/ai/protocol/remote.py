@@ -19,7 +19,7 @@ from typing import Any
 from dragoman.ai.errors import ProtocolError
 from dragoman.ai.protocol.documents import FrozenDict, parse_document
 from dragoman.ai.protocol.places import Key, Source
-from dragoman.core.errors import TransportError
+from dragoman.core.errors import TimedOut, TransportError
 from dragoman.transport.io import IO, run_blocking
 from dragoman.wire.http import Headers, Request, Response, Timeouts
 
@@ -116,25 +116,39 @@ class RemotePlace:
             return None
         if not answer.ok:
             raise ProtocolError(f"{url} answered {answer.status}, expected a manifest", protocol_path=url)
-        if len(answer.body) > LARGEST:
-            raise ProtocolError(f"{url} is larger than {LARGEST} bytes", protocol_path=url)
         source = _source(url, answer.body)
         _keep(file, answer)
         return source
 
     def _send(self, request: Request) -> Response:
         if self.io is not None:
-            return run_blocking(self._exchange(self.io, request))
+            return run_blocking(_exchange(self.io, request))
         from dragoman.transport.drivers import BlockingDriver
 
         driver = BlockingDriver()
         try:
-            return run_blocking(driver.send(request))
+            return run_blocking(_exchange(driver, request))
         finally:
             driver.close()
 
-    async def _exchange(self, io: IO, request: Request) -> Response:
-        return await io.send(request)
+
+async def _exchange(io: IO, request: Request) -> Response:
+    """The whole answer, of bounded size and within bounded time however slowly it comes."""
+    began = io.now()
+    stream = await io.stream(request)
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async for piece in stream:
+            pieces.append(piece)
+            size += len(piece)
+            if size > LARGEST:
+                raise ProtocolError(f"{request.url} is larger than {LARGEST} bytes", protocol_path=request.url)
+            if io.now() - began > SECONDS:
+                raise TimedOut(f"the answer took longer than {SECONDS:g} s: {request}")
+    finally:
+        await stream.aclose()
+    return Response(stream.status, stream.headers, b"".join(pieces))
 
 
 def _source(url: str, body: bytes) -> RemoteSource:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError as _TypesWrong
 
 from dragoman.ai.errors import ProtocolError
+from dragoman.ai.protocol.adapter_choice import ADAPTER_NAMES, FAMILY_WORDS, unknown_word
 from dragoman.ai.protocol.expressions import compile_expression, compile_path
 from dragoman.ai.protocol.findings import ValidationResult
 from dragoman.ai.protocol.manifest import ProtocolManifest
@@ -73,11 +74,13 @@ def examine(data: Any, *, check_version: bool = True) -> tuple[ValidationResult,
     if not result.valid:
         return result, None
     try:
-        return result, ProtocolManifest.model_validate(document)
+        manifest = ProtocolManifest.model_validate(document)
     except _TypesWrong as error:
         for line in _type_problems(error):
             result.add_error(line)
         return result, None
+    _check_family(document, result)
+    return result, manifest
 
 
 def _check_basics(document: Mapping[str, Any], result: ValidationResult, check_version: bool) -> None:
@@ -134,9 +137,27 @@ def _check_words(document: Mapping[str, Any], result: ValidationResult) -> None:
             result.add_warning(f"{where}.emit {emit!r} is no event{_nearest(emit, EVENT_KINDS)}")
 
 
-def _nearest(word: str, known: tuple[str, ...]) -> str:
+def _check_family(document: Mapping[str, Any], result: ValidationResult) -> None:
+    strange = unknown_word(document)
+    if strange is None or _reads_by_itself(document):
+        return
+    place, word = strange
+    result.add_warning(
+        f"{place} {word!r} is no family{_nearest(word, FAMILY_WORDS, ADAPTER_NAMES)}; "
+        "without a family, and without rules of its own, no answer can be read"
+    )
+
+
+def _reads_by_itself(document: Mapping[str, Any]) -> bool:
+    """Whether a manifest says itself how answers are to be read."""
+    streaming = _part(document, "streaming")
+    mappings = (_part(document, name).get("response_mapping") for name in ("features", "provider_contract"))
+    return any((document.get("response_paths"), streaming.get("event_map"), streaming.get("content_path"), *mappings))
+
+
+def _nearest(word: str, known: tuple[str, ...], shown: tuple[str, ...] = ()) -> str:
     found = get_close_matches(word, known, 1)
-    return f", did you mean {found[0]!r}?" if found else f", expected one of {', '.join(known)}"
+    return f", did you mean {found[0]!r}?" if found else f", expected one of {', '.join(shown or known)}"
 
 
 def _rules(streaming: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -199,4 +220,6 @@ def _type_problems(error: _TypesWrong) -> Iterator[str]:
         where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in problem["loc"]).lstrip(".")
         found = problem["input"]
         shown = f", got {type(found).__name__}" if problem["type"] != "missing" else ""
-        yield f"{where or 'the manifest'}: {problem['msg'].lower()}{shown}"
+        is_object = problem["type"] in ("model_type", "dict_type", "model_attributes_type")
+        wanted = "input should be an object" if is_object else problem["msg"].lower()
+        yield f"{where or 'the manifest'}: {wanted}{shown}"

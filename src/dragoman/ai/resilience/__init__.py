@@ -12,8 +12,9 @@ belong to one thread. Names load when they are first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dragoman.core.lazy import lazily
 
 if TYPE_CHECKING:
     from dragoman.ai.resilience.backpressure import Backpressure, BackpressureConfig
@@ -60,7 +61,6 @@ _NAMES = {
     "retry": "JitterStrategy RetryConfig RetryPolicy RetryResult with_retry",
     "signals": "CircuitBreakerSnapshot InflightSnapshot RateLimiterSnapshot SignalsSnapshot",
 }
-_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "AdaptiveRateLimiter",
@@ -97,17 +97,4 @@ __all__ = [
     "with_retry",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _NAMES:
-        return import_module(f"{__name__}.{name}")
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_NAMES})
+__getattr__, __dir__ = lazily(__name__, _NAMES, _NAMES)

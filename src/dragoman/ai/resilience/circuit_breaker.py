@@ -200,4 +200,4 @@ class CircuitBreaker:
     def get_stats(self) -> CircuitStats:
         """A copy."""
         self._breaker.state(self._clock())
-        return replace(self._stats, state_changes=self._breaker.era)
+        return replace(self._stats, state_changes=self._breaker.changes)

@@ -11,8 +11,9 @@ checks of a `ModelArray`. Names load when they are first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dragoman.core.lazy import lazily
 
 if TYPE_CHECKING:
     from dragoman.ai.routing.array import ModelArray
@@ -78,7 +79,6 @@ _NAMES = {
         " QualityBasedSelector RandomSelector RoundRobinSelector WeightedSelector create_model_selector"
     ),
 }
-_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "CostBasedSelector",
@@ -114,17 +114,4 @@ __all__ = [
     "register_model_manager",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _NAMES:
-        return import_module(f"{__name__}.{name}")
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_NAMES})
+__getattr__, __dir__ = lazily(__name__, _NAMES, _NAMES)

@@ -65,9 +65,14 @@ class HealthChecks:
 
     async def run(self) -> None:
         """Round after round, until cancelled."""
-        while True:
-            await self.check_once()
-            await self._sleep(self._config.interval_seconds)
+        try:
+            while True:
+                await self.check_once()
+                await self._sleep(self._config.interval_seconds)
+        finally:
+            if self._own is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._own.aclose()
 
     async def _check(self, endpoint: ModelEndpoint) -> None:
         async def probe() -> bool:
@@ -99,15 +104,10 @@ class HealthChecks:
         if group is None:
             return None
         group.cancel_scope.cancel()
-        cancelled = isinstance(error, anyio.get_cancelled_exc_class())
-        try:
-            if cancelled:
-                return await group.__aexit__(kind, error, trace)
-            await group.__aexit__(None, None, None)  # the body's own error is not the group's to wrap
-            return None
-        finally:
-            if self._own is not None:
-                await self._own.aclose()
+        if isinstance(error, anyio.get_cancelled_exc_class()):
+            return await group.__aexit__(kind, error, trace)
+        await group.__aexit__(None, None, None)  # the body's own error is not the group's to wrap
+        return None
 
 
 def health_url(base: str, path: str) -> str:

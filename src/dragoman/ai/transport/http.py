@@ -136,7 +136,7 @@ class HttpTransport:
         if found.is_available or not self._allow_keyring:
             return found
         if self._from_keyring is None:  # it may ask the user, or a service far away
-            looked = await anyio.to_thread.run_sync(lambda: self.credential(allow_keyring=True))
+            looked = await anyio.to_thread.run_sync(lambda: self.credential(allow_keyring=True), abandon_on_cancel=True)
             if not looked.is_available:
                 return looked
             self._from_keyring = looked

@@ -82,7 +82,7 @@ class PoolConfig:
 class PoolStats:
     """Counts for one provider; a "connection" is a client of the pool, which may hold several sockets.
 
-    `connection_times` are the last thousand times in seconds from a request to the head of its answer.
+    `connection_times` are the last thousand times in seconds from a request to the end of its answer.
     """
 
     total_connections_created: int = 0

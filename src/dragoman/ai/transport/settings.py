@@ -22,6 +22,9 @@ DEFAULT_SECONDS = 30.0
 PLAIN_FLOOR_SECONDS = 60.0
 """A whole answer may come minutes after the request; manifests, which say 10 s, mean streams."""
 
+ANSWER_BYTES = 64 * 1024 * 1024
+"""The longest answer that is read whole; images and sounds are in some."""
+
 TIMEOUT_VARIABLES = ("AI_HTTP_TIMEOUT_SECS", "AI_TIMEOUT_SECS")
 
 
@@ -72,6 +75,7 @@ def connection_options(proxy: str | None = None, *, http2: bool = False) -> Clie
         exceptions += [os.environ.get("NO_PROXY", ""), os.environ.get("no_proxy", "")]
     hosts = [host.strip() for text in exceptions for host in text.split(",")]
     return ClientOptions(
+        answer_bytes=ANSWER_BYTES,
         trust_env=trusted,
         trust_certificates=True,
         http2=http2,

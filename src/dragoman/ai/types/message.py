@@ -13,9 +13,11 @@ import mimetypes
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
+
+from dragoman.wire.json_text import read_json
 
 __all__ = [
     "AudioSource",
@@ -57,7 +59,7 @@ class MessageRole(StrEnum):
 class _Source(BaseModel):
     """Where the bytes of a block come from: `data` is base64 text or a URL, by `source_type`."""
 
-    model_config = ConfigDict(extra="allow", populate_by_name=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", populate_by_name=True)
 
     source_type: str = Field(alias="type")
     media_type: str | None = None
@@ -95,7 +97,7 @@ class ContentBlock(BaseModel):
     the provider redacted it.
     """
 
-    model_config = ConfigDict(extra="allow", populate_by_name=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", populate_by_name=True)
 
     type: str
     text: str | None = None
@@ -189,7 +191,7 @@ class ToolCall(BaseModel):
     `parse_error` says why. `signature` is a provider's mark that has to go back with the call.
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
 
     id: str
     type: str = "function"
@@ -241,7 +243,7 @@ class Message(BaseModel):
     `metadata` is the caller's own and is never sent.
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
 
     role: str
     content: str | list[ContentBlock] = ""
@@ -330,8 +332,8 @@ def parse_arguments(value: Any) -> tuple[dict[str, Any], str | None, str | None]
     if not value.strip():
         return {}, value, None
     try:
-        parsed = json.loads(value)
-    except (ValueError, RecursionError) as error:
+        parsed = read_json(value)
+    except ValueError as error:
         return {}, value, f"not valid JSON: {error}"
     if parsed is None:
         return {}, value, None

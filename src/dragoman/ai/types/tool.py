@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,7 +34,7 @@ class ToolChoice(StrEnum):
 class FunctionDefinition(BaseModel):
     """A function the model may call; `parameters` is the JSON Schema of its arguments object."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
 
     name: str
     description: str | None = None
@@ -45,7 +45,7 @@ class FunctionDefinition(BaseModel):
 class ToolDefinition(BaseModel):
     """A tool offered to the model."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
 
     type: str = "function"
     function: FunctionDefinition

@@ -5,8 +5,9 @@ Names load when they are first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dragoman.core.lazy import lazily
 
 if TYPE_CHECKING:
     from dragoman.ai.utils import json_text as json_text
@@ -15,21 +16,8 @@ if TYPE_CHECKING:
     from dragoman.ai.utils.tool_call_assembler import MultiToolCallAssembler, ToolCallAssembler, ToolCallFragment
 
 _MODULES = ("json_text", "thinking_extract", "tool_call_assembler")
-_HOMES = dict.fromkeys(("MultiToolCallAssembler", "ToolCallAssembler", "ToolCallFragment"), "tool_call_assembler")
+_NAMES = {"tool_call_assembler": "MultiToolCallAssembler ToolCallAssembler ToolCallFragment"}
 
 __all__ = ["MultiToolCallAssembler", "ToolCallAssembler", "ToolCallFragment"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_MODULES})
+__getattr__, __dir__ = lazily(__name__, _NAMES, _MODULES)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from dragoman.ai.errors import PipelineError
 from dragoman.ai.pipeline.frames import Frame
 from dragoman.ai.pipeline.reading import Failure, Reading
 
@@ -25,6 +27,22 @@ class Piece(NamedTuple):
     candidate: int
     frame: Frame
     by_rules: bool = True
+
+
+MOST_PIECES: Final = 4096
+"""Pieces of one frame, each of which is a frame again; more is out for memory."""
+_MOST_BESIDE: Final = 64
+
+
+def check_width(pieces: int) -> None:
+    """Raises PipelineError for a frame that would fall into too many pieces."""
+    if pieces > MOST_PIECES:
+        raise PipelineError(f"a frame holds more than {MOST_PIECES} candidates or parts", operator="fan_out")
+
+
+def beside(frame: Mapping[str, Any]) -> dict[str, Any]:
+    """What every piece of a split frame gets of what lies beside the array: its texts, so that it stays small."""
+    return {key: value for key, value in islice(frame.items(), _MOST_BESIDE) if isinstance(value, str)}
 
 
 def whole(frame: Frame) -> list[Piece]:

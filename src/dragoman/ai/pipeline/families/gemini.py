@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from dragoman.ai.pipeline.families.family import Family, Piece, read_error, rule
+from dragoman.ai.pipeline.families.family import Family, Piece, beside, check_width, read_error, rule
 from dragoman.ai.pipeline.frames import Frame
 from dragoman.ai.pipeline.reading import Finish, Reading, Text, Thought, function_fragment, index_of, text_of
 from dragoman.ai.types.events import PartialContentDelta, StreamingEvent
@@ -30,7 +30,9 @@ def pieces(frame: Frame) -> list[Piece]:
     if not isinstance(candidates, list) or not candidates:
         return [Piece(0, frame)]
     found: list[Piece] = []
+    check_width(len(candidates))
     for place, candidate in enumerate(candidates):
+        check_width(len(found))
         index = index_of(candidate.get("index")) if isinstance(candidate, dict) else None
         found += _parts(candidate, place if index is None else index)
     if len(found) == 1 and found[0].frame["candidates"][0] is candidates[0]:
@@ -47,9 +49,11 @@ def _parts(candidate: Any, index: int) -> list[Piece]:
     parts = content.get("parts")
     if not isinstance(parts, list) or not parts or (len(parts) == 1 and not _is_thought(parts[0])):
         return [Piece(index, {"candidates": [candidate]})]
+    check_width(len(parts))
     found = []
+    texts = beside(content)
     for part in parts[:-1]:
-        alone = {"index": index, "content": {**content, "parts": [part]}}
+        alone = {"index": index, "content": {**texts, "parts": [part]}}
         found.append(Piece(index, {"candidates": [alone]}, not _is_thought(part)))
     last = parts[-1]
     if _is_thought(last):
@@ -96,11 +100,11 @@ def _read_part(part: Frame, reading: Reading) -> None:
         if fragment is not None:
             fragment.signature = signature
             reading.fragments.append(fragment)
-    elif part.get("thought") or text is None:
+    elif part.get("thought"):
         if text or signature:
             reading.thoughts.append(Thought(text or "", signature))
-    else:
-        reading.texts.append(Text(text, extras={"signature": signature} if signature else {}))
+    elif text or signature:  # a stream may end in a part that is signed and otherwise empty
+        reading.texts.append(Text(text or "", extras={"signature": signature} if signature else {}))
 
 
 def fast(engine: Engine, frame: Frame, out: list[StreamingEvent]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from dragoman.ai.pipeline.families.family import Family, Piece, read_error, rule
+from dragoman.ai.pipeline.families.family import Family, Piece, beside, check_width, read_error, rule
 from dragoman.ai.pipeline.frames import Frame
 from dragoman.ai.pipeline.reading import (
     Finish,
@@ -40,9 +40,10 @@ def pieces(frame: Frame) -> list[Piece]:
         choice = choices[0]
         plain = _plain(choice)
         return [Piece(_index(choice, 0), frame if plain is choice else {**frame, "choices": [plain]})]
-    beside = {key: value for key, value in frame.items() if isinstance(value, str)}
+    check_width(len(choices))
+    texts = beside(frame)
     found = [
-        Piece(_index(choice, place), {**beside, "choices": [_plain(choice)]}) for place, choice in enumerate(choices)
+        Piece(_index(choice, place), {**texts, "choices": [_plain(choice)]}) for place, choice in enumerate(choices)
     ]
     found[-1] = Piece(found[-1].candidate, {**frame, **found[-1].frame})
     return found
@@ -120,7 +121,7 @@ def fast(engine: Engine, frame: Frame, out: list[StreamingEvent]) -> bool:
             return False
         if len(delta) != 1:
             for key, value in delta.items():
-                if False:
+                if value and key != "content" and key != "role":
                     return False
         state.texts.append(content)
         out.append(StreamingEvent("PartialContentDelta", PartialContentDelta(content, None, index)))
@@ -143,7 +144,7 @@ def _fast_arguments(state: Any, delta: Frame, out: list[StreamingEvent]) -> bool
     if call is None or not call.started or call.ended or function.get("name"):
         return False
     arguments, said = function.get("arguments"), element.get("id")
-    if type(arguments) is not str or not arguments or (said and said != call.wire_id):
+    if type(arguments) is not str or not arguments or (said is not None and said != "" and said != call.wire_id):
         return False
     state.assembler.last = call
     out.append(call.push(arguments))
