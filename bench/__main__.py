@@ -16,8 +16,8 @@ from typing import Any
 
 from bench.measure import MARGIN, RESULTS, Report, Row, median
 
-FILES = ("imports", "decode", "client", "server", "store")
-IN_CHECK = ("imports", "decode", "store")
+FILES = ("imports", "decode", "arguments", "client", "server", "store")
+IN_CHECK = ("imports", "decode", "arguments", "store")
 TIMES = 3
 
 

@@ -1,9 +1,10 @@
 """P1: bytes of a model stream to typed events, and nothing else. CPU per event.
 
-Two paths of ours:
+Paths of ours:
 
 - core events: the own face's frames → `wire.sse` → `from_json` → `core.events.decode_event`, which is
-  how the command line follows a run. (The decoders of model providers come with `dragoman.ai`.)
+  how the command line follows a run; and the wires of model providers → `dragoman.ai`'s pipeline, as
+  the shipped manifests describe them, which is how a client reads a model.
 - dialect models: the UI message stream → `kai.sse.parse_sse_stream`, the documented function: frames,
   JSON, pydantic models, tool names, the proper end.
 
@@ -14,16 +15,19 @@ decode the same answer in the dialect they know, against the limit of that diale
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
 from pydantic_core import from_json
 
-from bench import limits
-from bench.measure import Figures, Report, Row, WrongAnswer, expect, interleave, main, median, peer, ratio, timed
-from bench.streams import Stream, stream
+from bench import apart, limits
+from bench.measure import Figures, Report, Row, WrongAnswer, expect, interleave, main, median, ratio, timed
+from bench.peers import PEERS, Decoder, Events, source
+from bench.streams import Stream, answer, stream
+from dragoman.ai.pipeline import Pipeline
+from dragoman.ai.protocol import ProtocolLoader
+from dragoman.ai.types.events import StreamingEvent
 from dragoman.core.events import BlockDelta, Event, decode_event
 from dragoman.kai.models import SSEEvent, TextEvent
 from dragoman.kai.sse import parse_sse_stream
@@ -36,28 +40,6 @@ READS = {"each": "one read per event", "16k": "16 KiB reads", "one": "a single r
 ROUNDS = 41
 PEER_ROUNDS = 7
 
-Events = AsyncIterator[Any] | Iterable[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Decoder:
-    """Somebody's way from reads to events.
-
-    It gives one event per event of the dialect, and `more`; None if it leaves out some, as it says.
-    """
-
-    name: str
-    dialect: str
-    decode: Callable[[list[bytes]], Events]
-    text: Callable[[Any], str]
-    more: int | None = 0
-
-
-async def source(reads: list[bytes]) -> AsyncIterator[bytes]:
-    for read in reads:
-        yield read
-
-
 # ---------------------------------------------------------------------------------------- ours
 
 
@@ -66,6 +48,35 @@ async def core_events(reads: list[bytes]) -> AsyncIterator[Event]:
     async for read in source(reads):
         for data in decoder.feed_data(read):
             yield decode_event(from_json(data))
+
+
+def model_events(provider: str) -> Callable[[list[bytes]], AsyncIterator[StreamingEvent]]:
+    """The events of a model's stream, by the provider's shipped manifest."""
+    pipeline = Pipeline.from_manifest(ProtocolLoader(fallback_to_github=False).load_provider_sync(provider))
+
+    async def decode(reads: list[bytes]) -> AsyncIterator[StreamingEvent]:
+        run = pipeline.start()
+        async for read in source(reads):
+            for event in run.feed(read):
+                yield event
+        for event in run.close():
+            yield event
+        if run.error is not None:
+            raise run.error
+
+    return decode
+
+
+def model_text(event: StreamingEvent) -> str:
+    return event.data.content if event.event_type == "PartialContentDelta" else ""
+
+
+def model_count(dialect: str) -> int:
+    """Events beyond one per frame: frames that say nothing give none, starts and ends of calls are their own."""
+    said = answer()
+    pieces = len(said.pieces) + sum(bool(piece) for _, piece in said.arguments)
+    calls, usage, end = 2 * 2, 2 if dialect == "anthropic" else 1, 1
+    return pieces + calls + usage + end - stream(dialect).events
 
 
 class _Response:
@@ -91,143 +102,12 @@ def limit(dialect: str) -> Decoder:
 
 OURS = (
     Decoder("core events", "own", core_events, lambda e: e.body.delta if type(e.body) is BlockDelta else ""),
+    *(
+        Decoder("core events", dialect, model_events(dialect), model_text, more=model_count(dialect))
+        for dialect in ("openai", "anthropic")
+    ),
     Decoder("dialect models", "ai_sdk", dialect_models, lambda e: e.text if type(e) is TextEvent else ""),
 )
-
-
-# --------------------------------------------------------------------------------------- peers
-
-
-def kai_client() -> Decoder | None:
-    sse, httpx = peer("kai_client.sse"), peer("httpx")
-    if sse is None or httpx is None:
-        return None
-
-    def decode(reads: list[bytes]) -> Events:
-        return sse.parse_sse_stream(httpx.Response(200, content=source(reads)))
-
-    return Decoder("kai-client", "ai_sdk", decode, lambda e: e.text if e.type == "text" else "")
-
-
-def httpx_sse() -> Decoder | None:
-    """Events with JSON parsed; no types."""
-    sse, httpx = peer("httpx_sse"), peer("httpx")
-    if sse is None or httpx is None:
-        return None
-
-    async def decode(reads: list[bytes]) -> AsyncIterator[Any]:
-        response = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=source(reads))
-        async for event in sse.EventSource(response).aiter_sse():
-            if event.data != "[DONE]":
-                yield event.json()
-
-    def text(event: Any) -> str:
-        return event["delta"] if event["type"] == "text-delta" else ""
-
-    return Decoder("httpx-sse + json", "ai_sdk", decode, text)
-
-
-def noukai_sdk() -> Decoder | None:
-    streaming = peer("noukai_sdk._streaming")
-    if streaming is None:
-        return None
-
-    def decode(reads: list[bytes]) -> Events:
-        return streaming.parse_sse_stream(source(reads))
-
-    return Decoder("noukai-sdk", "noukai", decode, lambda e: getattr(e, "output_data", None) or "")
-
-
-def stkai() -> Decoder | None:
-    agents, requests = peer("stkai.agents._sse_parser"), peer("requests")
-    if agents is None or requests is None:
-        return None
-
-    def decode(reads: list[bytes]) -> Events:
-        response = requests.Response()
-        response.status_code, response.encoding = 200, "utf-8"
-        response.raw = _Raw(reads)
-        return agents.SseEventParser().parse(response.iter_lines(decode_unicode=True))
-
-    return Decoder("stkai", "stackspot", decode, lambda e: e.text or "", more=1)  # one for [DONE]
-
-
-class _Raw:
-    """What `requests` reads from, one read at a time."""
-
-    def __init__(self, reads: list[bytes]) -> None:
-        self._reads = reads
-
-    def stream(self, size: int, decode_content: bool = True) -> Iterable[bytes]:
-        yield from self._reads
-
-
-def ai_lib() -> Decoder | None:
-    base, decoders, mappers = (peer(f"ai_lib_python.pipeline.{name}") for name in ("base", "decode", "event_map"))
-    if base is None or decoders is None or mappers is None:
-        return None
-
-    def decode(reads: list[bytes]) -> Events:
-        pipeline = base.Pipeline(decoders.SSEDecoder(), event_mapper=mappers.DefaultEventMapper())
-        return pipeline.process(source(reads))
-
-    def text(event: Any) -> str:
-        return event.data.content if event.event_type == "PartialContentDelta" else ""
-
-    return Decoder("ai-lib-python", "openai", decode, text, more=None)
-
-
-def openai() -> Decoder | None:
-    package, httpx2 = peer("openai"), peer("httpx2")
-    if package is None or httpx2 is None:
-        return None
-    client = package.AsyncOpenAI(api_key="none")
-    chunk = importlib_of("openai.types.chat").ChatCompletionChunk
-
-    def decode(reads: list[bytes]) -> Events:
-        response = httpx2.Response(200, content=source(reads), request=httpx2.Request("POST", "http://none"))
-        return package.AsyncStream(cast_to=chunk, response=response, client=client)
-
-    def text(event: Any) -> str:
-        return (event.choices[0].delta.content or "") if event.choices else ""
-
-    return Decoder("openai", "openai", decode, text)
-
-
-def anthropic() -> Decoder | None:
-    package, httpx2 = peer("anthropic"), peer("httpx2")
-    if package is None or httpx2 is None:
-        return None
-    client = package.AsyncAnthropic(api_key="none")
-    event_type = importlib_of("anthropic.types").RawMessageStreamEvent
-
-    def decode(reads: list[bytes]) -> Events:
-        response = httpx2.Response(200, content=source(reads), request=httpx2.Request("POST", "http://none"))
-        return package.AsyncStream(cast_to=event_type, response=response, client=client)
-
-    def text(event: Any) -> str:
-        return getattr(event.delta, "text", "") if event.type == "content_block_delta" else ""
-
-    return Decoder("anthropic", "anthropic", decode, text)
-
-
-def importlib_of(name: str) -> Any:
-    """A module of a package that is there."""
-    found = peer(name)
-    if found is None:
-        raise ModuleNotFoundError(name)
-    return found
-
-
-PEERS: dict[str, Callable[[], Decoder | None]] = {
-    "noukai-sdk": noukai_sdk,
-    "stkai": stkai,
-    "httpx-sse + json": httpx_sse,
-    "kai-client": kai_client,
-    "ai-lib-python": ai_lib,
-    "anthropic": anthropic,
-    "openai": openai,
-}
 
 
 # ----------------------------------------------------------------------------------- measuring
@@ -291,7 +171,12 @@ def measure(check_only: bool) -> Report:
 
 def peer_row(report: Report, loop: asyncio.AbstractEventLoop, name: str, decoder: Decoder | None) -> None:
     if decoder is None:
-        report.add(Row("P1", "its own dialect", name, None, "us"))
+        elsewhere = apart.measured(name) if name in apart.PEERS else None
+        if elsewhere is None:
+            report.add(Row("P1", "its own dialect", name, None, "us"))
+        else:
+            work, value, found, wall = (elsewhere[key] for key in ("work", "value", "ratio", "wall"))
+            report.add(Row("P1", work, name, value, "us", found, None, wall))
         return
     sent = stream(decoder.dialect)
     check(loop, decoder, sent, "each")

@@ -50,6 +50,14 @@ def test_lines_give_their_values_whole_and_byte_by_byte(data: bytes, values: lis
     assert decode(*(bytes([byte]) for byte in data)) == values
 
 
+def test_the_bytes_level_gives_lines_that_say_something_whether_they_are_json_or_not() -> None:
+    data = b'\xef\xbb\xbf{"a": 1}\r\n\n  \nnot json\n[2]'
+    for reads in ([data], [bytes([byte]) for byte in data]):
+        decoder = JSONLinesDecoder()
+        lines = [line for read in reads for line in decoder.feed_data(read)] + decoder.end_data()
+        assert [line.strip() for line in lines] == [b'{"a": 1}', b"not json", b"[2]"]
+
+
 @pytest.mark.parametrize("bad", [b"nope", b"NaN", b"{", b'"\xff"', b"1 2"])
 @pytest.mark.parametrize("step", [1, 100])
 def test_a_bad_line_is_named_after_the_values_before_it_were_given(bad: bytes, step: int) -> None:

@@ -83,6 +83,22 @@ def test_the_bytes_level_gives_the_same_data(data: bytes, events: list[SSEEvent]
     assert [payload.decode("utf-8", "replace") for payload in payloads(*cut(data, [1, 3, 7, 12]))] == expected
 
 
+def named(*reads: bytes) -> list[tuple[str, str]]:
+    """Data and names by the bytes-level way, whole frames only."""
+    decoder = SSEDecoder()
+    found = [pair for read in reads for pair in decoder.feed_named(read)]
+    return [(data.decode("utf-8", "replace"), name.decode("utf-8", "replace") or "message") for data, name in found]
+
+
+@pytest.mark.parametrize(("data", "events"), STREAMS)
+def test_the_bytes_level_gives_names_too(data: bytes, events: list[SSEEvent]) -> None:
+    expected = [(event.data, event.event) for event in events]
+    assert named(data) == expected
+    assert named(*cut(data, [1, 3, 7, 12])) == expected
+    ends = [place + 2 for place in range(len(data)) if data[place : place + 2] == b"\n\n"]
+    assert named(*cut(data, ends)) == expected, "a read per event, the short way"
+
+
 @pytest.mark.requirement("KAI-08")
 @pytest.mark.parametrize(
     ("data", "last"),
@@ -208,6 +224,7 @@ def test_any_split_gives_the_same_events(data: bytes, places: list[int], flush: 
     reads = cut(data, places)
     assert decode(*reads, flush=flush) == decode(data, flush=flush)
     assert payloads(*reads, flush=flush) == payloads(data, flush=flush)
+    assert named(*reads) == named(data) == [(event.data, event.event) for event in decode(data)]
 
 
 def by_the_letter(data: bytes) -> list[SSEEvent]:
