@@ -21,7 +21,9 @@ def main() -> int:
         if sys.argv[1:] == ["--version"]:
             print(f"dragoman, version {__version__}")
             return 0
-        print("error: The command line needs an optional dependency: pip install 'dragoman[cli]'", file=sys.stderr)
+        extra = "server" if sys.argv[1:2] == ["serve"] else "cli"  # `server` brings `cli`
+        line = f"error: The command line needs an optional dependency: pip install 'dragoman[{extra}]'"
+        print(line, file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # later ones end in the commands' own way
         return 130

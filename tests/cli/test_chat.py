@@ -105,6 +105,14 @@ def test_without_an_answer_the_run_waits(dragoman, server):
     assert decisions(port) == []
 
 
+def test_the_command_to_go_on_with_names_a_server_that_it_would_not_find(dragoman, server):
+    script = [server.stream(server.created, *server.asked(), paused())]
+    result, _ = dragoman(["chat", "x", "--url", "http://127.0.0.1:8099/"], script, input="")
+    assert f"`dragoman runs tail {server.run} --url http://127.0.0.1:8099`" in result.stderr
+    result, _ = dragoman(["chat", "x"], script, input="", env={"DRAGOMAN_URL": "http://127.0.0.1:8099"})
+    assert f"`dragoman runs tail {server.run}`" in result.stderr
+
+
 def test_a_decision_that_somebody_else_made_first_is_read_from_the_run(dragoman, server):
     script = [
         server.stream(server.created, *server.asked(), paused()),
@@ -154,7 +162,8 @@ def test_no_server_is_one_line_that_says_what_to_do(dragoman):
 
 def test_a_refused_key_is_one_line_that_says_what_to_do(dragoman, server):
     result, _ = dragoman(["chat", "x"], [server.answer({"error": {"code": "unauthorized", "message": "No."}}, 401)])
-    assert (result.exit_code, result.stderr) == (1, "error: No. (set DRAGOMAN_KEY or give --key)\n")
+    mend = "set DRAGOMAN_KEY or give --key; `dragoman keys create` makes one"
+    assert (result.exit_code, result.stderr) == (1, f"error: No. ({mend})\n")
 
 
 @pytest.mark.parametrize("url", ["nonsense", "ftp://host"])

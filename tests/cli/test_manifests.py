@@ -65,6 +65,23 @@ def test_an_unknown_field_is_a_remark(check):
     assert "shoe_size" in result.stderr
 
 
+MINIMAL = {"id": "acme", "protocol_version": "1.5", "endpoint": {"base_url": "https://api.acme.example/v1"}}
+
+
+@pytest.mark.requirement("AIP-03")
+def test_what_only_the_published_schema_asks_for_is_a_note_unless_it_is_asked_for(check):
+    result = check("acme.json", acme__json=MINIMAL)
+    assert (result.exit_code, result.stdout) == (0, "acme.json: ok (acme, version 1.5)\n")
+    notes = [line for line in result.stderr.splitlines() if line.startswith("acme.json: note: ")]
+    assert any("availability" in note for note in notes)
+    strict = check("acme.json", "--strict", acme__json=MINIMAL)
+    assert strict.exit_code == 1
+    assert 'acme.json: the document: "availability" is a required property' in strict.stdout
+    wrong = check("acme.json", acme__json={**MINIMAL, "auth": {"type": "magic"}})
+    assert (wrong.exit_code, wrong.stdout.count("\n")) == (1, 1)
+    assert "auth.type" in wrong.stdout
+
+
 def test_every_file_is_looked_at_and_one_bad_one_counts(check):
     result = check("good.json", "bad.yaml", "gone.json", good__json=GOOD, bad__yaml="id: [")
     assert result.exit_code == 1

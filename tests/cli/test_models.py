@@ -70,6 +70,16 @@ def test_an_unknown_provider_is_told(models):
     assert "nobody-knows" in result.stderr
 
 
+def test_the_name_of_a_model_is_told_from_that_of_a_provider(models):
+    result = models("openai/gpt-4o")
+    assert result.stderr == "error: expected a provider, such as 'openai', got the model 'openai/gpt-4o'\n"
+
+
+def test_a_folder_that_is_not_there_is_told_with_its_setting(models):
+    result = models(DRAGOMAN_MODELS__MANIFESTS="./nowhere")
+    assert result.stderr == "error: models.manifests: there is no folder or file './nowhere'\n"
+
+
 def test_manifests_of_the_settings_are_seen_and_a_broken_one_says_why(models, tmp_path):
     folder = house(tmp_path, "http://127.0.0.1:9/v1")
     (tmp_path / "manifests" / "v1" / "providers" / "broken.json").write_text("{", "utf-8")
@@ -78,6 +88,12 @@ def test_manifests_of_the_settings_are_seen_and_a_broken_one_says_why(models, tm
     assert found["house"]["manifest"].endswith("house.json")
     assert found["broken"]["usable"] is False
     assert "broken.json" in found["broken"]["why"]
+
+
+def test_a_provider_without_a_check_is_not_said_to_answer(models, tmp_path):
+    result = models("house", "--ask", DRAGOMAN_MODELS__MANIFESTS=house(tmp_path, "http://127.0.0.1:9/v1"))
+    assert (result.exit_code, "answers" in result.stdout) == (0, False)
+    assert "names no check" in result.stdout
 
 
 def test_nothing_is_sent_unless_asked_for(models, tmp_path):
@@ -90,4 +106,4 @@ def test_nothing_is_sent_unless_asked_for(models, tmp_path):
         assert (asked.exit_code, [seen.path for seen in wire.seen]) == (0, ["/v1/models"])
     gone = models("house", "--ask", DRAGOMAN_MODELS__MANIFESTS=folder)
     assert gone.exit_code == 1
-    assert "does not answer" in gone.stdout
+    assert "does not answer its check: no connection" in gone.stdout

@@ -25,6 +25,14 @@ def test_runs_are_listed_as_columns(dragoman, server):
     assert port.requests[0].url.endswith("/dragoman/v1/runs?limit=20")
 
 
+@pytest.mark.requirement("AIP-111")
+def test_tokens_that_nobody_reported_are_not_zero(dragoman, server):
+    unknown = ROW | {"usage": {"prompt_tokens": None, "completion_tokens": None, "total_tokens": None}}
+    half = ROW | {"usage": {"prompt_tokens": 3, "completion_tokens": None, "total_tokens": 3}}
+    result, _ = dragoman(["runs", "list"], [server.answer({"runs": [unknown, half], "more": False})])
+    assert [row.split()[-1] for row in result.stdout.splitlines()[1:]] == ["-", "3"]
+
+
 def test_filters_are_sent(dragoman, server):
     arguments = ["runs", "list", "--status", "paused", "--agent", "a b", "--thread", "t", "-n", "3", "--after", "r"]
     _, port = dragoman(arguments, [server.answer({"runs": [], "more": False})])

@@ -27,6 +27,7 @@ SCRIPTS = {
 MODELS = {
     "ai_first_call.py": "hello\n34 tokens\n",
     "ai_streaming.py": "1 2 3 4 5\nended: end_turn\n",
+    "ai_cancel.py": "1\ncancelled: user_request\n",
     "ai_tools.py": "call: add {'a': 2, 'b': 3}\n5\n",
     "ai_fallback.py": "still here\nfrom openai after 1 retries\n",
     "ai_manifest.py": "by manifest only\nstreamed too\n",

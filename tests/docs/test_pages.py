@@ -40,8 +40,19 @@ def test_what_a_page_includes_and_links_to_exists(page: Path) -> None:
 def test_python_on_a_page_is_a_tested_example_or_runs_as_it_stands(page: Path) -> None:
     examples = [example.read_text("utf-8") for example in (ROOT / "examples").glob("*.py")]
     for body in blocks(page, "python"):
-        if INCLUDE.fullmatch(body) is None and body not in examples:
+        if body not in examples:
             exec(compile(body, str(page), "exec"), {})
+
+
+def test_the_manifest_on_the_pages_is_the_tested_one() -> None:
+    manifest = (ROOT / "examples" / "acme.yaml").read_text("utf-8")
+    for name in ("index.md", "manifests.md"):
+        assert manifest in blocks(ROOT / "docs" / "ai" / name, "yaml")
+
+
+def test_code_is_shown_where_a_page_is_read_as_a_file() -> None:
+    shown = [(page.name, body) for page in PAGES for _, body in BLOCK.findall(page.read_text("utf-8"))]
+    assert [found for found in shown if INCLUDE.search(found[1])] == []
 
 
 def test_the_curl_lines_of_the_readme_are_the_tested_ones() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import click
 
 from dragoman.cli.client import OwnFace
-from dragoman.cli.connection import Connection, connection_options
+from dragoman.cli.connection import Connection, again, connection_options
 from dragoman.cli.exits import ExitCode, one_line
 from dragoman.cli.following import Policy, Progress, read_line, run_to_end
 from dragoman.cli.output import AnswerPrinter, note
@@ -84,7 +84,8 @@ class Talk:
         except KeyboardInterrupt:
             printer.end_line()
             if progress.run is not None and progress.final is None:
-                note(f"[the run goes on: `dragoman runs tail {progress.run}` or `dragoman runs cancel {progress.run}`]")
+                tail, cancel = (again(f"runs {verb} {progress.run}", self.face.url) for verb in ("tail", "cancel"))
+                note(f"[the run goes on: {tail} or {cancel}]")
             raise
         finally:
             self.thread = progress.thread or self.thread
@@ -92,7 +93,7 @@ class Talk:
     def tell_how_to_go_on(self) -> None:
         """Name the thread, if there is one."""
         if self.thread is not None:
-            note(f"[go on in this thread with `dragoman chat --thread {self.thread}`]")
+            note(f"[go on in this thread with {again(f'chat --thread {self.thread}', self.face.url)}]")
 
     def _tell_of_waiting(self) -> None:
         note(f"[waiting for {self.face.url}; Ctrl-C leaves]")

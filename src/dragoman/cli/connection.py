@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,12 @@ class Connection:
 
     def __repr__(self) -> str:  # never the key
         return f"Connection({self.url!r})"
+
+
+def again(command: str, url: str) -> str:
+    """A command line for the same server: with its URL, where the command would not find it without."""
+    found = os.environ.get("DRAGOMAN_URL") or DEFAULT_URL
+    return f"`dragoman {command}`" if url.rstrip("/") == found.rstrip("/") else f"`dragoman {command} --url {url}`"
 
 
 def _remark(text: str) -> None:

@@ -47,7 +47,7 @@ def one_line(error: DragomanError) -> str:
     if isinstance(error, ConnectionFailed):
         text += " (is the server running? `dragoman serve --demo` starts one; DRAGOMAN_URL or --url names another)"
     elif isinstance(error, Unauthorized):
-        text += " (set DRAGOMAN_KEY or give --key)"
+        text += " (set DRAGOMAN_KEY or give --key; `dragoman keys create` makes one)"
     return text
 
 

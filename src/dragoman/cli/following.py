@@ -17,6 +17,7 @@ from urllib.parse import quote
 import click
 
 from dragoman.cli.client import OwnFace
+from dragoman.cli.connection import again
 from dragoman.cli.exits import ExitCode
 from dragoman.cli.output import AnswerPrinter, exact, note
 from dragoman.core import events as ev
@@ -91,7 +92,7 @@ async def run_to_end(
             return _verdict(progress.final)
         if progress.paused is None or progress.run is None:
             return ExitCode.RUN_WAITS
-        decisions = _decide(progress, policy)
+        decisions = _decide(progress, policy, face.url)
         if decisions is None:
             return ExitCode.RUN_WAITS
         try:
@@ -114,7 +115,7 @@ def _verdict(final: Event) -> ExitCode:
             return ExitCode.OK
 
 
-def _decide(progress: Progress, policy: Policy) -> list[Mapping[str, Any]] | None:
+def _decide(progress: Progress, policy: Policy, url: str) -> list[Mapping[str, Any]] | None:
     """A decision for every pending approval; None where somebody else has to answer first."""
     calls = [call for call in (progress.paused.calls if progress.paused else ()) if progress.pending.get(call)]
     if not calls:
@@ -130,7 +131,7 @@ def _decide(progress: Progress, policy: Policy) -> list[Mapping[str, Any]] | Non
         name, arguments = progress.inputs.get(call, ("a tool", {}))
         approved = _ask(name, arguments) if policy == "ask" else policy == "approve"
         if approved is None:
-            note(f"[undecided; go on with `dragoman runs tail {progress.run}`, or add --approve or --deny]")
+            note(f"[undecided; go on with {again(f'runs tail {progress.run}', url)}, or add --approve or --deny]")
             return None
         decisions.append({"call": call, "approved": approved})
     return decisions

@@ -18,12 +18,16 @@ _KINDS = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What there is to say about one file; it is sound without errors. `subject` names what it describes."""
+    """What there is to say about one file; it can be used without errors. `subject` names what it describes.
+
+    `notes` are what the published schema asks for and nothing here needs.
+    """
 
     file: str
     subject: str = ""
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @click.group(short_help="Look over manifests of providers.")
@@ -33,14 +37,16 @@ def manifests() -> None:
 
 @manifests.command("check")
 @click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, help="Ask for all that the published schema asks for.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_context
-def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
+def check(ctx: click.Context, files: tuple[Path, ...], strict: bool, as_json: bool) -> None:
     """Check provider manifests, model lists and contracts; a folder stands for all of its documents.
 
     Each error names the file, the place in it, and what was expected. Exit code 1 if there is one.
+    What the published schema asks for and a usable manifest leaves out is a note, with --strict an error.
     """
-    findings = [_look(file) for file in _expand(files)]
+    findings = [_look(file, strict=strict) for file in _expand(files)]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -52,8 +58,9 @@ def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
 def _tell(finding: Finding) -> None:
     for error in finding.errors:
         click.echo(visible(f"{finding.file}: {error}"))
-    for warning in finding.warnings:
-        click.echo(visible(f"{finding.file}: warning: {warning}"), err=True)
+    for kind, remarks in (("warning", finding.warnings), ("note", finding.notes)):
+        for remark in remarks:
+            click.echo(visible(f"{finding.file}: {kind}: {remark}"), err=True)
     if not finding.errors:
         click.echo(visible(f"{finding.file}: ok ({finding.subject})"))
 
@@ -69,25 +76,28 @@ def _expand(files: Sequence[Path]) -> Iterator[Path]:
         yield from found
 
 
-def _look(file: Path) -> Finding:
+def _look(file: Path, *, strict: bool) -> Finding:
     # late: `--help` needs neither manifests nor their schemas
     from dragoman.ai.protocol import ProtocolLoader, ProtocolValidator, check_manifest
 
-    finding = Finding(str(file), errors=[], warnings=[])
+    finding = Finding(str(file))
     try:
         document = ProtocolLoader().load_file(file)
-        finding = Finding(str(file), _subject(document), [], [])
-        results = [ProtocolValidator().validate(document)]
-        if "endpoint" in document or "base_url" in document:
-            results.insert(0, check_manifest(document))
+        finding = Finding(str(file), _subject(document))
+        judged = ProtocolValidator().validate(document)
+        is_provider = "endpoint" in document or "base_url" in document
+        shape = check_manifest(document) if is_provider else None
     except MissingExtra:
         raise
     except DragomanError as error:
-        finding.errors.append(_without_file(str(error), file))
+        finding.errors.append(_without_file(error.message, file))
         return finding
-    for result in results:
+    for result in (judged,) if shape is None else (shape, judged):
         finding.errors.extend(error for error in result.errors if error not in finding.errors)
         finding.warnings.extend(warning for warning in result.warnings if warning not in finding.warnings)
+    if shape is not None and not strict:
+        finding.notes.extend(error for error in judged.missing if error not in shape.errors)
+        finding.errors[:] = [error for error in finding.errors if error not in finding.notes]
     return finding
 
 

@@ -43,6 +43,8 @@ def models(ctx: click.Context, provider: str | None, config: str | None, ask: bo
     """
     from dragoman.ai.protocol import ProtocolLoader  # late: `--help` reads no manifests
 
+    if provider is not None and "/" in provider:
+        raise UsageError(f"expected a provider, such as {provider.partition('/')[0]!r}, got the model {provider!r}")
     loader = ProtocolLoader(_folder(config))
     facts = loader.models()
     rows = _rows(loader, facts, provider)
@@ -67,9 +69,10 @@ def _folder(config: str | None) -> str | None:
 
     if missing_of("server"):
         return None
-    from dragoman.server.settings_sources import load_settings  # late: needs the extra `server`
+    from dragoman.server.providers import place_of_manifests  # late: needs the extra `server`
+    from dragoman.server.settings_sources import load_settings
 
-    return load_settings(config=config).settings.models.manifests
+    return place_of_manifests(load_settings(config=config).settings.models)
 
 
 def _rows(loader: Any, facts: Sequence[dict[str, Any]], only: str | None) -> list[Row]:
@@ -111,12 +114,19 @@ async def _asked(loader: Any, rows: list[Row]) -> list[Row]:
 
 async def _answering(loader: Any, row: Row) -> Row:
     from dragoman.ai.client import AiClient
+    from dragoman.ai.client.services import require_available
+    from dragoman.core.errors import TransportError
 
     manifest = await loader.load_provider(row.provider)
+    check = manifest.availability.check
+    if check is None or not check.path:
+        return replace(row, why=f"{row.why}; not asked, since its manifest names no check")
     async with await AiClient.from_manifest(manifest, "") as client:
-        answers = await client.check_availability()
-    why = f"answers; {row.why}" if answers else f"does not answer at {row.base_url}"
-    return replace(row, usable=answers, why=why)
+        try:
+            await require_available(client._target)  # `check_availability`, and what came instead
+        except TransportError as error:
+            return replace(row, usable=False, why=f"does not answer its check: {error.message}")
+    return replace(row, why=f"answers; {row.why}")
 
 
 def _some(names: Sequence[str]) -> str:

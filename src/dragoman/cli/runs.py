@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import click
 
-from dragoman.cli.connection import Connection, connection_options
+from dragoman.cli.connection import Connection, again, connection_options
 from dragoman.cli.following import Policy, Progress, run_to_end
 from dragoman.cli.output import AnswerPrinter, exact, print_json, print_table, when
 from dragoman.core.errors import ProtocolError
@@ -64,7 +64,8 @@ def list_runs(
         ],
     )
     if page.get("more") and rows:
-        click.echo(f"more: dragoman runs list --after {rows[-1].get('id')}", err=True)
+        command = f"runs list --after {rows[-1].get('id')}"
+        click.echo(f"more: {again(command, connection.url)}", err=True)
 
 
 @runs.command("show")
@@ -132,9 +133,10 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _tokens(usage: Any) -> str:
-    if not isinstance(usage, Mapping):
-        return "-"
-    return str(_count(usage.get("prompt_tokens")) + _count(usage.get("completion_tokens")))
+    """Tokens in and out; `-` if nobody reported any."""
+    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")] if isinstance(usage, Mapping) else []
+    known = [count for count in counts if isinstance(count, int)]
+    return str(sum(known)) if known else "-"
 
 
 def _count(value: Any) -> int:
