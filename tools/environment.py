@@ -54,7 +54,9 @@ class Level:
 
 
 DEMO = Level("demo", ("server",))
-DEVELOPMENT = Level("development", ("http2", "requests", "server", "telemetry", "protocol", "keyring"), ("dev",))
+DEVELOPMENT = Level(
+    "development", ("http2", "requests", "server", "telemetry", "protocol", "keyring", "fastapi", "flask"), ("dev",)
+)
 BENCH = Level("bench", ("requests", "server"), ("bench",), apart=True)  # what peers bring must stay out of the others
 
 

@@ -23,6 +23,7 @@ from dragoman.ai.errors.standard_codes import STANDARD_ERROR_CODES
 from dragoman.ai.resilience import refusals as ai_refusals
 from dragoman.core import errors, events
 from dragoman.kai import exceptions as kai
+from dragoman.noukai import exceptions as noukai
 from dragoman.server import own
 from dragoman.server.metric_table import LONG, METRICS, QUICK
 from dragoman.server.own_handlers import OwnFace
@@ -114,6 +115,15 @@ def first_sentence(cls: type[Exception]) -> str:
     return inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].replace("\n", " ")
 
 
+def parents(classes: Iterable[type[Exception]]) -> str:
+    """Classes with their parents, as a table."""
+    rows = [
+        (f"`{cls.__name__}`", ", ".join(f"`{base.__name__}`" for base in cls.__bases__), first_sentence(cls))
+        for cls in classes
+    ]
+    return table(("class", "parents", "when"), rows)
+
+
 def errors_page() -> str:
     tree = next(part for part in (errors.__doc__ or "").split("\n\n") if "├──" in part)
     words = [cls for cls in subclasses(errors.DragomanError, errors) if issubclass(cls, errors.DragomanError)]
@@ -127,26 +137,10 @@ def errors_page() -> str:
         )
         for cls in words
     ]
-    dialect = [
-        (
-            f"`{cls.__name__}`",
-            ", ".join(f"`{base.__name__}`" for base in cls.__bases__),
-            first_sentence(cls),
-        )
-        for cls in subclasses(kai.KaiError, kai)
-    ]
     models = list(
         dict.fromkeys(cls for module in (ai_tree, ai_refusals) for cls in subclasses(ai_tree.AiLibError, module))
     )
     models.append(ai_remote.RemoteError)
-    model_rows = [
-        (
-            f"`{cls.__name__}`",
-            ", ".join(f"`{base.__name__}`" for base in cls.__bases__),
-            first_sentence(cls),
-        )
-        for cls in models
-    ]
     codes = [
         (f"`{code.code}`", code.name, *("yes" if yes else "no" for yes in (code.retryable, code.fallbackable)))
         for code in STANDARD_ERROR_CODES.values()
@@ -171,12 +165,17 @@ A missing optional package raises `MissingExtra`, which is an `ImportError` too 
 The documented exceptions of the Kai client have two parents, their own root and a branch of the tree above:
 `except KaiRateLimitError` and `except RateLimited` both catch a 429.
 
-{table(("class", "parents", "when"), dialect)}
+{parents(subclasses(kai.KaiError, kai))}
+## Noukai
+
+`except NoukaiError` catches whatever `dragoman.noukai` raises; its exceptions have two parents likewise:
+
+{parents(subclasses(noukai.NoukaiError, noukai))}
 ## Models of providers
 
 The errors of `dragoman.ai` have two parents as well: `except RateLimited` catches a 429 of any provider.
 
-{table(("class", "parents", "when"), model_rows)}
+{parents(models)}
 Each has an `error_class` with one of thirteen codes. `retryable`: the same request may succeed later; `fallbackable`: another provider
 may do better.
 
