@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dragoman.ai.model import provider_model
+from dragoman.ai.protocol import ProtocolLoader
 from dragoman.core import messages as core
 from dragoman.transport.scripted import Reply, ScriptedIO
 from dragoman.wire.http import Headers
@@ -223,6 +224,7 @@ async def test_reasoning_items_of_the_responses_wire() -> None:
     assert kinds[-3:] == ["reasoning", "function_call", "function_call_output"]
     assert body["input"][-3] == item
     assert (body["input"][-2]["call_id"], body["input"][-1]["call_id"]) == ("call_1", "call_1")
+    assert body["input"][-2]["id"] == "fc_1"  # the service keeps both items, and wants them together
 
 
 def chat(*deltas: dict[str, Any], finish: str) -> Reply:
@@ -238,6 +240,17 @@ async def test_marks_beside_calls_of_the_chat_completions_wire() -> None:
     assert body["messages"][1]["tool_calls"] == [{**call, "extra_content": mark}]
     assert body["messages"][2]["tool_call_id"] == "call_1"
     assert "It is cold?" not in json.dumps(body)
+
+
+@pytest.mark.requirement("AIP-105", "AIP-112")
+@pytest.mark.parametrize("generation", ["v1", "v2"])
+async def test_reasoning_goes_back_in_the_tool_loops_of_a_service_that_asks_for_it(generation: str) -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    first = chat({"reasoning_content": "It is cold?"}, {"tool_calls": [call]}, finish="tool_calls")
+    last = chat({"content": "Seven."}, finish="stop")
+    loader = ProtocolLoader(generation=generation)
+    body = await sent_back("deepseek/deepseek-v4-pro", first, last, loader=loader)
+    assert body["messages"][1]["reasoning_content"] == "It is cold?"
 
 
 async def test_calls_of_ollama_keep_their_order_and_their_names() -> None:

@@ -86,7 +86,7 @@ def test_an_app_of_ones_own_is_served_and_answers(serve: Callable[..., Any]) -> 
     assert key is not None
     environment = {"DRAGOMAN_URL": server.url, "DRAGOMAN_KEY": key.group()}
     done = run(sys.executable, "-m", "dragoman", "chat", "hello", environment=environment)
-    assert (done.stderr, done.stdout.strip(), done.returncode) == ("", "You said: hello", 0)
+    assert (done.stdout.strip(), done.returncode) == ("You said: hello", 0), done.stderr
 
 
 def test_the_example_of_a_test_passes() -> None:

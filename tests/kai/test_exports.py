@@ -149,8 +149,9 @@ def test_what_editors_see_is_what_loads() -> None:
             seen[alias.name] = str(node.module).removeprefix("dragoman.kai").lstrip(".")
     modules = {name for name, home in seen.items() if not home}
     assert modules == set(dragoman.kai._MODULES)
-    assert {name: home for name, home in seen.items() if home} == dragoman.kai._HOMES
-    assert set(dragoman.kai.__all__) == {*dragoman.kai._HOMES, "__version__"}
+    homes = {name: home for home, names in dragoman.kai._NAMES.items() for name in names.split()}
+    assert {name: home for name, home in seen.items() if home} == homes
+    assert set(dragoman.kai.__all__) == {*homes, "__version__"}
     assert set(dir(dragoman.kai)) >= set(dragoman.kai.__all__)
 
 

@@ -91,6 +91,15 @@ async def test_a_bare_name_is_refused_and_told_how_names_look(start_inside: Star
         await start_inside(app_of("gpt-4o"))
 
 
+async def test_all_that_cannot_be_used_is_told_at_once(start_inside: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "GROQ_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    models = ("openai/gpt-4o", "groq/llama3-70b-8192", "openai/gpt-4o")
+    app = App("acme", agents=[Agent(f"a{n}", model=model) for n, model in enumerate(models)])
+    with pytest.raises(UsageError, match=r"agents 'a0', 'a2': .*OPENAI_API_KEY; agent 'a1': .*GROQ_API_KEY"):
+        await start_inside(app)
+
+
 @pytest.mark.requirement("AIP-16")
 async def test_a_missing_key_is_refused_at_the_start_and_names_its_variable(
     start_inside: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wire: Wire
@@ -121,7 +130,7 @@ async def test_a_variable_of_the_address_that_is_missing_is_named(
 
 
 async def test_a_folder_of_manifests_that_is_not_there_is_refused(start_inside: Start, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="nowhere"):
+    with pytest.raises(UsageError, match=r"models\.manifests: there is no folder or file '.*nowhere'"):
         await start_inside(app_of("house/m"), settings={"models": {"manifests": str(tmp_path / "nowhere")}})
 
 

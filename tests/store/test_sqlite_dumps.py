@@ -12,7 +12,15 @@ from typing import Any
 
 import pytest
 
-from dragoman.core.events import BlockDelta, RunCompleted, RunCreated, RunPaused, ToolOutput
+from dragoman.core.events import (
+    BlockDelta,
+    RunCompleted,
+    RunCreated,
+    RunPaused,
+    ToolInput,
+    ToolOutput,
+    UsageCounted,
+)
 from dragoman.core.records import Approval, Counter, Key, PutThread, Repeat, Setting, Step, Thread, Vote
 from dragoman.core.usage import Usage
 from dragoman.store import SQLiteStore, open_store
@@ -90,6 +98,29 @@ async def test_events_of_a_dump_are_read(restored: SQLiteStore) -> None:
     assert bodies[3:6] == [BlockDelta("b1", "Two and "), BlockDelta("b1", "three are "), BlockDelta("b1", "five. ☃")]
     assert bodies[7:] == [RunPaused("approval", ("call-1",)), ToolOutput("call-1", "add", {"sum": 5}), RunCompleted()]
     assert list(await restored.events("run-1", after=4)) == list(events[4:])
+
+
+@pytest.mark.requirement("CORE-11", "AIP-111")
+async def test_what_was_journalled_before_counts_could_be_unknown_is_read(tmp_path: Path) -> None:
+    restore(DUMPS[0], tmp_path)
+    db = sqlite3.connect(tmp_path / "dragoman.db")
+    before = [  # a count of zero was left out, and nothing had provider data
+        ("usage", '{"prompt_tokens":10}'),
+        ("usage", "{}"),
+        ("tool.input", '{"call":"c","name":"add","input":{"a":2}}'),
+    ]
+    for seq, (kind, payload) in enumerate(before, 1):
+        db.execute("INSERT INTO events VALUES (2, ?, 1, ?, 's1', 1.0, ?)", (seq, kind, payload))
+    db.execute("UPDATE runs SET usage = ? WHERE number = 2", ('{"prompt_tokens":10}',))
+    db.commit()
+    db.close()
+    store = await open_store(tmp_path, clock=lambda: NOW)
+    bodies = [event.body for event in await store.events("run-2")]
+    assert bodies == [UsageCounted(10), UsageCounted(), ToolInput("c", "add", {"a": 2})]
+    run = await store.run("run-2", tenant="acme")
+    assert run is not None
+    assert (run.usage, run.usage.total_tokens) == (Usage(10), 10)
+    await store.close()
 
 
 async def test_the_small_tables_of_a_dump_are_read(restored: SQLiteStore) -> None:

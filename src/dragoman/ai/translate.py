@@ -10,20 +10,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from pydantic_core import to_json
 
-from dragoman.ai.errors import RemoteError
+from dragoman.ai.errors import PipelineError, RemoteError
 from dragoman.ai.types.events import StreamingEvent
 from dragoman.ai.types.message import ContentBlock, ImageSource, Message
 from dragoman.ai.types.tool import ToolDefinition
 from dragoman.core import messages as core
 from dragoman.core.events import FinishReason
 from dragoman.core.usage import Usage
+from dragoman.wire.json_text import mended, sound
 
 logger = logging.getLogger("dragoman.ai")
 
@@ -37,6 +37,14 @@ FINISH: dict[str, FinishReason] = {
     "other": "other",
 }
 """The protocol's reason → the core's."""
+
+LONGEST_NAME = 256
+"""Characters of the name of a tool, and of a provider's id of a call that is kept."""
+MOST_CHARACTERS = 32 * 1024 * 1024
+"""Of text, reasoning and arguments in one answer: all of it is journalled."""
+MOST_TOKENS = 1 << 40
+MOST_DOLLARS = 1e9
+"""Of one answer. More is a mistake or a lie, and would spoil every sum that it goes into."""
 
 SEALS = ("signature", "data", "item")
 """What comes with the last piece of a stretch of reasoning, in the words of `ContentBlock`."""
@@ -131,7 +139,7 @@ def _results(message: core.Message, ids: Mapping[str, str]) -> Iterator[Message]
         if not isinstance(part, core.ToolResultPart):
             continue
         call = ids.get(part.call_id) or _short_id(part.call_id)
-        text = part.output if isinstance(part.output, str) else to_json(part.output).decode()
+        text = part.output if isinstance(part.output, str) else to_json(mended(part.output)).decode()
         if part.outcome == "output":
             yield Message.tool(call, text)
             continue
@@ -157,7 +165,7 @@ def _file(part: core.FilePart) -> ContentBlock:
     """An image, a sound, a text or a document; a URL of the web is fetched by the provider."""
     media_type = part.media_type.partition(";")[0].strip().lower()
     kind = media_type.partition("/")[0]
-    data = _inline(part.url)
+    data = _inline(sound(part.url))
     if data is None:
         if kind == "image":
             return ContentBlock.image_url(part.url)
@@ -217,6 +225,8 @@ class Hearing:
         self._pieces: dict[str, list[str]] = {}
         self._usage: Mapping[str, Any] | None = None
         self._over = False
+        self._is_told = False
+        self._said = 0
 
     def take(self, event: StreamingEvent) -> Iterator[core.ModelEvent]:
         """The pieces that follow. Raises RemoteError for an error that the provider reports."""
@@ -225,6 +235,7 @@ class Hearing:
         if data.candidate_index and kind not in ("Metadata", "StreamEnd", "StreamError"):
             return
         if kind == "PartialContentDelta":
+            self._measure(data.content)
             yield from self._end_thinking()
             kept = {"signature": data.signature} if "signature" in data.extras else None
             yield core.ModelText(data.content, self._mine(kept) if kept else None)
@@ -232,11 +243,12 @@ class Hearing:
             yield self._thought(data)
         elif kind == "ToolCallStarted":
             yield from self._end_thinking()
-            self._names[data.tool_call_id] = data.tool_name
+            self._names[data.tool_call_id] = data.tool_name[:LONGEST_NAME]
             self._marks[data.tool_call_id] = dict(data.extras)
             self._pieces[data.tool_call_id] = []
         elif kind == "PartialToolCall":
             if data.arguments:
+                self._measure(data.arguments)
                 self._pieces.setdefault(data.tool_call_id, []).append(data.arguments)
                 yield core.ModelToolDelta(data.tool_call_id, self._names.get(data.tool_call_id, ""), data.arguments)
         elif kind == "ToolCallEnded":
@@ -248,10 +260,16 @@ class Hearing:
         elif kind == "StreamEnd":
             yield from self._end(data)
 
+    def _measure(self, piece: str) -> None:
+        self._said += len(piece)
+        if self._said > MOST_CHARACTERS:
+            raise PipelineError(f"the answer has more than {MOST_CHARACTERS} characters", operator="answer")
+
     def _thought(self, data: Any) -> core.ModelReasoning:
         """A stretch ends with its seal; what else the provider says of it is gathered until then."""
+        self._measure(data.thinking or "")
         kept = self._thinking if self._thinking is not None else {"of": self._origin}
-        kept |= {name: value for name, value in data.extras.items() if value is not None}
+        kept |= {name: value for name, value in data.extras.items() if value is not None and name != "of"}
         if data.signature is not None:
             kept["signature"] = data.signature
         is_sealed = any(name in kept for name in SEALS)
@@ -274,17 +292,20 @@ class Hearing:
         marks = self._marks.pop(call) | data.extras
         kept = {name: value for name, value in marks.items() if value is not None}
         text = "".join(self._pieces.pop(call, ()))
-        yield core.ModelToolCall(call, name, text, {"id": call, **self._mine(kept)})
+        own = {"id": call} if len(call) <= LONGEST_NAME else {}
+        yield core.ModelToolCall(call, name, text, {**own, **self._mine(kept)})
 
     def _mine(self, kept: dict[str, Any]) -> dict[str, Any]:
         """What is kept for this provider, with the family whose marks these are."""
         family = {"family": self._family} if kept and self._family is not None else {}
-        return {"of": self._origin, **kept, **family}
+        return {**kept, **family, "of": self._origin}
 
     def _failed(self, data: Any) -> None:
         error = data.error
         if isinstance(error, Mapping) and error.get("type") == "malformed_frame":
-            logger.warning("a frame of the stream could not be read", extra={"provider": self._origin})
+            if not self._is_told:  # once: there may be millions
+                logger.warning("a frame of the stream could not be read", extra={"provider": self._origin})
+            self._is_told = True
             return
         raise RemoteError.from_frame(error, classification=self._classification)
 
@@ -313,13 +334,14 @@ class Hearing:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
+    return value if is_count else None
 
 
 def _cost(value: Any) -> float | None:
     """A number of dollars; some providers give it with its parts."""
     if isinstance(value, Mapping):
         value = value.get("total_cost")
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return None
-    return float(value)
+    return float(value) if 0 <= value <= MOST_DOLLARS else None

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, assert_never
 
-from pydantic_core import from_json
-
 from dragoman.core import events as ev
 from dragoman.core import messages as msg
 from dragoman.engine.inputs import (
@@ -33,6 +31,7 @@ from dragoman.engine.inputs import (
 )
 from dragoman.engine.state import Call, RunState, tool_step
 from dragoman.engine.tools import InvalidToolInput
+from dragoman.wire.json_text import read_json
 
 
 def decide(state: RunState, given: Input, rules: Rules) -> Outcome:
@@ -168,7 +167,7 @@ def _tool_input(
     value: Any = given
     if isinstance(given, str):
         try:
-            value = from_json(given, allow_inf_nan=False) if given.strip() else {}
+            value = read_json(given) if given.strip() else {}
         except ValueError:
             value = None
         if not isinstance(value, dict):

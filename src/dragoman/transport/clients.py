@@ -6,6 +6,7 @@ costs neither httpx2 nor TLS. Knows nothing of bodies; `dragoman.transport.respo
 
 from __future__ import annotations
 
+import logging
 import re
 import ssl
 import threading
@@ -42,6 +43,9 @@ class _ClientArguments(TypedDict):
     mounts: dict[str, None]
 
 
+_TELLTALES = ("hpack.hpack", "hpack.table")
+"""Loggers that tell every header of a request, credentials too, at the level DEBUG."""
+
 _lock = threading.Lock()
 _shared: dict[bool, ssl.SSLContext] = {}
 
@@ -69,7 +73,13 @@ def blocking_client(options: ClientOptions) -> httpx2.Client:
         raise MissingExtra("HTTP/2", "http2") from error
 
 
+def _is_no_detail(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG
+
+
 def _arguments(options: ClientOptions) -> _ClientArguments:
+    for name in _TELLTALES if options.http2 else ():
+        logging.getLogger(name).addFilter(_is_no_detail)
     trusted = options.trust_env or options.trust_certificates
     verify = shared_ssl_context(trusted) if options.verify is True else options.verify
     return {
@@ -182,3 +192,8 @@ def named(error: Exception, request: Request) -> DragomanError | None:
             detail = "" if issubclass(ours, UsageError) else redact_text(str(error))
             return ours(f"{text}: {request}" + (f" ({detail})" if detail else ""))
     return None
+
+
+def too_large(request: Request, limit: int) -> ProtocolError:
+    """The error for a body that is longer than anybody asked for."""
+    return ProtocolError(f"the answer has more than {limit} bytes: {request}", code="answer_too_large")

@@ -52,7 +52,7 @@ class AsyncDriver:
     async def send(self, request: Request) -> Response:
         """Exchange; the whole answer. Raises TransportError, ProtocolError or UsageError."""
         stream = await self._open(request, streaming=False)
-        return Response(stream.status, stream.headers, await stream.read())
+        return Response(stream.status, stream.headers, await stream.read(self._options.answer_bytes))
 
     async def stream(self, request: Request) -> AsyncResponseStream:
         """Exchange up to the answer's head. Raises as `send` does."""
@@ -102,7 +102,7 @@ class BlockingDriver:
     async def send(self, request: Request) -> Response:
         """Exchange; the whole answer. Raises TransportError, ProtocolError or UsageError."""
         stream = await self._open(request, streaming=False)
-        return Response(stream.status, stream.headers, await stream.read())
+        return Response(stream.status, stream.headers, await stream.read(self._options.answer_bytes))
 
     async def stream(self, request: Request) -> BlockingResponseStream:
         """Exchange up to the answer's head. Raises as `send` does."""

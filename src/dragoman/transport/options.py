@@ -21,7 +21,7 @@ class ClientOptions:
     for every request and wins over the environment's; it may hold a password and is not shown.
     `trust_certificates` reads the paths alone. `no_proxy` are hosts that are asked without one, in the
     form of `NO_PROXY`'s elements. `quiet_urls` keeps queries out of what httpx2 logs, for wires that have
-    secrets there.
+    secrets there. A whole answer has at most `answer_bytes`, unpacked.
     """
 
     connections: int = 1000
@@ -34,3 +34,4 @@ class ClientOptions:
     no_proxy: tuple[str, ...] = ()
     trust_certificates: bool = False
     quiet_urls: bool = False
+    answer_bytes: int = 256 * 1024 * 1024

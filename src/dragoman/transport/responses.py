@@ -5,6 +5,7 @@ The two are twins, line by line; the tests run one suite over both.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Iterator
 from types import AsyncGeneratorType
 from typing import Any
@@ -12,12 +13,27 @@ from typing import Any
 import anyio
 import httpx2
 
-from dragoman.transport.clients import build, headers_of, named
+from dragoman.core.errors import TimedOut
+from dragoman.transport.clients import build, headers_of, named, too_large
 from dragoman.transport.options import ClientOptions
 from dragoman.wire.http import Request
 
+ERROR_BYTES = 1 << 20
+"""So much of the body of an error is read; the rest says nothing more."""
+
 CLOSE_SECONDS = 5.0
 """The longest that letting go of an answer may take; TLS says goodbye politely."""
+
+
+SLOWEST = 10_000.0
+"""Bytes of a request that go out in a second at least."""
+
+
+def head_seconds(request: Request) -> float:
+    """The longest that a head may take: limits are for silence, and a peer can dawdle without being silent."""
+    limits = request.timeouts
+    phases = (limits.pool, limits.connect, limits.write, limits.read)
+    return sum(math.inf if phase is None else phase for phase in phases) + len(request.body or b"") / SLOWEST
 
 
 async def open_async(
@@ -25,13 +41,15 @@ async def open_async(
 ) -> AsyncResponseStream:
     """Send and wait for the head. Raises TransportError, ProtocolError or UsageError."""
     sent = build(client, request, options=options, streaming=streaming)
+    seconds = head_seconds(request)
     try:
-        response = await client.send(sent, stream=True, follow_redirects=False)
+        with anyio.move_on_after(seconds):
+            return AsyncResponseStream(await client.send(sent, stream=True, follow_redirects=False), request)
     except Exception as error:
         if (ours := named(error, request)) is None:
             raise
         raise ours from error
-    return AsyncResponseStream(response, request)
+    raise TimedOut(f"no whole head of an answer came within {seconds:g} s: {request}")
 
 
 async def open_blocking(
@@ -85,12 +103,21 @@ class AsyncResponseStream:
             raise ours from error
         return data
 
-    async def read(self) -> bytes:
-        """All that is still to come."""
+    async def read(self, limit: int) -> bytes:
+        """All that is still to come; of an error only the beginning. Raises ProtocolError beyond `limit` bytes."""
+        pieces: list[bytes] = []
+        size = 0
         try:
-            return b"".join([data async for data in self])
+            async for data in self:
+                pieces.append(data)
+                size += len(data)
+                if self.status >= 400 and size >= min(ERROR_BYTES, limit):
+                    break
+                if size > limit:
+                    raise too_large(self._request, limit)
         finally:
             await self.aclose()
+        return b"".join(pieces)
 
     async def aclose(self) -> None:
         """Let go: a connection whose answer was not read to its end is closed."""
@@ -136,12 +163,21 @@ class BlockingResponseStream:
         await self.aclose()
         raise StopAsyncIteration
 
-    async def read(self) -> bytes:
-        """All that is still to come."""
+    async def read(self, limit: int) -> bytes:
+        """All that is still to come; of an error only the beginning. Raises ProtocolError beyond `limit` bytes."""
+        pieces: list[bytes] = []
+        size = 0
         try:
-            return b"".join([data async for data in self])
+            async for data in self:
+                pieces.append(data)
+                size += len(data)
+                if self.status >= 400 and size >= min(ERROR_BYTES, limit):
+                    break
+                if size > limit:
+                    raise too_large(self._request, limit)
         finally:
             await self.aclose()
+        return b"".join(pieces)
 
     async def aclose(self) -> None:
         """Let go: a connection whose answer was not read to its end is closed."""

@@ -26,6 +26,8 @@ def read_json(text: str | bytes) -> Any:
     try:
         value = from_json(text, allow_inf_nan=False)
     except ValueError:
+        value = None
+    if value is None:  # not from within the handler, so that the context of an error is empty too
         value = _mended_json(text.decode("utf-8", "replace") if isinstance(text, bytes) else text)
     if _HUGE.search(text if isinstance(text, str) else text.decode("latin-1")) and not _is_finite(value):
         raise ValueError("a number is larger than any that can be written")
@@ -35,8 +37,10 @@ def read_json(text: str | bytes) -> Any:
 def _mended_json(text: str) -> Any:
     try:
         return mended(json.loads(text, parse_constant=_refuse))
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except json.JSONDecodeError as error:  # which holds the whole text, and whoever catches ours may show all it has
+        raise ValueError(str(error)) from None
 
 
 def _refuse(word: str) -> None:

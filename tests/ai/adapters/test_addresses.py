@@ -146,9 +146,18 @@ def test_anthropic_always_names_its_version() -> None:
     assert request(family("anthropic", auth=own)).headers["anthropic-version"] == "2030-01-01"
 
 
-def test_later_headers_win_from_manifest_to_contract_to_user() -> None:
+@pytest.mark.requirement("AIP-15", "AIP-101")
+@pytest.mark.parametrize(
+    "required",
+    [
+        {"x-zone": "contract", "x-b": "2"},
+        [{"name": "x-zone", "value": "contract"}, {"name": "x-b", "value": "2"}],
+    ],
+    ids=["map", "list, as the schema has it"],
+)
+def test_later_headers_win_from_manifest_to_contract_to_user(required: Any) -> None:
     auth = {"type": "bearer", "extra_headers": [{"name": "X-Zone", "value": "manifest"}, {"name": "X-A", "value": "1"}]}
-    mapping = {"required_headers": {"x-zone": "contract", "x-b": "2"}}
+    mapping = {"required_headers": required}
     contract: dict[str, Any] = {"api_style": "openai_compatible", "request_mapping": mapping}
     manifest = family("openai_chat", auth=auth, provider_contract=contract)
     headers = request(manifest).headers

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from tests.ai.adapters.families import SCHEMA, body, family, request
 
 from dragoman.ai.errors import ValidationError
+from dragoman.ai.protocol import ProtocolLoader
 
 pytestmark = pytest.mark.requirement("AIP-18")
 
@@ -130,14 +131,28 @@ def _model(*options: dict[str, Any]) -> dict[str, Any]:
 def test_facts_of_the_model_decide_between_older_and_newer_ways() -> None:
     budget, effort = {"type": "budget_tokens"}, {"type": "effort", "values": ["low", "high"]}
     older = body(family("anthropic", **_model(budget)), reasoning_effort="medium")
-    assert older["thinking"] == {"type": "enabled", "budget_tokens": 8192}
-    assert older["max_tokens"] == 9000
+    assert older["thinking"] == {"type": "enabled", "budget_tokens": 4500}  # room is left for the answer
+    assert older["max_tokens"] == 4500 + 4096
+    bounded = body(family("anthropic", **_model(budget)), parameters={"max_tokens": 3000}, reasoning_effort="high")
+    assert (bounded["thinking"]["budget_tokens"], bounded["max_tokens"]) == (1500, 3000)
+    told = body(family("anthropic", **_model(budget)), reasoning_effort=9999)
+    assert (told["thinking"]["budget_tokens"], told["max_tokens"]) == (9999, 9999 + 4096)
     assert "output_config" not in older
     both = body(family("anthropic", **_model(budget, effort)), reasoning_effort="medium")
     assert both["output_config"] == {"effort": "medium"}
     levels = body(family("gemini", **_model(effort)), reasoning_effort="high")
     assert levels["generationConfig"]["thinkingConfig"] == {"includeThoughts": True, "thinkingLevel": "high"}
     assert body(family("ollama", **_model(effort)), reasoning_effort="high")["think"] == "high"
+
+
+@pytest.mark.requirement("AIP-107", "AIP-112")
+def test_models_that_come_along_are_asked_to_think_in_their_own_way() -> None:
+    manifest = ProtocolLoader().load_provider_sync("anthropic")
+    older = body(manifest, model="claude-sonnet-4-5", reasoning_effort="high")
+    assert older["thinking"]["type"] == "enabled"
+    assert older["max_tokens"] - older["thinking"]["budget_tokens"] >= 4096
+    newer = body(manifest, model="claude-opus-4-6", reasoning_effort="high")
+    assert (newer["thinking"], newer["output_config"]) == ({"type": "adaptive"}, {"effort": "high"})
 
 
 @pytest.mark.requirement("AIP-107")

@@ -188,6 +188,14 @@ def test_unsigned_thinking_is_not_sent_to_those_who_check_it() -> None:
     ]
 
 
+@pytest.mark.requirement("AIP-21", "AIP-107")
+def test_thinking_between_calls_stays_where_it_was() -> None:
+    thoughts = [ContentBlock.thinking(f"{n}", f"s{n}") for n in range(2)]
+    talk = [thoughts[0], TEXT("I look."), thoughts[1], ContentBlock.tool_use("c1", "f", {})]
+    (message,) = said("anthropic", [Message.with_content("assistant", talk)])["messages"]
+    assert [block["type"] for block in message["content"]] == ["thinking", "text", "thinking", "tool_use"]
+
+
 def test_redacted_thinking_goes_back() -> None:
     message = Message.with_content("assistant", [ContentBlock.thinking(None, data="sealed"), TEXT("Hi")])
     assert said("anthropic", [message])["messages"][0]["content"][0] == {"type": "redacted_thinking", "data": "sealed"}
@@ -230,14 +238,40 @@ def test_a_signature_on_text_goes_back_on_it_and_to_its_family_only() -> None:
         assert "'s'" not in repr(said(wire, [Message.with_content("assistant", [signed])]))
 
 
-@pytest.mark.requirement("AIP-105")
-def test_reasoning_goes_back_as_text_where_the_manifest_says_that_it_is_wanted() -> None:
+@pytest.mark.requirement("AIP-21", "AIP-106")
+def test_reasoning_that_the_service_keeps_goes_back_only_with_the_call_it_led_to() -> None:
+    item = {"type": "reasoning", "id": "rs_1", "summary": []}
+    kept = ContentBlock(type="thinking", item=item, id="rs_1")
+    own = ContentBlock(type="tool_use", id="c1", name="f", input={}, family="openai_responses", item_id="fc_1")
+    call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+
+    def items(*blocks: ContentBlock) -> Any:
+        return said("openai_responses", [Message.with_content("assistant", list(blocks))])["input"]
+
+    assert items(kept, own) == [item, {"id": "fc_1", **call}]
+    assert items(kept, kept, own) == [item, item, {"id": "fc_1", **call}]
+    assert items(kept, TEXT("Hi")) == [input_item("assistant", {"type": "output_text", "text": "Hi"})]
+    assert items(own) == [call]
+    foreign = own.model_copy(update={"family": "anthropic"})
+    assert items(kept, foreign) == [call]
+
+
+@pytest.mark.requirement("AIP-21", "AIP-105")
+def test_reasoning_of_tool_loops_goes_back_where_the_manifest_says_that_it_is_wanted() -> None:
     flags = {"capabilities": {"required": ["text"], "feature_flags": {"reasoning_content_echo": True}}}
     manifest = family("openai_chat", **flags)
-    message = Message(
-        role="assistant",
-        content=[ContentBlock.thinking("Hm")],
-        tool_calls=[ToolCall.from_openai_format("c1", "f", "{}")],
-    )
-    assert body(manifest, [message])["messages"][0]["reasoning_content"] == "Hm"
-    assert "reasoning_content" not in body("openai_chat", [message])["messages"][0]
+    call = ToolCall.from_openai_format("c1", "f", "{}")
+    foreign = ContentBlock(type="thinking", text="Elsewhere", signature="s", family="anthropic")
+    talk = [
+        Message.user("Hi"),
+        Message.with_content("assistant", [ContentBlock.thinking("A greeting"), TEXT("Hello")]),
+        Message.user("Weather?"),
+        Message(role="assistant", content=[ContentBlock.thinking("Hm")], tool_calls=[call]),
+        Message.tool("c1", "sunny"),
+        Message(role="assistant", content=[foreign], tool_calls=[call.model_copy(update={"id": "c2"})]),
+        Message.tool("c2", "rain"),
+        Message.with_content("assistant", [ContentBlock.thinking("Done"), TEXT("Both")]),
+    ]
+    sent = [one.get("reasoning_content") for one in body(manifest, talk)["messages"] if one["role"] == "assistant"]
+    assert sent == [None, "Hm", "", "Done"]
+    assert not [one for one in body("openai_chat", talk)["messages"] if "reasoning_content" in one]

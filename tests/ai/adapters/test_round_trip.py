@@ -216,7 +216,7 @@ def test_a_streamed_answer_goes_back_as_it_came(wire: str) -> None:
     else:
         assert found["input"][1:] == [
             SEALED,
-            {"type": "function_call", "call_id": "c1", "name": "weather", "arguments": '{"city":"Ulm"}'},
+            {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "weather", "arguments": '{"city":"Ulm"}'},
             {"type": "function_call_output", "call_id": "c1", "output": "sunny"},
         ]
 

@@ -85,9 +85,10 @@ def test_generative_capabilities_are_three_valued() -> None:
 
 @pytest.mark.requirement("AIP-43")
 def test_sizes_of_zero_are_unknown() -> None:
-    models = {"m": {"context_window": 0, "max_output_tokens": 4096, "pricing": {"input_per_1m": 0}}}
+    models = {"m": {"context_window": 0, "max_output_tokens": 4096, "pricing": {"input_per_1m": 0}, "preview": False}}
     fact = v2(metadata={"models": models}).model_fact("m")
     assert fact is not None
+    assert fact.raw == {"max_output_tokens": 4096, "pricing": {"input_per_1m": 0}, "preview": False}
     assert (fact.context_window, fact.max_output_tokens, fact.input_per_1m) == (None, 4096, None)
 
 

@@ -25,7 +25,8 @@ def names(loader: ProtocolLoader, provider: str) -> list[str]:
         (
             "v2",
             {
-                "deepseek": ["quota-class-name"],
+                "anthropic": ["tokens-for-older-reasoning"],
+                "deepseek": ["quota-class-name", "reasoning-in-tool-loops"],
                 "groq": ["usage-beside-choices"],
                 "mistral": ["no-stream-options"],
             },
@@ -35,6 +36,7 @@ def names(loader: ProtocolLoader, provider: str) -> list[str]:
             {
                 "groq": ["usage-beside-choices", "frames-with-usage-alone"],
                 "azure": ["api-version"],
+                "deepseek": ["reasoning-in-tool-loops-v1"],
                 "openai": ["usage-in-streams"],
                 "gemini": ["nested-stop-sequences", "nested-candidate-count", "class-of-401"],
             },
@@ -49,7 +51,7 @@ def test_each_patch_meets_what_it_is_for_and_nothing_else(generation: str, expec
 
 def test_what_was_changed_is_told() -> None:
     loader = ProtocolLoader()
-    (patch,) = loader.patches_for("deepseek")
+    patch = loader.patches_for("deepseek")[0]
     assert (patch.field, patch.before, patch.after) == (
         "error_classification.by_http_status.402",
         "insufficient_quota",

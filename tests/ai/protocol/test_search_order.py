@@ -102,7 +102,7 @@ def test_a_file_that_cannot_be_read_is_an_error_and_never_skipped(tmp_path: Path
         with pytest.raises(ProtocolError, match=reason):
             ProtocolLoader(tmp_path).load_provider_sync("openai")
     (tmp_path / "x.yaml").write_text("a: [1", encoding="utf-8")
-    with pytest.raises(ProtocolError, match=r"x\.yaml cannot be read: .*line 1"):
+    with pytest.raises(ProtocolError, match=r"x\.yaml cannot be read: .*\(line 1, column 4\).*\(line 2, "):
         ProtocolLoader().load_file(tmp_path / "x.yaml")
 
 
@@ -130,7 +130,10 @@ def test_an_unknown_provider_says_where_was_looked_and_what_there_is(tmp_path: P
     assert f"there is no manifest for provider 'acme'; looked in {tmp_path}, the package" in text
     assert "known here: anthropic, azure" in text
     assert "AI_PROTOCOL_REMOTE=1" in text
+    assert "did you mean" not in text
     assert caught.value.error_class == "not_found"
+    with pytest.raises(ProtocolError, match=r"did you mean 'openai'\?"):
+        ProtocolLoader(tmp_path).load_provider_sync("opnai")
 
 
 def test_nobody_asks_the_network_unasked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,6 +133,23 @@ def test_words_that_are_probably_misspelt_are_warned_of() -> None:
 
 
 @pytest.mark.requirement("AIP-02")
+def test_a_family_that_nobody_knows_is_warned_of_where_no_rules_stand_in_for_it() -> None:
+    (warning,) = check_manifest(small(payload_format="openai-style")).warnings
+    assert warning.startswith("payload_format 'openai-style' is no family, did you mean 'openai_style'?")
+    (warning,) = check_manifest(small(endpoints={"chat": {"path": "/c", "adapter": "zzz"}})).warnings
+    assert warning.startswith(
+        "endpoints.chat.adapter 'zzz' is no family, expected one of openai_chat, openai_responses"
+    )
+    for fields in (
+        {"payload_format": "openai_style"},
+        {"payload_format": "custom"},
+        {"payload_format": "own", "response_paths": {"content": "$.say"}},
+        {"payload_format": "own", "streaming": {"event_map": [{"match": "exists($.a)", "emit": "StreamEnd"}]}},
+    ):
+        assert check_manifest(small(**fields)).warnings == []
+
+
+@pytest.mark.requirement("AIP-02")
 def test_unknown_fields_are_nothing_to_the_shape() -> None:
     assert check_manifest(small(anything={"goes": 1})).warnings == []
 

@@ -142,8 +142,9 @@ async def test_responses_gets_its_reasoning_item_back_unchanged(streamed: bool) 
     first = stream(speaker, responses_stream()) if streamed else Reply.json(plain)
     items = (await second_request(speaker, first, streamed=streamed))["input"]
     assert items[1] == RESPONSES_ITEMS[0]
-    assert {key: items[2][key] for key in ("type", "call_id", "name")} == {
+    assert {key: items[2][key] for key in ("type", "id", "call_id", "name")} == {
         "type": "function_call",
+        "id": "fc_1",
         "call_id": "call_1",
         "name": "get_weather",
     }

@@ -189,6 +189,7 @@ DIFFERENT: dict[str, dict[str, str]] = {
     "gemini": {
         "target": "the newest SDK asks for v1 of the service, the manifest for v1beta",
         ".systemInstruction.role": "the SDK says user; the field takes no role",
+        ".contents[1].parts[0].thoughtSignature": "we vouch for a call that no model of this wire made, as documented",
         ".tools[0].functionDeclarations[0].parameters_json_schema.type": "we send the older field, which older models know",
         ".tools[0].functionDeclarations[0].parameters_json_schema.properties.city.type": "the same",
         ".tools[0].functionDeclarations[0].parameters_json_schema.required[0]": "the same",

@@ -24,6 +24,7 @@ __all__ = ["Anthropic", "write_turns"]
 
 FAMILY = "anthropic"
 DEFAULT_MAX_TOKENS = 4096
+LEAST_BUDGET = 1024
 OLDER_FORMAT_BETA = "structured-outputs-2025-11-13"
 
 _EFFORTS = {"minimal": "low"}
@@ -65,14 +66,14 @@ class Anthropic(Adapter):
             draft.drop("temperature", "it must be 1 while the model thinks")
             del draft.body["temperature"]
         budget = thinking.get("budget_tokens")
-        given = draft.call.parameters.get("max_tokens") or draft.call.extra.get("max_tokens")
+        given = _given_room(draft)
         if not isinstance(budget, int):
             return
         if given is None:
             room = largest_output(draft.manifest, draft.call.model)
             wanted = budget + DEFAULT_MAX_TOKENS
-            draft.body["max_tokens"] = wanted if room is None else max(min(wanted, room), budget + 1)
-        elif isinstance(given, int) and given <= budget:
+            draft.body["max_tokens"] = wanted if room is None or room <= budget else min(wanted, room)
+        elif given <= budget:
             raise ValidationError(
                 f"max_tokens must be larger than the {budget} tokens for reasoning, got {given}",
                 field="max_tokens",
@@ -102,8 +103,11 @@ class Anthropic(Adapter):
         elif not effort.on:
             draft.put(("thinking",), {"type": "disabled"})
         elif effort.budget is not None or self._counts_tokens(draft):
-            budget = max(effort.tokens or DEFAULT_MAX_TOKENS, 1024)
-            draft.put(("thinking",), {"type": "enabled", "budget_tokens": budget})
+            budget = effort.tokens or DEFAULT_MAX_TOKENS
+            room = _given_room(draft) or largest_output(draft.manifest, draft.call.model)
+            if effort.budget is None and room is not None:
+                budget = min(budget, room // 2)  # a word leaves room for the answer
+            draft.put(("thinking",), {"type": "enabled", "budget_tokens": max(budget, LEAST_BUDGET)})
         else:
             draft.put(("thinking",), {"type": "adaptive"})
             if effort.word is not None:
@@ -138,6 +142,12 @@ class Anthropic(Adapter):
         return answer_of([found], body, body.get("usage"), family=self.name)
 
 
+def _given_room(draft: Draft) -> int | None:
+    """The most tokens that the caller allows."""
+    given = draft.call.parameters.get("max_tokens") or draft.call.extra.get("max_tokens")
+    return given if isinstance(given, int) else None
+
+
 def write_turns(draft: Draft, turns: list[Turn]) -> list[dict[str, Any]]:
     """The turns as messages, neighbours of one role merged, tool results first in theirs."""
     messages: list[dict[str, Any]] = []
@@ -158,7 +168,9 @@ def write_turns(draft: Draft, turns: list[Turn]) -> list[dict[str, Any]]:
 
 
 def _blocks(draft: Draft, turn: Turn) -> list[dict[str, Any]]:
-    order = sorted(turn.parts, key=lambda part: not isinstance(part, Thinking | Result))
+    order = turn.parts
+    if order and not isinstance(order[0], Thinking):  # it begins an answer; what comes between calls stays there
+        order = sorted(order, key=lambda part: not isinstance(part, Thinking | Result))
     blocks = (_block(draft, part) for part in order)
     return [block for block in blocks if block is not None]
 

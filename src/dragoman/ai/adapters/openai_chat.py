@@ -17,11 +17,9 @@ from dragoman.ai.adapters.reading import answer_of, candidate, part_of, parts_of
 from dragoman.ai.pipeline.answer import Answer, Candidate
 from dragoman.ai.protocol import ProtocolManifest
 from dragoman.ai.types.message import ContentBlock, ToolCall
+from dragoman.ai.utils.thinking_extract import extract_thinking
 
-__all__ = ["REASONING_NAMES", "OpenAiChat", "read_content", "tool_choice", "write_messages", "write_tools"]
-
-REASONING_NAMES = ("reasoning_content", "reasoning", "thinking", "thought", "reasoning_text", "analysis")
-"""Where compatible servers put reasoning; the first that is not empty counts."""
+__all__ = ["OpenAiChat", "read_content", "tool_choice", "write_messages", "write_tools"]
 
 
 class OpenAiChat(Adapter):
@@ -74,11 +72,12 @@ class OpenAiChat(Adapter):
 def write_messages(draft: Draft, turns: list[Turn], media: Any = openai_media) -> list[dict[str, Any]]:
     """The turns as chat messages; each tool result is a message of its own."""
     messages: list[dict[str, Any]] = []
-    for turn in turns:
+    wanted = _in_tool_loops(turns) if draft.manifest.feature_flags.get("reasoning_content_echo") else set()
+    for place, turn in enumerate(turns):
         if turn.role == "tool":
             messages.extend(_result(draft, result) for result in turn.of(Result))
         elif turn.role == "assistant":
-            messages.append(_assistant(draft, turn, media))
+            messages.append(_assistant(draft, turn, media, with_reasoning=place in wanted))
         else:
             message: dict[str, Any] = {
                 "role": draft.role(turn.role, turn.role),
@@ -142,16 +141,33 @@ def _block(draft: Draft, part: Part, media: Any) -> dict[str, Any]:
     raise TypeError(f"{type(part).__name__} is no content")
 
 
-def _assistant(draft: Draft, turn: Turn, media: Any) -> dict[str, Any]:
+def _in_tool_loops(turns: list[Turn]) -> set[int]:
+    """The places of what the assistant said while a question was worked on with tools."""
+    found: set[int] = set()
+    said: list[int] = []
+    with_calls = False
+    for place, turn in enumerate(turns):
+        if turn.role in ("user", "system"):
+            said, with_calls = [], False
+        elif turn.role == "assistant":
+            said.append(place)
+            with_calls = with_calls or bool(turn.of(Call))
+        if with_calls:
+            found.update(said)
+            said = []
+    return found
+
+
+def _assistant(draft: Draft, turn: Turn, media: Any, *, with_reasoning: bool) -> dict[str, Any]:
     calls: list[Call] = turn.of(Call)
     rest: list[Part] = [part for part in turn.parts if not isinstance(part, Call | Thinking)]
     # Some servers refuse an assistant message without `content`, none refuses an empty one.
     message: dict[str, Any] = {"role": draft.role("assistant", "assistant"), "content": _content(draft, rest, media)}
     if turn.name:
         message["name"] = turn.name
-    thoughts = "".join(part.text for part in turn.of(Thinking))
-    if thoughts and draft.manifest.feature_flags.get("reasoning_content_echo"):
-        message["reasoning_content"] = thoughts
+    if with_reasoning:  # also where there is none: the field must be there
+        own = (part.text for part in turn.of(Thinking) if part.family in (None, OpenAiChat.name))
+        message["reasoning_content"] = "".join(own)
     if calls:
         message["tool_calls"] = [_call(call) for call in calls]
     return message
@@ -176,7 +192,7 @@ def _result(draft: Draft, result: Result) -> dict[str, Any]:
 def _candidate(manifest: ProtocolManifest, place: int, choice: Mapping[str, Any]) -> Candidate:
     message = part_of(choice.get("message")) or part_of(choice.get("delta"))
     text, thinking = read_content(message.get("content"))
-    reasoning = next((found for name in REASONING_NAMES if (found := text_of(message.get(name)))), "")
+    reasoning = extract_thinking(message)
     if reasoning and not thinking:
         thinking = [ContentBlock.thinking(reasoning)]
     calls = [_read_call(call) for call in parts_of(message.get("tool_calls"))]

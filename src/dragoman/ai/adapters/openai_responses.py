@@ -81,7 +81,9 @@ class OpenAiResponses(Adapter):
             elif kind == "reasoning":
                 thinking.append(_thinking(item))
             elif kind == "function_call":
-                calls.append(tool_call(item.get("call_id") or item.get("id"), item.get("name"), item.get("arguments")))
+                call = tool_call(item.get("call_id") or item.get("id"), item.get("name"), item.get("arguments"))
+                own = {"item_id": item["id"]} if isinstance(item.get("id"), str) else {}
+                calls.append(call.model_copy(update=own))
         finish = body.get("status")
         if finish == "incomplete":
             finish = part_of(body.get("incomplete_details")).get("reason") or finish
@@ -102,11 +104,16 @@ def _items(draft: Draft, turn: Turn) -> list[dict[str, Any]]:
         return [_output(draft, result) for result in turn.of(Result)]
     items: list[dict[str, Any]] = []
     content: list[dict[str, Any]] = []
-    for part in turn.parts:
+    is_paired = False
+    for place, part in enumerate(turn.parts):
         if isinstance(part, Thinking):
-            item = _reasoning(part)
+            led_to = _item_id(turn.parts[place + 1 :])
+            item = _reasoning(part, led_to)
+            is_paired = is_paired or (item is not None and led_to is not None)
         elif isinstance(part, Call):
             item = {"type": "function_call", "call_id": part.id, "name": part.name, "arguments": part.text}
+            if is_paired and (own := _item_id([part])) is not None:
+                item = {"id": own, **item}
         else:
             content.append(_content(draft, part, turn.role))
             continue
@@ -134,9 +141,24 @@ def _content(draft: Draft, part: Part, role: str) -> dict[str, Any]:
     raise TypeError(f"{type(part).__name__} is no content")
 
 
-def _reasoning(part: Thinking) -> dict[str, Any] | None:
-    """The reasoning item as it came, or made anew; None when there is nothing this wire could check."""
+def _item_id(rest: list[Part]) -> str | None:
+    """The id of the item that reasoning led to, if that was a call of this wire."""
+    led_to = next((part for part in rest if not isinstance(part, Thinking)), None)
+    if not isinstance(led_to, Call) or led_to.family != FAMILY:
+        return None
+    found = led_to.extras.get("item_id")
+    return found if isinstance(found, str) else None
+
+
+def _reasoning(part: Thinking, led_to: str | None) -> dict[str, Any] | None:
+    """The reasoning item as it came, or made anew; None when there is nothing this wire could check.
+
+    An item that is not sealed is only a name of one that the service keeps, which refuses it unless the
+    item it led to comes behind it under its own name.
+    """
     if part.family not in (None, FAMILY):
+        return None
+    if not (part.data or part.signature) and led_to is None:
         return None
     if isinstance(part.item, Mapping) and part.item.get("type") == "reasoning":
         return dict(part.item)

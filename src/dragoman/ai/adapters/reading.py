@@ -7,12 +7,12 @@ it a PipelineError that shows what came instead.
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dragoman.ai.errors import PipelineError, RemoteError
 from dragoman.ai.pipeline.answer import Answer, Candidate, mark_signed
+from dragoman.ai.pipeline.assembler import new_call_id
 from dragoman.ai.pipeline.reasons import standard_reason
 from dragoman.ai.pipeline.usage import normalise_usage
 from dragoman.ai.protocol import ProtocolManifest
@@ -23,7 +23,6 @@ __all__ = [
     "answer_of",
     "candidate",
     "error_of",
-    "new_call_id",
     "not_an_answer",
     "part_of",
     "parts_of",
@@ -48,11 +47,6 @@ def part_of(value: Any) -> Mapping[str, Any]:
 def parts_of(value: Any) -> list[Mapping[str, Any]]:
     """The objects of a list."""
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-
-def new_call_id() -> str:
-    """An id for a call that came without one."""
-    return f"call_{uuid.uuid4().hex[:24]}"
 
 
 def tool_call(call_id: Any, name: Any, arguments: Any, signature: Any = None) -> ToolCall:

@@ -15,10 +15,10 @@ from dragoman.ai.adapters.draft import Adapter, Draft
 from dragoman.ai.adapters.guard import check_call
 from dragoman.ai.adapters.parameters import merge
 from dragoman.ai.adapters.reading import error_of, not_an_answer, read_by_paths
-from dragoman.ai.errors import ProtocolError, RemoteError
+from dragoman.ai.errors import ProtocolError, RemoteError, ValidationError
 from dragoman.ai.pipeline.answer import Answer
 from dragoman.ai.protocol import ProtocolManifest
-from dragoman.wire.json_text import read_json
+from dragoman.wire.json_text import read_json, sound
 
 __all__ = ["adapter_of", "build_chat", "native_candidates", "parse_answer"]
 
@@ -79,7 +79,7 @@ def parse_answer(
     value = body
     if isinstance(body, bytes | bytearray | str):
         try:
-            value = read_json(bytes(body) if isinstance(body, bytearray) else body)
+            value = read_json(body if isinstance(body, str) else bytes(body).decode("utf-8-sig"))
         except ValueError as error:
             raise not_an_answer(body, status=status, content_type=content_type) from error
     if isinstance(value, list) and len(value) == 1:  # some wires wrap a whole answer in a list
@@ -139,6 +139,9 @@ def _filled(name: str, manifest: ProtocolManifest, call: ChatCall) -> str:
             f"the chat path of {manifest.id!r} needs a value for {name!r}", protocol_path="endpoints.chat.path"
         )
     text = str(value)
+    if text in (".", ".."):
+        raise ValidationError(f"{text!r} would lead to another path of the provider", field=name, actual=text)
+    text = sound(text)
     return quote(text.removeprefix("models/") if name == "model" else text, safe="")
 
 

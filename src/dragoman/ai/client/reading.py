@@ -27,7 +27,10 @@ MOST_BYTES = 1 << 29
 MOST_EVENTS = 2_000_000
 """What one stream may give; more is no answer, and all of it is kept until the end."""
 
-MOST_LINGERS = 10
+MOST_EARLY = 10_000
+"""Events before any output: reports of what could not be read."""
+
+MOST_LINGERS = 5
 """So many times the wait for usage may begin anew because something else came."""
 
 REST_SECONDS = 0.05
@@ -59,7 +62,7 @@ class StreamReader:
         linger: float = 2.0,
     ) -> None:
         self.response = response
-        self.run = Pipeline.from_manifest(manifest).start(strict=strict)
+        self.run = Pipeline.from_manifest(manifest).start(strict=strict, conceal=response.conceal)
         self.error: AiLibError | None = None
         self.is_reported = False
         self.usage: dict[str, Any] | None = None
@@ -113,10 +116,14 @@ class StreamReader:
         events = run.feed(piece)
         self._bytes += len(piece)
         self._events += len(events)
-        if (self._bytes > MOST_BYTES or self._events > MOST_EVENTS) and not run.complete:
+        if run.done:
+            return self._end(events)
+        if self._bytes > MOST_BYTES or self._events > MOST_EVENTS or len(self._early) > MOST_EARLY:
+            if run.complete:
+                return self._end(events)
             endless = PipelineError("the stream goes on and on; no answer is so long", operator="stream")
             return [*events, *self._broken(endless)]
-        return self._end(events) if run.done else events
+        return events
 
     async def _late_piece(self) -> bytes:
         now = anyio.current_time()
@@ -141,7 +148,8 @@ class StreamReader:
         if reported is not None:
             reported.partial = self.run.answer()
         self.is_reported = reported is not None
-        self.error = reported or self.run.error
+        error = reported or self.run.error
+        self.error = self.response.told(error) if error is not None else None
         return events
 
     def _broken(self, error: AiLibError) -> list[StreamingEvent]:

@@ -51,6 +51,8 @@ def _placed(service: ServiceConfig, params: dict[str, Any], model_id: str) -> tu
         value = params.pop(name, model_id if name in ("model", "model_id") else None)
         if value is None:
             raise ValidationError(f"the service's path {service.path!r} needs {name!r}", field=f"params.{name}")
+        if value in (".", ".."):
+            raise ValidationError(f"{value!r} would lead to another path of the provider", field=f"params.{name}")
         return quote(str(value), safe="")
 
     path = _PLACEHOLDER.sub(filled, service.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -61,7 +62,7 @@ class CallStats:
             self._reported_total = total
         cost = usage.get("cost")
         cost = cost.get("total_cost") if isinstance(cost, Mapping) else cost  # some give it with its parts
-        if isinstance(cost, int | float) and not isinstance(cost, bool):
+        if isinstance(cost, int | float) and not isinstance(cost, bool) and abs(cost) <= sys.float_info.max:
             self.cost = float(cost)
 
     @property

@@ -7,6 +7,7 @@ here: parallel calls share nothing but connections and policies.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,12 +17,14 @@ from dragoman.ai.client.reading import EarlyFailure, StreamReader
 from dragoman.ai.client.response import ChatResponse
 from dragoman.ai.client.settings import CallOptions, ClientSettings
 from dragoman.ai.client.stats import CallStats
+from dragoman.ai.errors import AiLibError, ValidationError
 from dragoman.ai.protocol.manifest import ProtocolManifest
 from dragoman.ai.resilience.executor import Lease, ResilientConfig, ResilientExecutor
 from dragoman.ai.resilience.rate_limiter import header_names
 from dragoman.ai.transport.http import HttpTransport, encode_json
 from dragoman.ai.transport.response import HttpResponse
 from dragoman.resilience.limits import parse_limit_headers
+from dragoman.wire.json_text import mended
 
 __all__ = ["Target"]
 
@@ -96,7 +99,11 @@ class Target:
         async def attempt() -> ChatResponse:
             response = await self._send(request, body, options, streaming=False)
             kind = response.headers.get("content-type")
-            answer = parse_answer(manifest, response.content, status=response.status_code, content_type=kind)
+            try:
+                answer = parse_answer(manifest, response.content, status=response.status_code, content_type=kind)
+            except AiLibError as error:
+                response.told(error)
+                raise
             return ChatResponse.from_answer(answer, **self.facts_of(response))
 
         answered = await self.executor.execute(attempt, on_retry=_counting(stats))
@@ -137,7 +144,7 @@ class Target:
         manifest = await self.current_manifest()
         request = build_chat(manifest, call)
         stats.provider, stats.model, stats.endpoint = manifest.id, self.model_id, request.path
-        return manifest, request, encode_json(request.body)
+        return manifest, request, _encoded(request.body)
 
     async def _send(self, request: ChatRequest, body: bytes, options: CallOptions, *, streaming: bool) -> HttpResponse:
         return await self.transport.open(
@@ -164,6 +171,16 @@ class Target:
     async def close(self) -> None:
         """Give the connections back. Idempotent."""
         await self.transport.close()
+
+
+def _encoded(body: Any) -> bytes:
+    """The body as JSON; half characters, which users and models do write, become U+FFFD."""
+    try:
+        return encode_json(body)
+    except ValidationError:
+        with suppress(RecursionError, ValidationError):
+            return encode_json(mended(body))
+        raise
 
 
 def _policies(manifest: ProtocolManifest, settings: ClientSettings) -> ResilientConfig | None:

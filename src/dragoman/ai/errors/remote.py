@@ -15,6 +15,7 @@ from typing import Any
 
 from dragoman.ai.errors.bodies import ErrorFacts, read_error
 from dragoman.ai.errors.classify import class_of_facts
+from dragoman.ai.errors.patterns import checked_pattern
 from dragoman.ai.errors.standard_codes import ErrorClass, is_fallbackable, is_retryable
 from dragoman.ai.errors.tree import AiLibError, ErrorContext
 from dragoman.core import errors as core
@@ -255,12 +256,13 @@ def _from_message(message: str | None, extraction: Any) -> float | None:
     if not message or not isinstance(pattern, str):
         return None
     try:
-        match = re.search(pattern, message, re.IGNORECASE)
-    except re.error:
+        compiled, window = checked_pattern(pattern)
+    except ValueError:
         return None
+    match = compiled.search(message[:window])
     if match is None:
         return None
-    duration = _DELAY.fullmatch(match[1] if match.re.groups else match[0])
+    duration = _DELAY.fullmatch((match[1] or "") if compiled.groups else match[0])
     if duration is None:
         return None
     unit = duration[2] or str(_part(extraction, "unit") or "s").lower()

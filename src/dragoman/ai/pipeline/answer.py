@@ -95,5 +95,6 @@ def mark_signed(candidates: list[Candidate], family: str | None) -> None:
             for block in one.thinking_blocks
         ]
         one.tool_calls = [
-            call.model_copy(update=mark) if call.signature is not None else call for call in one.tool_calls
+            call.model_copy(update=mark) if call.signature is not None or call.model_extra else call
+            for call in one.tool_calls
         ]

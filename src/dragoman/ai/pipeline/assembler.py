@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from dragoman.ai.errors import PipelineError
 from dragoman.ai.pipeline.reading import Ending, Fragment
@@ -36,7 +36,10 @@ def new_call_id() -> str:
 
 
 class Call:
-    """One tool call under way. `id` is the one that events carry from the start on."""
+    """One tool call under way. `id` is the one that events carry from the start on.
+
+    `marks` are what the provider wants back with the call: its signature, the id of its item.
+    """
 
     __slots__ = (
         "brackets",
@@ -45,9 +48,9 @@ class Call:
         "fallback",
         "id",
         "index",
+        "marks",
         "name",
         "pieces",
-        "signature",
         "started",
         "wire_id",
     )
@@ -61,7 +64,7 @@ class Call:
         self.pieces: list[str] = []
         self.brackets = Brackets()
         self.fallback: str | None = None
-        self.signature: str | None = None
+        self.marks: dict[str, str] = {}
         self.started = False
         self.ended = False
 
@@ -82,7 +85,7 @@ class Call:
     def tool_call(self) -> ToolCall:
         """The call as it is known now."""
         made = ToolCall.from_openai_format(self.id, self.name, self.text())
-        return made.model_copy(update={"signature": self.signature}) if self.signature else made
+        return made.model_copy(update=self.marks) if self.marks else made
 
 
 class Assembler:
@@ -215,12 +218,13 @@ class Assembler:
             self._by_id[fragment.id] = call
         if fragment.alias is not None:
             self._by_id[fragment.alias] = call
+            call.marks["item_id"] = fragment.alias
         if fragment.name is not None and not call.started:
             call.name = fragment.name
         if fragment.fallback is not None:
             call.fallback = fragment.fallback
         if fragment.signature is not None:
-            call.signature = fragment.signature
+            call.marks["signature"] = fragment.signature
 
     # ------------------------------------------------------------------ starts and ends
 
@@ -229,8 +233,7 @@ class Assembler:
             call.ended = False
             self._unended.append(call)
         call.started = self.started = True
-        extras: dict[str, Any] = {} if call.signature is None else {"signature": call.signature}
-        data = ToolCallStarted(call.id, call.name, call.index, self._candidate, **extras)
+        data = ToolCallStarted(call.id, call.name, call.index, self._candidate, **call.marks)
         out.append(StreamingEvent("ToolCallStarted", data))
 
     def end(self, ending: Ending, out: list[StreamingEvent]) -> None:

@@ -86,9 +86,11 @@ class Pipeline:
         tool_call_ids: Callable[[], str] = new_call_id,
         max_frame_bytes: int = MAX_FRAME_BYTES,
         strict: bool = False,
+        conceal: Callable[[Any], Any] | None = None,
     ) -> StreamRun:
         """A run for one stream. `tool_call_ids` makes ids for calls without one; `strict` refuses malformed frames.
 
+        `conceal` takes out of a reported error what nobody may be told.
         Only for pipelines of manifests, without further transforms; raises PipelineError for others.
         """
         plan = self._plan
@@ -98,7 +100,8 @@ class Pipeline:
             decoder = self._decoder.fresh()
         else:
             decoder = create_decoder(self._decoder_config, max_frame_bytes=max_frame_bytes)
-        return StreamRun(decoder, Engine(plan, tool_call_ids), fast=plan.fast, family=plan.family, strict=strict)
+        engine = Engine(plan, tool_call_ids, conceal=conceal)
+        return StreamRun(decoder, engine, fast=plan.fast, family=plan.family, strict=strict)
 
     async def process(self, byte_stream: AsyncIterator[bytes] | Iterable[bytes]) -> AsyncIterator[StreamingEvent]:
         """The events of a whole stream. A pipeline of a manifest raises the run's error at the end.

@@ -84,6 +84,7 @@ class Engine:
     """One stream. `candidates` fill as they speak; `ended` after the last event was given."""
 
     __slots__ = (
+        "_conceal",
         "_new_id",
         "_plan",
         "candidates",
@@ -95,8 +96,11 @@ class Engine:
         "usage",
     )
 
-    def __init__(self, plan: Plan, new_id: Callable[[], str] = new_call_id) -> None:
+    def __init__(
+        self, plan: Plan, new_id: Callable[[], str] = new_call_id, *, conceal: Callable[[Any], Any] | None = None
+    ) -> None:
         self._plan = plan
+        self._conceal = conceal
         self._new_id = new_id
         self.candidates: dict[int, CandidateState] = {}
         self.usage: dict[str, Any] | None = None
@@ -159,7 +163,10 @@ class Engine:
         return list(readings.items())
 
     def _emit_malformed(self, frame: MalformedFrame, out: list[StreamingEvent]) -> None:
-        out.append(StreamingEvent("StreamError", StreamError(frame["error"])))
+        out.append(StreamingEvent("StreamError", StreamError(self._told(frame["error"]))))
+
+    def _told(self, error: Any) -> Any:
+        return error if self._conceal is None else self._conceal(error)
 
     def _learn_facts(self, frame: Frame) -> None:
         """Model and id of the answer, wherever a wire says them."""
@@ -261,9 +268,9 @@ class Engine:
             state.assembler.end(ending, out)
 
     def _fail(self, failure: Failure, index: int, out: list[StreamingEvent]) -> None:
-        error = failure.error
+        error = self._told(failure.error)
         self.failure = RemoteError.from_frame(error, classification=self._plan.classification)
-        extras = {name: value for name, value in failure.extras.items() if value is not None}
+        extras = {name: self._told(value) for name, value in failure.extras.items() if value is not None}
         kind: ErrorClass = self.failure.error_class
         data = StreamError(error, failure.event_id, index, extras.pop("error_class", kind.value), **extras)
         out.append(StreamingEvent("StreamError", data))

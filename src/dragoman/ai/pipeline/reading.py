@@ -48,7 +48,7 @@ class Fragment:
     """A piece of a tool call. `key` is the JSON element it was read from, by which two readings meet.
 
     `arguments` is JSON text; `whole` says that it is all there will be. `fallback` counts only if no
-    piece ever comes. `alias` is another name by which later pieces may refer to the call.
+    piece ever comes. `alias` is the id of the wire's item, by which later pieces may refer to the call.
     """
 
     key: int = 0

@@ -7,7 +7,7 @@ events: `error` holds what is to be raised once the events are delivered.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from pydantic_core import from_json
 
@@ -18,14 +18,10 @@ from dragoman.ai.pipeline.engine import Engine
 from dragoman.ai.pipeline.families import Family
 from dragoman.ai.pipeline.families.family import Fast, passed
 from dragoman.ai.pipeline.frames import Frame, MalformedFrame
-from dragoman.ai.pipeline.template import Template, learn
-from dragoman.ai.types.events import PartialContentDelta, StreamingEvent
+from dragoman.ai.types.events import StreamingEvent
 from dragoman.core import errors as core
 
 __all__ = ["StreamRun"]
-
-
-_TRIES: Final = 8
 
 
 def _nothing(data: bytes) -> list[tuple[bytes, bytes]]:
@@ -49,8 +45,6 @@ class StreamRun:
         "_fast",
         "_split",
         "_strict",
-        "_template",
-        "_tries",
         "closed",
         "done",
         "error",
@@ -65,8 +59,6 @@ class StreamRun:
         self._fast = fast
         self._family = family
         self._strict = strict
-        self._template: Template | None = None
-        self._tries = _TRIES if fast is not None and family is not None and family.text_key is not None else 0
         self.done = False
         self.closed = False
         self.error: PipelineError | TransportError | None = None
@@ -87,15 +79,13 @@ class StreamRun:
     def feed(self, data: bytes) -> list[StreamingEvent]:
         """The events that these bytes complete."""
         events: list[StreamingEvent] = []
-        decoder, engine, fast, template = self._decoder, self._engine, self._fast, self._template
+        decoder, engine, fast = self._decoder, self._engine, self._fast
         try:
             payloads = self._split(data)
         except core.ProtocolError as error:
             self._stop(too_large(error))
             return events
         for payload, name in payloads:
-            if template is not None and template.take(payload, name, events):
-                continue
             try:
                 frame = from_json(payload)
             except ValueError:
@@ -104,37 +94,15 @@ class StreamRun:
                 if not self._read_all(decoder.read(payload, name), events) or decoder.signalled:
                     break
                 continue
-            typed = "type" in frame
-            if name and not typed:
+            if name and "type" not in frame:
                 frame["type"] = name.decode("utf-8", "replace")
             if fast is not None and fast(engine, frame, events):
-                if self._tries:
-                    template = self._learn(payload, events[-1], typed=typed)
                 continue
             if not self._read(frame, events) or self._is_last(frame):
                 break
         if decoder.done and not self.done:
             self._end(events)
         return events
-
-    def _learn(self, payload: bytes, event: StreamingEvent, *, typed: bool) -> Template | None:
-        """A template of this payload, if it was a piece of text and the last template does not fit it.
-
-        Frames of some wires differ each time, in a number or a stamp; those are soon left alone.
-        """
-        template, data = self._template, event.data
-        if not isinstance(data, PartialContentDelta) or (template is not None and template.fits(payload)):
-            return template
-        self._tries -= 1
-        if template is not None and template.used:
-            self._tries = _TRIES
-        if self._tries and self._family is not None and self._family.text_key is not None:
-            state = self._engine.candidates[data.candidate_index]
-            template = learn(payload, data.content, self._family.text_key, state, typed=typed)
-        else:
-            template = None
-        self._template = template
-        return template
 
     def _is_last(self, frame: Frame) -> bool:
         """Whether the decoder's wire ends with this frame."""

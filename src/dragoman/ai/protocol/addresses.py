@@ -1,7 +1,8 @@
 """The base URL of a manifest with its variables filled in.
 
 `${NAME}` in `endpoint.base_url` or `base_url_template` is read from the variables given by the caller,
-then from the manifest's `connection_vars`, then from the environment.
+then from the manifest's `connection_vars`, then from the environment. Not from there under a name that
+says it is a secret: a URL is shown and logged, and the host in it is whatever the manifest says.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from dragoman.ai.errors import ErrorContext, ProtocolError
+from dragoman.core.redact import is_secret_name
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -26,12 +28,15 @@ def fill_base_url(
     template: str | None,
     protocol: str,
     sources: tuple[Mapping[str, object], ...],
+    environment: Mapping[str, str],
 ) -> str:
     """The URL to send to, without a slash at its end.
 
     `template` wins when all its variables are known. `protocol` is used only when there is no scheme.
     Raises ProtocolError that names the missing variable.
     """
+    wanted = [*variables_in(base_url), *variables_in(template or "")]
+    sources = (*sources, {name: environment[name] for name in wanted if name in environment and is_public(name)})
     chosen = base_url
     if template and all(_known(name, sources) is not None for name in variables_in(template)):
         chosen = template
@@ -41,11 +46,18 @@ def fill_base_url(
             f"the base URL {chosen!r} needs {' and '.join(dict.fromkeys(missing))}",
             ErrorContext(
                 field_path="endpoint.base_url",
-                hint="set it in the environment, or pass it as a connection variable",
+                hint="set it in the environment, or pass it as a connection variable"
+                if all(map(is_public, missing))
+                else "a secret does not go from the environment into a URL; pass it as a connection variable",
             ),
         )
     filled = _VARIABLE.sub(lambda found: _known(found[1], sources) or "", chosen).rstrip("/")
     return filled if _SCHEME.match(filled) else f"{protocol}://{filled.lstrip('/')}"
+
+
+def is_public(name: str) -> bool:
+    """Whether a variable of this name may go from the environment into a URL."""
+    return not is_secret_name(name)
 
 
 def _known(name: str, sources: tuple[Mapping[str, object], ...]) -> str | None:

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 
 @dataclass
 class ValidationResult:
-    """Errors and warnings in the order they were found; true when valid."""
+    """Errors and warnings in the order they were found; true when valid.
+
+    `missing` are those of the errors that only say that a schema asks for more than is there.
+    """
 
     valid: bool = True
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return self.valid
@@ -27,4 +31,5 @@ class ValidationResult:
         """Take over what another judge found."""
         self.errors += other.errors
         self.warnings += other.warnings
+        self.missing += other.missing
         self.valid = self.valid and other.valid

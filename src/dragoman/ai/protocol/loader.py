@@ -262,7 +262,7 @@ class ProtocolLoader:
         variable, named = _named_place()
         if named and not _is_url(named):
             places.append(_place_at(Path(named), variable))
-        places += [DirectoryPlace(Path(name)) for name in NEIGHBOURS if Path(name).is_dir()]
+        places += [DirectoryPlace(Path(name)) for name in NEIGHBOURS if _is_neighbour(Path(name))]
         return [*places, PackagePlace()]
 
     def _remote_place(self) -> RemotePlace | None:
@@ -307,7 +307,7 @@ class ProtocolLoader:
         named = f"{provider_id!r}" if canonical in (None, provider_id) else f"{provider_id!r} ({canonical!r})"
         looked = [place.where for place in places] + ([remote.where] if remote is not None else [])
         known += sorted(self._registered)
-        near = get_close_matches(provider_id, known, 1)
+        near = get_close_matches(provider_id, known, 1, cutoff=0.75)
         hint = f"did you mean {near[0]!r}? " if near else ""
         hint += f"known here: {', '.join(known)}"
         if remote is None:
@@ -328,6 +328,18 @@ class ProtocolLoader:
             if source is not None:
                 return dict(thaw(source.read()))
         raise ProtocolError(f"there is no specification {version!r}, expected v1 or v2", version=version)
+
+
+def _is_neighbour(path: Path) -> bool:
+    """Whether a folder nearby may say where keys are sent: it is ours, the system's, or of whose folder we are in."""
+    try:
+        owner = path.stat().st_uid
+        trusted = owner in (os.getuid(), 0, Path().stat().st_uid) if hasattr(os, "getuid") else True
+    except OSError:
+        return False
+    if not trusted and path.is_dir():
+        _log.warning("%s belongs to somebody else and is not used; name it by AI_PROTOCOL_DIR if it should be", path)
+    return trusted and path.is_dir()
 
 
 def _named_place() -> tuple[str, str]:

@@ -186,7 +186,8 @@ class ProtocolManifest(Config):
             self.endpoint.base_url,
             template=self.base_url_template,
             protocol=self.endpoint.protocol,
-            sources=(variables or {}, self.connection_vars, os.environ),
+            sources=(variables or {}, self.connection_vars),
+            environment=os.environ,
         )
 
     def operation(self, name: str, fallback: str | None = None) -> Endpoint:

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-GENERATIVE_CAPABILITIES = ("image_generation", "speech_to_text", "text_to_speech")
-
 
 class CapabilityKnown(StrEnum):
     """yes, no or unknown. Compares equal to its word; has no truth value, since unknown has none."""
@@ -110,8 +108,12 @@ def merged_fact(model_id: str, first: Mapping[str, Any] | None, second: Mapping[
     """Both sources as one; `first` counts where both speak. None when there is neither."""
     if first is None and second is None:
         return None
-    joined = {**(second or {}), **{name: value for name, value in (first or {}).items() if value not in (None, 0)}}
+    joined = {**(second or {}), **{name: value for name, value in (first or {}).items() if not _is_unknown(value)}}
     return read_fact(model_id, joined)
+
+
+def _is_unknown(value: Any) -> bool:
+    return value is None or (value == 0 and not isinstance(value, bool))
 
 
 def supports_generative_capability(entry: Mapping[str, Any] | ModelFact | None, name: str) -> CapabilityKnown:

@@ -97,8 +97,11 @@ class SchemaSet:
         self, name: str, instance: Any, at: tuple[Any, ...], result: ValidationResult, part: tuple[str, ...] = ()
     ) -> None:
         of_models = isinstance(instance, dict) and "models" in instance and "endpoint" not in instance
-        for line in dict.fromkeys(_lines(self._validator(name, True, of_models, part).iter_errors(instance), at)):
+        found = dict(_lines(self._validator(name, True, of_models, part).iter_errors(instance), at))
+        for line, is_missing in found.items():
             result.add_error(line)
+            if is_missing:
+                result.missing.append(line)
         for line in dict.fromkeys(_unknown(self._validator(name, False, of_models, part).iter_errors(instance), at)):
             result.add_warning(line)
 
@@ -179,13 +182,15 @@ def _parts(name: str, document: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, 
             yield ("endpoints", operation), endpoints[operation], "v2/generative-endpoint-entry.json"
 
 
-def _lines(errors: Iterable[jsonschema_rs.ValidationError], at: tuple[Any, ...]) -> Iterator[str]:
+def _lines(errors: Iterable[jsonschema_rs.ValidationError], at: tuple[Any, ...]) -> Iterator[tuple[str, bool]]:
+    """Each error as a line, and whether it only says that something is missing."""
     for error in errors:
         inner = _best_branch(error)
         if inner is not None:
             yield from _lines(inner, at)
         elif error.kind.name != _UNKNOWN:
-            yield f"{_where((*at, *error.instance_path))}: {_clipped(error.message)}"
+            where = _where((*at, *error.instance_path))
+            yield f"{where}: {_clipped(error.message)}", error.kind.name == "required"
 
 
 def _unknown(errors: Iterable[jsonschema_rs.ValidationError], at: tuple[Any, ...]) -> Iterator[str]:

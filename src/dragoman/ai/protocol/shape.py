@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError as _TypesWrong
 
 from dragoman.ai.errors import ProtocolError
+from dragoman.ai.errors.patterns import checked_pattern
 from dragoman.ai.protocol.adapter_choice import ADAPTER_NAMES, FAMILY_WORDS, unknown_word
 from dragoman.ai.protocol.expressions import compile_expression, compile_path
 from dragoman.ai.protocol.findings import ValidationResult
@@ -70,6 +71,7 @@ def examine(data: Any, *, check_version: bool = True) -> tuple[ValidationResult,
             result.add_error(problem)
     for where, text, is_path in _expressions(document):
         _check_syntax(where, text, is_path, result)
+    _check_pattern(document, result)
     _check_words(document, result)
     if not result.valid:
         return result, None
@@ -121,6 +123,16 @@ def _check_syntax(where: str, text: Any, is_path: bool, result: ValidationResult
             compile_expression(text)
     except ProtocolError as error:
         result.add_error(f"{where} is not {what}: {error.message}")
+
+
+def _check_pattern(document: Mapping[str, Any], result: ValidationResult) -> None:
+    extraction = _part(_part(document, "error_classification"), "retry_after_extraction")
+    pattern = extraction.get("pattern")
+    if isinstance(pattern, str):
+        try:
+            checked_pattern(pattern)
+        except ValueError as error:
+            result.add_error(f"error_classification.retry_after_extraction.pattern cannot be used: {error}")
 
 
 def _check_words(document: Mapping[str, Any], result: ValidationResult) -> None:

@@ -31,6 +31,9 @@ T = TypeVar("T")
 OnRetry: TypeAlias = Callable[[int, Exception, float], Any]
 """`on_retry(retry, error, delay)`: before each wait; `retry` is 1 for the first. Plain or async."""
 
+MOST_RETRIES = 10
+"""However many a manifest asks for: each one is paid for."""
+
 _GROWTH: dict[str, Literal["exponential", "linear", "fixed"]] = {
     "exponential_backoff": "exponential",
     "linear_backoff": "linear",
@@ -104,7 +107,8 @@ class RetryConfig:
         """A manifest's `retry_policy`, a mapping or the manifest's own object; None gives the defaults.
 
         With a list of statuses or codes only these are retried, without one every retryable class.
-        A policy that names no jitter has none: its delays are at least its minimum.
+        A policy that names no jitter has none: its delays are at least its minimum. No manifest gets
+        more than ten retries.
         """
         if retry_policy is None:
             return cls()
@@ -116,6 +120,8 @@ class RetryConfig:
             for name in ("max_retries", "min_delay_ms", "max_delay_ms", "strategy", "exponential_base")
             if policy.get(name) is not None
         }
+        if "max_retries" in given:
+            given["max_retries"] = min(given["max_retries"], MOST_RETRIES)
         given["jitter"] = JitterStrategy(policy.get("jitter") or "none")
         statuses = frozenset(int(status) for status in policy.get("retry_on_http_status") or ())
         words = frozenset(policy.get("retry_on_error_status") or ())

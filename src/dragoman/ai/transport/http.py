@@ -26,7 +26,7 @@ from dragoman.ai.errors import (
     TransportError,
     ValidationError,
 )
-from dragoman.ai.transport.addresses import join_url, shown_url
+from dragoman.ai.transport.addresses import join_url, leads_away, shown_url
 from dragoman.ai.transport.credentials import (
     ResolvedCredential,
     build_auth_metadata,
@@ -37,7 +37,7 @@ from dragoman.ai.transport.credentials import (
 from dragoman.ai.transport.failures import named_failure
 from dragoman.ai.transport.forms import Upload, encode_form, encode_multipart
 from dragoman.ai.transport.response import HttpResponse
-from dragoman.ai.transport.scrubbing import scrubbed
+from dragoman.ai.transport.scrubbing import conceal_error, scrubbed
 from dragoman.ai.transport.settings import connection_options, resolve_timeout, timeouts
 from dragoman.ai.transport.sharing import Connections
 from dragoman.core.errors import DragomanError
@@ -163,8 +163,14 @@ class HttpTransport:
         """The request as it goes out, and the secret in it.
 
         Raises ProtocolError (class authentication) when the manifest wants a credential and there is
-        none, unless it may go `anonymous`.
+        none, unless it may go `anonymous`; ValidationError for an absolute path that would take the
+        credential away from the base URL that the caller chose.
         """
+        if self._base_override and leads_away(self.base_url, path):
+            raise ValidationError(
+                f"{shown_url(path)} is on another host than the base URL that was given; nothing was sent",
+                field="base_url",
+            )
         credential = await self._credential()
         secret_headers, secret_query = build_auth_metadata(self.manifest, credential)
         auth = primary_auth(self.manifest)
@@ -209,11 +215,14 @@ class HttpTransport:
         try:
             if streaming:
                 stream = await self._port().stream(request)
-                response = HttpResponse(stream.status, stream.headers, url, stream=stream)
+                response = HttpResponse(stream.status, stream.headers, url, stream=stream, secret=credential.secret)
             else:
                 answer = await self._port().send(request)
-                response = HttpResponse(answer.status, answer.headers, url, content=answer.body)
+                response = HttpResponse(
+                    answer.status, answer.headers, url, content=answer.body, secret=credential.secret
+                )
         except DragomanError as error:
+            conceal_error(error, credential.secret)
             raise named_failure(error, url) from error
         if self._observe is not None:
             self._observe(response.headers)
@@ -229,7 +238,7 @@ class HttpTransport:
             body = scrubbed(await response.aread(ERROR_BYTES), credential.secret)
         except (TransportError, PipelineError):  # the status alone says enough
             body = b""
-        return remote_error(response, body, self.manifest, now=self._wall())
+        return response.told(remote_error(response, body, self.manifest, now=self._wall()))
 
     async def probe(
         self, method: str, path: str, *, timeout: float, headers: Mapping[str, str] | None = None

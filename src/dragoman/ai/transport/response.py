@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic_core import from_json
 
 from dragoman.ai.errors import AiLibError, PipelineError
 from dragoman.ai.transport.failures import named_failure
+from dragoman.ai.transport.scrubbing import conceal, conceal_error
 from dragoman.core.errors import DragomanError
 from dragoman.core.redact import redact_text
 from dragoman.transport.io import ByteStream
 from dragoman.wire.http import Headers
 
 SHOWN_CHARACTERS = 200
+
+Failed = TypeVar("Failed", bound=AiLibError)
 
 
 class HttpResponse:
@@ -23,7 +26,7 @@ class HttpResponse:
     Iterating raises TransportError when the connection breaks. `url` is without secrets.
     """
 
-    __slots__ = ("_content", "_stream", "headers", "status_code", "url")
+    __slots__ = ("_content", "_secret", "_stream", "headers", "status_code", "url")
 
     def __init__(
         self,
@@ -33,12 +36,15 @@ class HttpResponse:
         *,
         content: bytes | None = None,
         stream: ByteStream | None = None,
+        secret: str | None = None,
     ) -> None:
+        """`secret` went out with the request; no failure tells it."""
         self.status_code = status_code
         self.headers = headers
         self.url = url
         self._content = content
         self._stream = stream
+        self._secret = secret
 
     @property
     def is_success(self) -> bool:
@@ -70,10 +76,20 @@ class HttpResponse:
     def not_understood(self, expected: str) -> PipelineError:
         """The error for a body of another kind than expected."""
         kind = self.headers.get("content-type", "no content type")
-        shown = redact_text(self.text[:SHOWN_CHARACTERS])
-        return PipelineError(
+        shown = redact_text(self.conceal(self.text[: 2 * SHOWN_CHARACTERS])[:SHOWN_CHARACTERS])
+        error = PipelineError(
             f"{expected} from {self.url}, got status {self.status_code} with {kind}: {shown!r}", operator="http"
         )
+        return self.told(error)
+
+    def conceal(self, value: Any) -> Any:
+        """A text, or JSON, that tells of a failure, without the secret."""
+        return conceal(value, self._secret)
+
+    def told(self, error: Failed) -> Failed:
+        """The error, without the secret in any of its texts."""
+        conceal_error(error, self._secret)
+        return error
 
     async def aiter_bytes(self) -> AsyncIterator[bytes]:
         """The body as it arrives; one that was read whole is one piece."""
@@ -95,7 +111,8 @@ class HttpResponse:
 
     def failed(self, error: DragomanError) -> AiLibError:
         """Our error for one of the driver's."""
-        return named_failure(error, self.url)
+        conceal_error(error, self._secret)
+        return self.told(named_failure(error, self.url))
 
     async def aread(self, limit: int | None = None) -> bytes:
         """The whole body, or its first `limit` bytes and then the connection is let go."""

@@ -80,7 +80,8 @@ def expand(body: Any) -> list[Frame]:
         ("text", [t.content for t in reading.texts]),
     ):
         frames += [{"type": "content-delta", "delta": {"message": {"content": {kind: text}}}} for text in texts]
-    for place, call in enumerate(message.get("tool_calls") or ()):
+    calls = message.get("tool_calls")
+    for place, call in enumerate(calls if isinstance(calls, list) else ()):
         begun = {"type": "tool-call-start", "index": place, "delta": {"message": {"tool_calls": call}}}
         frames += [begun, {"type": "tool-call-end", "index": place}]
     delta = {"finish_reason": body.get("finish_reason"), "usage": body.get("usage")}

@@ -23,12 +23,10 @@ from dragoman.ai.pipeline.reading import (
     text_of,
 )
 from dragoman.ai.types.events import PartialContentDelta, StreamingEvent
+from dragoman.ai.utils.thinking_extract import THINKING_FIELDS
 
 if TYPE_CHECKING:
     from dragoman.ai.pipeline.engine import Engine
-
-REASONING: Final = ("reasoning_content", "reasoning", "thinking", "thought", "reasoning_text", "analysis")
-"""Names of reasoning in a delta; the first that is not empty counts."""
 
 
 def pieces(frame: Frame) -> list[Piece]:
@@ -85,7 +83,7 @@ def read(frame: Frame) -> Reading:
 
 
 def _read_delta(delta: Frame, reading: Reading) -> None:
-    for name in REASONING:
+    for name in THINKING_FIELDS:
         if name in delta and (thinking := joined(delta[name])):
             reading.thoughts.append(Thought(thinking))
             break
@@ -164,7 +162,7 @@ def _recognised() -> frozenset[str]:
             known.add(rule(match, emit, **fields))
 
     both(f"{_DELTA}.content", "PartialContentDelta", content=f"{_DELTA}.content")
-    for name in REASONING:
+    for name in THINKING_FIELDS:
         both(f"{_DELTA}.{name}", "ThinkingDelta", thinking=f"{_DELTA}.{name}")
     both(
         f"{_CALL}.function.name",

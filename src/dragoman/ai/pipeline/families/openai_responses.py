@@ -114,14 +114,14 @@ def expand(body: Any) -> list[Frame]:
             continue
         at = {"output_index": place}
         frames.append({"type": "response.output_item.added", **at, "item": {**item, "arguments": ""}})
-        for part in item.get("content") or ():
+        for part in _listed(item, "content"):
             if isinstance(part, dict) and item.get("type") == "message":
                 refused = part.get("type") == "refusal"
                 kind, delta = (_TEXT[1], part.get("refusal")) if refused else (_TEXT[0], part.get("text"))
                 frames.append({"type": kind, **at, "delta": delta})
         if item.get("type") == "reasoning":
             for name, kind in (("summary", _THINKING[0]), ("content", _THINKING[1])):
-                frames += [{"type": kind, **at, "delta": joined(part)} for part in item.get(name) or ()]
+                frames += [{"type": kind, **at, "delta": joined(part)} for part in _listed(item, name)]
         if item.get("type") == "function_call":
             delta = item.get("arguments")
             frames.append({"type": "response.function_call_arguments.delta", **at, "delta": delta})
@@ -129,6 +129,11 @@ def expand(body: Any) -> list[Frame]:
     status = body.get("status")
     kind = f"response.{status}" if f"response.{status}" in _ENDS else "response.completed"
     return [*frames, {"type": kind, "response": body}]
+
+
+def _listed(item: Frame, name: str) -> list[Any]:
+    value = item.get(name)
+    return value if isinstance(value, list) else []
 
 
 def fast(engine: Engine, frame: Frame, out: list[StreamingEvent]) -> bool:
