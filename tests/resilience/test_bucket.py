@@ -109,3 +109,17 @@ def test_what_was_not_sent_is_given_back() -> None:
     assert peer.wait_for(1, 0.0) == 30
     peer.give_back(1)
     assert peer.wait_for(1, 0.0) == 0
+
+
+@pytest.mark.requirement("AIP-42")
+def test_a_peer_is_believed_for_a_day_and_then_asked_again() -> None:
+    """One that says it takes nothing for a thousand years would hold a caller up that long."""
+    for state in (
+        LimitState(requests=Window(10, 0, 1e12)),
+        LimitState(tokens=Window(10, 0, 1e12)),
+        LimitState(retry_after=1e12),
+    ):
+        peer = PeerLimit()
+        peer.learn(state, 100.0)
+        assert peer.wait_for(1, 100.0) == 86400.0
+        assert peer.wait_for(1, 100.0 + 86401.0) == 0.0

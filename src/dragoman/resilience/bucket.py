@@ -14,6 +14,8 @@ from dragoman.resilience.limits import LimitState
 
 GRAIN = 1e-6
 """Seconds that count as no wait at all: below what a clock of epoch size can show."""
+LONGEST_WORD = 86400.0
+"""Seconds for which a peer is believed that it takes no request."""
 
 
 @dataclass(slots=True)
@@ -76,16 +78,17 @@ class PeerLimit:
     def learn(self, state: LimitState, now: float) -> None:
         """Take over what an answer said; newer words replace older ones, a pause is never shortened.
 
-        A count without a reset is not kept: nobody could tell when it ends.
+        A count without a reset is not kept: nobody could tell when it ends. No word holds for longer than
+        a day: then the peer is asked anew.
         """
         requests, tokens = state.requests, state.tokens
         if requests.remaining is not None:
             self.remaining = requests.remaining if requests.reset is not None else None
-            self.until = now + (requests.reset or 0.0)
+            self.until = now + min(requests.reset or 0.0, LONGEST_WORD)
         if tokens.remaining is not None:
-            self.tokens_until = now + (tokens.reset or 0.0) if tokens.remaining == 0 else 0.0
+            self.tokens_until = now + min(tokens.reset or 0.0, LONGEST_WORD) if tokens.remaining == 0 else 0.0
         if state.retry_after is not None:
-            self.paused_until = max(self.paused_until, now + state.retry_after)
+            self.paused_until = max(self.paused_until, now + min(state.retry_after, LONGEST_WORD))
 
     def wait_for(self, amount: float, now: float) -> float:
         """Seconds until the peer will take `amount` more, as far as is known.

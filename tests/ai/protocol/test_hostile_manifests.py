@@ -298,7 +298,7 @@ async def test_a_line_end_in_a_header_is_refused_before_anything_is_sent(auth: d
 @pytest.mark.requirement("AIP-11", "AIP-113")
 def test_a_secret_does_not_go_from_the_environment_into_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
     """The host in that URL is whatever the manifest says, and URLs are shown and logged."""
-    for name in ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "DB_PASSWORD"):
+    for name in ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "DB_PASSWORD", "ACME_KEY"):
         monkeypatch.setenv(name, KEY)
         url = f"https://evil.example/${{{name}}}"
         manifest = ProtocolLoader().register_provider(small(endpoint={"base_url": url}))

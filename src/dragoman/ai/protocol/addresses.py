@@ -14,6 +14,7 @@ from dragoman.ai.errors import ErrorContext, ProtocolError
 from dragoman.core.redact import is_secret_name
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SECRET = re.compile(r"(?:_|\b)(?:KEYS?|TOKENS?|SECRETS?|PASS|PASSWORDS?|PASSPHRASE|CREDENTIALS?)$", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -57,7 +58,7 @@ def fill_base_url(
 
 def is_public(name: str) -> bool:
     """Whether a variable of this name may go from the environment into a URL."""
-    return not is_secret_name(name)
+    return not (is_secret_name(name) or _SECRET.search(name))
 
 
 def _known(name: str, sources: tuple[Mapping[str, object], ...]) -> str | None:
