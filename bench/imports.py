@@ -13,7 +13,12 @@ from functools import partial
 
 from bench.measure import Figures, Report, expect, interleave, main, peer
 
-TARGETS = {"dragoman": 0.6, "dragoman.kai.client": 2.0}
+TARGETS = {
+    "dragoman": 0.6,
+    "dragoman.kai.client": 2.0,
+    "dragoman.ai": 2.0,
+    "dragoman.ai.client.client": 2.0,  # all that a first call needs; the package alone loads next to nothing
+}
 PEERS = {
     "stkai": "stkai",
     "kai_client": "kai-client",

@@ -85,8 +85,10 @@ class FaultServer:
         try:
             while await self._exchange(reader, writer):
                 pass
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except asyncio.IncompleteReadError:
             pass
+        except ConnectionError:
+            self.hung_up.set()  # a client that leaves before all was written to it is noticed here
         finally:
             writer.close()
 
