@@ -59,7 +59,7 @@ class MessageRole(StrEnum):
 class _Source(BaseModel):
     """Where the bytes of a block come from: `data` is base64 text or a URL, by `source_type`."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", populate_by_name=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", populate_by_name=True, defer_build=True)
 
     source_type: str = Field(alias="type")
     media_type: str | None = None
@@ -97,7 +97,7 @@ class ContentBlock(BaseModel):
     the provider redacted it.
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", populate_by_name=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", populate_by_name=True, defer_build=True)
 
     type: str
     text: str | None = None
@@ -191,7 +191,7 @@ class ToolCall(BaseModel):
     `parse_error` says why. `signature` is a provider's mark that has to go back with the call.
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", defer_build=True)
 
     id: str
     type: str = "function"
@@ -243,7 +243,7 @@ class Message(BaseModel):
     `metadata` is the caller's own and is never sent.
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", defer_build=True)
 
     role: str
     content: str | list[ContentBlock] = ""

@@ -34,7 +34,7 @@ class ToolChoice(StrEnum):
 class FunctionDefinition(BaseModel):
     """A function the model may call; `parameters` is the JSON Schema of its arguments object."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", defer_build=True)
 
     name: str
     description: str | None = None
@@ -45,7 +45,7 @@ class FunctionDefinition(BaseModel):
 class ToolDefinition(BaseModel):
     """A tool offered to the model."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", defer_build=True)
 
     type: str = "function"
     function: FunctionDefinition
