@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class Config(BaseModel):
     """A part of a manifest: frozen, and unknown fields survive as extra attributes."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", frozen=True, protected_namespaces=(), defer_build=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="allow", frozen=True, protected_namespaces=(), defer_build=True
+    )
 
     @model_validator(mode="before")
     @classmethod
