@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -27,7 +28,7 @@ from dragoman.noukai.events import (
 )
 from dragoman.noukai.exceptions import APIConnectionError, APITimeoutError, NoukaiError, ReplayMissError
 from dragoman.noukai.exchange import Call, fault, open_stream
-from dragoman.noukai.models import StepRequest
+from dragoman.noukai.models import SessionExecution, StepRequest
 from dragoman.noukai.paths import flow_path, run_path
 from dragoman.noukai.scopes import Placement
 from dragoman.noukai.tools import Rounds, with_results
@@ -125,15 +126,8 @@ async def events(
     placement: Placement,
 ) -> Events:
     if placement.claim is not None:
-        recorded = await placement.claim.take(codec.input_hash(request))
-        for event in recorded_events(recorded):
-            if isinstance(event, ToolCallsRequired):
-                staged: list[list[dict[str, Any]]] = []
-                event._stage = staged.append
-                yield event
-                if staged:
-                    raise ReplayMissError(f"run {recorded.execution_id!r} was never resumed when it was recorded")
-            else:
+        async with aclosing(_replayed(await placement.claim.take(codec.input_hash(request)))) as replayed:
+            async for event in replayed:
                 yield event
         return
     cursor = Cursor(request)
@@ -177,6 +171,19 @@ async def events(
             raise NoukaiError("the server paused a run without ever naming it", code="INVALID_ANSWER")
         if not again:
             return
+
+
+async def _replayed(recorded: SessionExecution) -> Events:
+    """The events of a recorded run; a pause that is answered here, and was not then, is a miss."""
+    for event in recorded_events(recorded):
+        if not isinstance(event, ToolCallsRequired):
+            yield event
+            continue
+        staged: list[list[dict[str, Any]]] = []
+        event._stage = staged.append
+        yield event
+        if staged:
+            raise ReplayMissError(f"run {recorded.execution_id!r} was never resumed when it was recorded")
 
 
 async def _lasting(transport: AnyTransport, call: Call, cursor: Cursor) -> Events:
