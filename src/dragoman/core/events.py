@@ -8,6 +8,9 @@ Order within a run: `run.created`, `run.started`, then steps; a block is started
 gets deltas and ended before its step is; a tool call is started, gets its input, perhaps an
 approval, and exactly one of output, failed, denied; the last event is one of
 `run.completed`, `run.failed`, `run.cancelled`.
+
+The `step` of an event is a key as `core.steps` makes it: in a flow the step's id, with its loop
+index where it has one; what an agent step does inside has a key of its own below that one.
 """
 
 from __future__ import annotations
@@ -48,26 +51,36 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class RunPaused:
-    """The run waits for somebody; `calls` are the tool calls without an answer."""
+    """The run waits for somebody; `calls` are the tool calls without an answer.
+
+    `segment`: a flow that is run step by step waits to be told to go on.
+    """
 
     type: ClassVar[str] = "run.paused"
-    reason: Literal["approval", "client_tool"]
-    calls: tuple[str, ...]
+    reason: Literal["approval", "client_tool", "segment"]
+    calls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RunResumed:
-    """What the run waited for has come, in part or whole."""
+    """What the run waited for has come, in part or whole.
+
+    In a flow, `step` is the index of the top-level step that goes on, and `options` what the caller
+    has changed for the rest of the run (see `ports.Continue`).
+    """
 
     type: ClassVar[str] = "run.resumed"
+    step: int | None = None
+    options: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunCompleted:
-    """The run reached its end."""
+    """The run reached its end; `result` is what a flow gave, any JSON."""
 
     type: ClassVar[str] = "run.completed"
     finish: FinishReason = "stop"
+    result: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +104,11 @@ class RunCancelled:
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    """A unit of work begins; `name` is the model, tool or flow step."""
+    """A unit of work begins; `name` is the model, tool or flow step.
+
+    `index` counts the model calls of an answer from 1; of a flow's step it is the place among the
+    top-level steps, from 0 (that of the one it lies in, for a step inside another).
+    """
 
     type: ClassVar[str] = "step.started"
     kind: Literal["model", "tool", "flow"]
@@ -102,18 +119,41 @@ class StepStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepRestarted:
-    """The step begins anew after a crash; what attempt `attempt - 1` sent is void."""
+    """The step begins anew; what attempt `attempt - 1` sent is void.
+
+    `code` and `message` tell how that attempt ended: `interrupted` by a crash, or by the error after
+    which the step is tried again.
+    """
 
     type: ClassVar[str] = "step.restarted"
     attempt: int
+    code: str = "interrupted"
+    message: str = "the server stopped while this was under way"
+
+
+@dataclass(frozen=True, slots=True)
+class StepInput:
+    """What a flow's step is given: a JSON object with `message`, `output` of the step before, and so on."""
+
+    type: ClassVar[str] = "step.input"
+    input: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StepChosen:
+    """What a condition or a loop of a flow has decided: whether the branch is taken, or what a loop runs over."""
+
+    type: ClassVar[str] = "step.chosen"
+    value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class StepCompleted:
-    """The step is done."""
+    """The step is done; `output` is what a flow's step gave, any JSON."""
 
     type: ClassVar[str] = "step.completed"
     finish: FinishReason = "stop"
+    output: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +350,8 @@ EventBody: TypeAlias = (
     | RunCancelled
     | StepStarted
     | StepRestarted
+    | StepInput
+    | StepChosen
     | StepCompleted
     | StepFailed
     | BlockStarted

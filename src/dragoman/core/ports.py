@@ -22,8 +22,11 @@ from dragoman.core.records import (
     Removed,
     Repeat,
     Run,
+    RunKind,
     RunStatus,
+    Session,
     Setting,
+    Step,
     Thread,
     Visibility,
     Vote,
@@ -105,6 +108,8 @@ class Store(Protocol):
         thread: int | None = None,
         status: Sequence[RunStatus] | None = None,
         name: str | None = None,
+        kind: RunKind | None = None,
+        session: str | None = None,
         limit: int = 50,
         after: str | None = None,
     ) -> Page[Run]:
@@ -112,7 +117,37 @@ class Store(Protocol):
         ...
 
     async def unfinished(self) -> Sequence[Run]:
-        """All active runs of all tenants, oldest first: what a restarted engine takes up."""
+        """All active runs of all tenants, oldest first, but for jobs that wait in a queue: what a restarted engine
+        takes up."""
+        ...
+
+    async def queued(self, *, limit: int) -> Sequence[Run]:
+        """Jobs that wait in the queue, of all tenants: the highest priority first, then the oldest."""
+        ...
+
+    async def queue_length(self) -> int:
+        """How many jobs wait in the queue."""
+        ...
+
+    async def steps(self, run: str) -> Sequence[Step]:
+        """The run's trace, in the order in which its steps began."""
+        ...
+
+    async def session(self, tenant: str, id: str) -> Session | None: ...
+
+    async def has_session_elsewhere(self, tenant: str, id: str) -> bool:
+        """Whether another tenant has a session of this id."""
+        ...
+
+    async def sessions(self, tenant: str, *, limit: int = 50, after: str | None = None) -> Page[Session]:
+        """Those that have not expired, the one last written to first; `after` is a session's id.
+
+        Raises NotFound for an unknown `after`.
+        """
+        ...
+
+    async def session_runs(self, tenant: str, id: str, *, after: int = 0, limit: int = 1000) -> Page[Run]:
+        """The session's runs with number > after, oldest first."""
         ...
 
     async def events(self, run: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
@@ -282,6 +317,146 @@ class Decided:
     after: int = 0
 
 
+# --------------------------------------------------------------------------- flows
+
+NodeKind: TypeAlias = Literal["function", "model", "agent", "client_tool", "loop", "when"]
+CaptureMode: TypeAlias = Literal["off", "metadata_only", "redacted", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One step of a flow's version, as data: what a run keeps of it, and what pages draw.
+
+    `config` holds the keywords that a caller may override, with their defaults; `open`: any other
+    keyword is taken as well. `children` are the steps of a loop or of a taken branch, `otherwise`
+    those of the other branch. `digest` changes when the step's code or configuration does.
+    """
+
+    id: str
+    name: str
+    kind: NodeKind
+    config: Mapping[str, Any] = field(default_factory=dict)
+    open: bool = False
+    model: str | None = None
+    children: tuple[Node, ...] = ()
+    otherwise: tuple[Node, ...] = ()
+    digest: str = ""
+
+
+def encode_node(node: Node) -> dict[str, Any]:
+    """The node as a JSON object; empty fields are left out."""
+    data: dict[str, Any] = {"id": node.id, "name": node.name, "kind": node.kind}
+    for name in ("config", "open", "model", "digest"):
+        if value := getattr(node, name):
+            data[name] = dict(value) if name == "config" else value
+    for name in ("children", "otherwise"):
+        if nodes := getattr(node, name):
+            data[name] = [encode_node(one) for one in nodes]
+    return data
+
+
+def decode_node(data: Mapping[str, Any]) -> Node:
+    """The inverse of `encode_node`."""
+    return Node(
+        data["id"],
+        data["name"],
+        data["kind"],
+        config=data.get("config", {}),
+        open=data.get("open", False),
+        model=data.get("model"),
+        children=tuple(decode_node(one) for one in data.get("children", ())),
+        otherwise=tuple(decode_node(one) for one in data.get("otherwise", ())),
+        digest=data.get("digest", ""),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FlowInfo:
+    """What faces may tell about a flow. `id` is the same for all versions.
+
+    `versions` maps the published numbers, and 0 for the draft, to their steps. `production` is None where
+    nothing is published. `capture` is the flow's own mode, None for the server's.
+    """
+
+    name: str
+    id: str
+    versions: Mapping[int, tuple[Node, ...]]
+    production: int | None
+    description: str = ""
+    requires_message: bool = True
+    capture: CaptureMode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowCall:
+    """One call of a flow, as a face hands it to the engine.
+
+    `version` is a published number, 0 for the draft, None for the production version (the draft if
+    nothing is published). `overrides` and `input_overrides` are by step id. `tools` are tools that the
+    caller runs (`client_tools`: whether it can); `remaining` False makes the run pause after each top-level step.
+    `repeat` is the idempotency record to keep with the run; `capture` wins over the flow's own mode and `trace` over
+    `metadata_only`. `kind` `job`: the run waits in the queue until a worker takes it, by `priority` (higher first).
+    """
+
+    tenant: str
+    flow: str
+    owner: str = ""
+    kind: Literal["execute", "step", "job"] = "execute"
+    version: int | None = None
+    message: str | None = None
+    messages: tuple[dict[str, Any], ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    attachments: tuple[dict[str, Any], ...] = ()
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    input_overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: Any = None
+    client_tools: bool = True
+    remaining: bool = True
+    trace: bool = False
+    capture: CaptureMode | None = None
+    session: str | None = None
+    call_index: int | None = None
+    input_hash: str | None = None
+    priority: int = 0
+    repeat: Repeat | None = None
+    max_seconds: float | None = None
+    face: str = "own"
+    metadata: dict[str, Any] = field(default_factory=dict)
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """What a paused flow run is given so that it goes on.
+
+    `outputs` answers client tools, by call id: exactly the pending ones. `step` is the index of the top-level
+    step that the caller believes comes next (None: whichever). The others, where not None, replace what the run was started with.
+    """
+
+    outputs: Mapping[str, Any] | None = None
+    step: int | None = None
+    remaining: bool | None = None
+    overrides: Mapping[str, Mapping[str, Any]] | None = None
+    input_overrides: Mapping[str, Mapping[str, Any]] | None = None
+    tools: tuple[ToolSpec, ...] | None = None
+    tool_choice: Any = None
+    client_tools: bool | None = None
+    trace: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """What became of a `Continue`. `after`: the continuation is what follows this seq.
+
+    `resumed`: the run goes on. `repeated`: the same was given before, and what follows is stored or under way.
+    """
+
+    run: Run
+    outcome: Literal["resumed", "repeated"]
+    after: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class AgentInfo:
     """What faces may tell about an agent."""
@@ -308,7 +483,7 @@ class Tail(Protocol):
 
 
 class Engine(Protocol):
-    """Runs agents. Everything it acknowledges is committed first.
+    """Runs agents and flows. Everything it acknowledges is committed first.
 
     Errors: NotFound (no such run, thread, call; `code` says which: `not_found:thread`,
     `not_found:run`, `not_found:call`, `not_found:approval`, `not_found:message`), Conflict
@@ -318,6 +493,30 @@ class Engine(Protocol):
     """
 
     async def start(self, turn: Turn) -> Started: ...
+
+    async def start_flow(self, call: FlowCall) -> Started:
+        """Start a run of a flow, or put it in the queue; its row is committed when this returns.
+
+        With `repeat`: the same key and digest give the run of the first call (`attached` while it is active,
+        else `answered`), another digest Conflict (`conflict:repeat`). Raises NotFound (`not_found:flow`,
+        `not_found:version`), BadRequest (`bad_request:message`: none, though the flow needs one;
+        `bad_request:overrides`: of a step or keyword that there is not; `bad_request:input`), Unavailable
+        (`unavailable:queue`, `unavailable:runs`).
+        """
+        ...
+
+    async def continue_flow(self, tenant: str, run_id: str, given: Continue) -> Continued:
+        """Let a paused run of a flow go on.
+
+        Raises NotFound (`not_found:run`), BadRequest (`bad_request:step`: past or beyond the cursor;
+        `bad_request:outputs`: not exactly those of the pending calls, or none though calls are pending),
+        Conflict (`conflict:run`: it is moving, or was given something else before; `conflict:rounds`: too many rounds of tool calls).
+        """
+        ...
+
+    def flows(self) -> Sequence[FlowInfo]: ...
+
+    def flow(self, name: str) -> FlowInfo | None: ...
 
     async def decide(
         self,

@@ -87,12 +87,38 @@ class Item:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
+FLOW_OPTIONS = (
+    "flow_version",
+    "tree",
+    "overrides",
+    "input_overrides",
+    "tools",
+    "tool_choice",
+    "remaining",
+    "trace",
+    "capture",
+    "client_tools",
+    "call_index",
+    "input_hash",
+    "max_seconds",
+    "metadata",
+    "traceparent",
+)
+"""What the options of a flow's run may hold: `flow_version` is the number (0: draft), `tree` the frozen steps as
+`ports.encode_node` spells them, `remaining` whether it runs on to its end, `capture` one of off, metadata_only,
+redacted, full; the others are as in `ports.FlowCall`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One execution. `number` is given by the store (0 before); `thread` is the thread's number.
 
     `version` is the frozen code version, `input` and `options` what it was started with (enough
     to go on after a crash), `last_seq` the highest committed event, `error` `{code, message}`.
+
+    A flow's run has the flow's name (`project/slug`), `queue` and `priority` if it is a job (higher
+    goes first), `result` once it has completed, `input` as in `ports.FlowCall`
+    (`{message, messages, parameters, attachments}`), and in `options` the words of `FLOW_OPTIONS`.
     """
 
     id: str
@@ -120,6 +146,8 @@ class Run:
     queue: str | None = None
     executor: str | None = None
     lease: float | None = None
+    priority: int = 0
+    result: Any = None
 
     @property
     def is_active(self) -> bool:
@@ -128,7 +156,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of a run's trace. Input and output as the capture mode allows."""
+    """One line of a run's trace: one attempt of one step. Input and output as the capture mode allows.
+
+    `step` is the key's id and inner part (`say`, `say/model:1`), `index` the loop index, -1 where it has
+    none. `place` is the index of the top-level step it is or lies in. `input_bytes` and `output_bytes` are the sizes of
+    the whole as JSON; `truncated`: what is kept of one of them is cut.
+    """
 
     run: str
     step: str
@@ -136,7 +169,7 @@ class Step:
     name: str
     status: Literal["running", "completed", "failed", "cancelled"]
     started: float
-    index: int = 0
+    index: int = -1
     attempt: int = 1
     ended: float | None = None
     model: str | None = None
@@ -145,6 +178,29 @@ class Step:
     input: Any = None
     output: Any = None
     error: dict[str, Any] | None = None
+    place: int | None = None
+    input_bytes: int | None = None
+    output_bytes: int | None = None
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Runs that a client has grouped for capture and replay; ids are the client's, unique in a tenant.
+
+    Made by its first run. At `expires` its runs go and `tombstone` is set: the time up to which it
+    is known that there was one.
+    """
+
+    tenant: str
+    id: str
+    created: float
+    updated: float
+    first_run: str | None = None
+    last_run: str | None = None
+    expires: float | None = None
+    tombstone: float | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,12 +298,14 @@ class Keep:
     """What a sweep leaves alone: what is over at `now` goes, marks, repeats and counters included.
 
     Threads that were last written to before `threads_since` go as well, and so do runs without a
-    thread that ended before `runs_since`; None keeps them.
+    thread or session that ended before `runs_since`; None keeps them. The runs of a session go when it expires; its
+    tombstone is kept for `tombstone_seconds` more.
     """
 
     now: float
     threads_since: float | None = None
     runs_since: float | None = None
+    tombstone_seconds: float = 90 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +325,7 @@ class Removed:
     repeats: int = 0
     marks: int = 0
     keys: int = 0
+    sessions: int = 0
 
     def __add__(self, other: Removed) -> Removed:
         return Removed(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
@@ -344,7 +403,7 @@ class PutRun:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRun:
-    """Set the fields given (status, usage, cost, error, started, ended, executor, lease, queue, options).
+    """Set the fields given (status, usage, cost, error, started, ended, executor, lease, queue, options, input, result).
 
     With `only_if`, StaleWrite("run_status") unless the status is one of these.
     """
@@ -363,6 +422,26 @@ class AppendEvents:
     """
 
     events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceEvents:
+    """Give stored events of one run other bodies of the same types: what a capture mode does not keep goes.
+
+    Done once, in the commit that ends the run; seqs, times, steps and the number of events stay.
+    """
+
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PutSession:
+    """Insert a session, or move on the one of this (tenant, id): `updated`, `last_run` and `expires`.
+
+    A tombstone becomes a session again, as if it had never been.
+    """
+
+    session: Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,6 +530,8 @@ Write: TypeAlias = (
     | PutRun
     | ChangeRun
     | AppendEvents
+    | ReplaceEvents
+    | PutSession
     | PutStep
     | PutApproval
     | DecideApproval
