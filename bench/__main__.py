@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.measure import MARGIN, RESULTS, Report, Row, median
 
-FILES = ("imports", "decode", "arguments", "client", "server", "store")
+FILES = ("imports", "decode", "arguments", "client", "server", "store", "flows")
 IN_CHECK = ("imports", "decode", "arguments", "store")
 TIMES = 3
 

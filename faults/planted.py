@@ -262,9 +262,8 @@ _ENGINE = (
     Fault(
         "events are shown before they are committed",
         "engine/driver.py",
-        "                await self._store.commit(*writes)\n        except BaseException",
-        "                self._feed.publish(events, final=self.state.is_final)\n"
-        "                await self._store.commit(*writes)\n        except BaseException",
+        "        await self._store.commit(*writes)\n        self._feed.publish(events, final=is_final)\n",
+        "        self._feed.publish(events, final=is_final)\n        await self._store.commit(*writes)\n",
         "tests/engine/test_commit_order.py::test_no_reader_sees_an_event_before_it_is_committed",
     ),
     Fault(
@@ -436,17 +435,17 @@ _SERVER = (
     ),
     Fault(
         "any user of the tenant reads a run",
-        "server/own_handlers.py",
-        "if run is None or not (who.is_admin or run.owner == who.user or await self._is_public(run)):",
+        "server/own_access.py",
+        "if run is None or not (self._may_read(who, run) or await self._is_public(run)):",
         "if run is None:",
         "tests/server/test_own.py::test_a_strangers_thing_looks_like_nothing",
     ),
     Fault(
-        "a listing shows the runs of all users",
-        "server/own_handlers.py",
-        "owner=None if who.is_admin or thread is not None else who.user,",
-        "owner=None,",
-        "tests/server/test_own.py::test_a_strangers_thing_looks_like_nothing",
+        "a key of one project reads the runs of another",
+        "server/own_access.py",
+        "            return _may_use(who, run.name)\n",
+        "            return True\n",
+        "tests/server/own/test_own_flows.py::test_a_key_that_is_bound_to_a_project_sees_that_alone",
     ),
     Fault(
         "an admin decides for others",
@@ -507,8 +506,8 @@ _SERVER = (
     Fault(
         "the demo's public tokens work from elsewhere",
         "server/auth.py",
-        "not is_loopback(call.peer):",
-        "is_loopback(call.peer + 'x'):",
+        "        if principal is not None and not self.remote and call.peer is not None and not is_loopback(call.peer):",
+        "        if principal is not None and not self.remote and call.peer is not None and is_loopback(call.peer + 'x'):",
         "tests/server/test_auth.py",
     ),
     Fault(
@@ -650,4 +649,149 @@ _AI = (
     ),
 )
 
-FAULTS: tuple[Fault, ...] = (*_WIRE, *_CORE, *_STORE, *_ENGINE, *_KAI, *_AI, *_SERVER)
+_FLOWS = (
+    Fault(
+        "a step begins before the result of the one before is stored",
+        "engine/driver.py",
+        "                writes = await self._commit((), events)\n",
+        "                self._carry_out(commands)\n                commands = []\n"
+        "                writes = await self._commit((), events)\n",
+        "tests/engine/flows/test_running.py::test_steps_run_in_order_and_each_result_is_stored_before_the_next_begins",
+    ),
+    Fault(
+        "after a crash a finished inner step runs again",
+        "engine/flows/inner.py",
+        'if known is not None and known.status == "completed":',
+        'if known is not None and known.status == "done":',
+        "tests/engine/flows/test_inner_steps.py::test_after_a_crash_finished_inner_steps_come_from_the_journal",
+    ),
+    Fault(
+        "what a crash cut short of a step is no attempt",
+        "engine/flows/reducer.py",
+        "    out.say(ev.StepRestarted(open_step.attempt + 1, code, message), open_step.key)\n",
+        '    if code != "interrupted":\n'
+        "        out.say(ev.StepRestarted(open_step.attempt + 1, code, message), open_step.key)\n",
+        "tests/engine/flows/test_recovery.py::test_after_a_crash_a_run_goes_on_at_the_first_unfinished_step",
+    ),
+    Fault(
+        "other outputs for the same calls pass for a repetition",
+        "engine/flows/continuing.py",
+        "return same_step and last.digest == digest and set(",
+        "return same_step and set(",
+        "tests/engine/flows/test_pausing.py::test_the_same_outputs_again_give_the_same_continuation_and_others_are_refused",
+    ),
+    Fault(
+        "a segment that is asked for again runs the next step",
+        "engine/flows/continuing.py",
+        "    if given.step is not None and given.step != state.place:\n        return False\n",
+        "",
+        "tests/engine/flows/test_pausing.py::test_the_cursor_is_checked_and_a_lost_segment_is_told_again",
+    ),
+    Fault(
+        "an override is checked and then ignored",
+        "engine/flows/working.py",
+        "config = made.check(self._overrides(made))",
+        "config = made.check({})",
+        "tests/engine/flows/test_running.py::test_overrides_take_effect_and_are_checked_before_anything_is_stored",
+    ),
+    Fault(
+        "an override of the input loses against what the run has made",
+        "engine/flows/resolving.py",
+        "return {**resolved, **overrides}",
+        "return {**overrides, **resolved}",
+        "tests/server/noukai/test_stepping.py::test_overrides_are_those_of_the_segment_and_input_may_be_changed",
+    ),
+    Fault(
+        "a run goes on in code that has lost its steps",
+        "engine/flows/tree.py",
+        "if now is None or _shape(now) != _shape(node):",
+        "if now is None and not code:",
+        "tests/engine/flows/test_recovery.py::test_steps_that_were_begun_and_are_gone_end_the_run",
+    ),
+    Fault(
+        "a job is taken twice",
+        "engine/jobs.py",
+        "for run in found if run.id not in self._busy and",
+        "for run in found if",
+        "tests/engine/test_jobs.py",
+    ),
+    Fault(
+        "the least urgent job goes first",
+        "store/reads.py",
+        "ORDER BY priority DESC, number LIMIT ?",
+        "ORDER BY priority, number LIMIT ?",
+        "tests/store/test_conformance_flows.py::test_jobs_wait_by_priority_and_then_by_age_over_all_tenants",
+    ),
+    Fault(
+        "capture off keeps payloads in the trace",
+        "engine/capture.py",
+        "            return Kept(None, None)\n",
+        "            return Kept(value, None)\n",
+        "tests/engine/test_capture.py::test_a_trace_keeps_what_the_mode_says",
+    ),
+    Fault(
+        "the journal of a run that has ended keeps what the mode does not",
+        "engine/flows/course.py",
+        "        return [*writes, ReplaceEvents(tuple(changed))] if changed else writes\n",
+        "        return writes\n",
+        "tests/engine/flows/test_starting.py::test_the_journal_is_scrubbed_as_the_mode_says_when_the_run_ends",
+    ),
+    Fault(
+        "a tombstone is forgotten at once",
+        "store/removal.py",
+        '"until": keep.now + keep.tombstone_seconds',
+        '"until": keep.now',
+        "tests/store/test_removal.py::test_a_session_that_expires_loses_its_runs_and_leaves_a_tombstone_for_a_while",
+    ),
+    Fault(
+        "a session of another organisation looks like one of nobody",
+        "store/reads.py",
+        "(tenant < ?1 OR tenant > ?1)",
+        "(tenant = ?1)",
+        "tests/store/test_conformance_flows.py::test_sessions_of_one_id_in_two_tenants_are_two",
+    ),
+    Fault(
+        "a run is found under any flow's path",
+        "server/noukai/context.py",
+        "            return run.name == name\n",
+        "            return True\n",
+        "tests/server/noukai/test_refusals.py::test_what_is_not_there_is_404_with_a_word_for_it",
+    ),
+    Fault(
+        "who has no credits may start one more",
+        "server/noukai/context.py",
+        "if left is not None and left <= 0:",
+        "if left is not None and left < 0:",
+        "tests/server/noukai/test_refusals.py::test_who_has_no_credits_is_told_before_anything_runs",
+    ),
+    Fault(
+        "what a run costs is counted for its organisation alone",
+        "server/credits.py",
+        'names = [""] if payer.key is None else ["", payer.key]',
+        'names = [""]',
+        "tests/server/noukai/test_credits.py::test_a_keys_budget_counts_too_and_is_its_own",
+    ),
+    Fault(
+        "a live trace tells the last frame again",
+        "server/noukai/following.py",
+        "if number > after:",
+        "if number >= after:",
+        "tests/server/noukai/test_traces.py::test_a_live_trace_of_a_finished_run_has_all_frames_and_continues_behind_any_of_them",
+    ),
+    Fault(
+        "a replay takes the answer of the call before",
+        "testing/playback.py",
+        "answer = self._answers[self._asked - 1]",
+        "answer = self._answers[max(0, self._asked - 2)]",
+        "tests/testing/test_replaying.py::test_a_chat_of_several_turns_and_approvals_is_the_same_byte_for_byte_without_its_model",
+    ),
+    Fault(
+        "a replayed tool gives its first output each time",
+        "testing/playback.py",
+        "            self._tools = [tool for tool in self._tools if tool is not found]\n",
+        "            pass\n",
+        "tests/testing/test_replaying.py",
+    ),
+)
+
+FAULTS: tuple[Fault, ...] = (*_WIRE, *_CORE, *_STORE, *_ENGINE, *_FLOWS, *_KAI, *_AI, *_SERVER)

@@ -8,7 +8,10 @@ import sys
 
 from prove.verdict import run
 
-PROOFS = ("kill9", "approvals", "isolation", "provider")
+PROOFS = ("kill9", "flows", "approvals", "isolation", "provider", "replay", "pytest")
+
+MODULES = {"pytest": "pytest_"}
+"""Where a proof's name is taken."""
 
 
 def main(arguments: list[str]) -> int:
@@ -19,7 +22,7 @@ def main(arguments: list[str]) -> int:
         os.environ["BREAK"] = "1"
     held: list[str] = []
     for name in wanted:
-        proof = importlib.import_module(f"prove.{name}")
+        proof = importlib.import_module(f"prove.{MODULES.get(name, name)}")
         if run(f"prove-{name}", proof.prove, guard=proof.GUARD):
             held.append(name)
     if breaks:

@@ -1,7 +1,6 @@
 """The app that proofs and crash tests serve: the scripted model, and tools that leave a trace in a file.
 
-`TRACE` names the file. It lies outside of the server's data, so that runs of a tool are counted
-by something that a restored database cannot undo. A token, in either header, says who calls:
+`prove.leaving` has the file, `prove.work` the flows. A token, in either header, says who calls:
 `TENANT.USER`, or `TENANT.USER.admin`. With `PROVE_WIRE` the scripted model is behind a real wire at
 that address (see `prove.wire`); `PROVE_MODEL` names the model of one more agent, `stranger`.
 """
@@ -11,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import sys
 import threading
 import time
@@ -22,23 +20,11 @@ from dragoman import Agent, App, openai_compatible, tool
 from dragoman.core.messages import ModelRequest
 from dragoman.core.principal import Principal
 from dragoman.testing import ScriptedModel
+from prove.leaving import leave_trace, pause_of, trace
+from prove.work import flows
 
 if sys.platform != "win32":
     import resource
-
-_PAUSE = re.compile(r"ms([0-9]+)-")
-
-
-def trace() -> Path:
-    return Path(os.environ["TRACE"])
-
-
-def leave_trace(word: str) -> None:
-    """One line, on the disk before this returns."""
-    with trace().open("a", encoding="utf-8") as file:
-        file.write(f"{word}\n")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @tool(read_only=True)
@@ -54,8 +40,7 @@ def add(a: float, b: float) -> float:
 def create_bucket(name: str) -> dict[str, str]:
     """Creates a bucket; twice is not as good as once. `ms300-x` takes 300 ms."""
     leave_trace(name)
-    if (pause := _PAUSE.match(name)) is not None:
-        time.sleep(int(pause[1]) / 1000)
+    time.sleep(pause_of(name))
     return {"name": name, "status": "created"}
 
 
@@ -94,5 +79,6 @@ app = App(
         Agent("census", model=census),
         *([Agent("stranger", model=MODEL, tools=[add], options=STRANGER)] if MODEL else ()),
     ],
+    flows=flows,
     authenticate=authenticate,
 )

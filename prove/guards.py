@@ -10,7 +10,7 @@ import asyncio
 import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from dragoman.ai.pipeline import base, plan
@@ -19,10 +19,12 @@ from dragoman.core.ports import Decision
 from dragoman.core.records import AppendEvents, PutRun, Run
 from dragoman.engine import decisions
 from dragoman.engine.state import Call as ToolCall
-from dragoman.server import own_handlers
+from dragoman.server import own_access
 from dragoman.server.http import Call
 from dragoman.store import statements
 from dragoman.store.sqlite import SQLiteStore
+from dragoman.testing import network, replaying, understudies
+from dragoman.testing.comparing import Difference
 
 LATE_SECONDS = 0.1
 
@@ -87,7 +89,7 @@ def owner_check() -> None:
             raise NotFound("There is no such run.", code="not_found:run")
         return run
 
-    _replace(own_handlers.OwnFace, "_run", anybodys)
+    _replace(own_access.Access, "_run", anybodys)
 
 
 def manifest_decides() -> None:
@@ -99,6 +101,21 @@ def manifest_decides() -> None:
         return plan.plan_of_rules(rules, reason=manifest)
 
     _replace(base, "compile_plan", the_usual)
+
+
+def recording_answers() -> None:
+    """A replay asks the app's own models, and lets them out into the network."""
+    _replace(understudies, "_model", lambda model, playbacks: model)
+    _replace(network, "_audit", lambda event, arguments: None)
+
+
+def difference_fails() -> None:
+    """A replay finds no agent to say anything else than it said."""
+
+    def same(name: str, before: object, after: object) -> Iterator[Difference]:
+        yield from ()
+
+    _replace(replaying, "compare_agents", same)
 
 
 def _replace(owner: object, name: str, value: object) -> None:
@@ -113,6 +130,8 @@ GUARDS: dict[str, Callable[[], None]] = {
     "decided-once": decided_once,
     "owner-check": owner_check,
     "manifest-decides": manifest_decides,
+    "recording-answers": recording_answers,
+    "difference-fails": difference_fails,
 }
 
 

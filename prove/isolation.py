@@ -1,10 +1,12 @@
 """Every route, every kind of foreign id: the answer is that of an id that does not exist, byte for byte.
 
 The routes come from the running application's own faces; one that `TAKES` does not know makes the
-proof fail. The ids are those of an owner with a finished and a waiting run; those who try them are
-another user of the tenant, the same user name in another tenant, a stranger, and an admin of
-another tenant. Where both ids succeed (a new chat may have any id), fresh ids and times are
-left out of the comparison. The one exception is Kai's: another user's chat in one project is 403.
+proof fail. The ids are those of an owner with a finished and a waiting run, and with a session of flows; those who
+try them are another user of the tenant, the same user name in another tenant, a stranger, and an admin of
+another tenant. Runs of flows, jobs and sessions belong to the tenant, so its other users are not tried on
+those. Where both ids succeed (a new chat may have any id), fresh ids and times are left out of the
+comparison. The exceptions are Kai's, another user's chat in one project is 403, and Noukai's, where the session of
+another organisation is.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ import os
 import re
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import httpx2
 
+from dragoman import App, Flow, client_tool
 from dragoman.server.http import Route
 from dragoman.testing.serve import serve
 from prove import app
@@ -38,7 +42,7 @@ _FRESH = re.compile(
 
 @dataclass(slots=True)
 class World:
-    """What one user has: a thread whose run has ended, and one whose run waits for approval."""
+    """What one user has: a thread whose run has ended, one whose run waits for approval, and a session of flows that wait."""
 
     thread: str = ""
     waiting_thread: str = ""
@@ -48,9 +52,18 @@ class World:
     approval: str = ""
     message: str = ""
     answer: str = ""
+    flow_run: str = ""
+    flow_call: str = ""
+    job: str = ""
+    job_call: str = ""
+    session: str = ""
 
     def ids(self) -> dict[str, str]:
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+OF_TENANT = frozenset({"flow_run", "flow_call", "job", "job_call", "session"})
+"""What every user of the tenant may know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,9 @@ class Slot:
     name: str
     query: Callable[[str, World], dict[str, str]] = lambda x, own: {}
     body: Callable[[str, World], Any] = lambda x, own: None
+    headers: Callable[[str, World], dict[str, str]] = lambda x, own: {}
+    names: bool = False
+    """The id names something new of the whole tenant's, so its own users may take any."""
 
 
 def _query(name: str) -> Slot:
@@ -68,6 +84,10 @@ def _query(name: str) -> Slot:
 
 def _body(name: str, make: Callable[[str, World], Any]) -> Slot:
     return Slot(name, body=make)
+
+
+def _header(name: str, *, names: bool = False) -> Slot:
+    return Slot(name, headers=lambda x, own: {name: x}, body=lambda x, own: {"message": "x"}, names=names)
 
 
 def _said(message: str, text: str = "echo: hello") -> dict[str, Any]:
@@ -115,6 +135,23 @@ _CHAT_SLOTS = (
     ),
 )
 
+_SESSION = Slot("session", body=lambda x, own: {"message": "x", "session": x}, names=True)
+_F = "/seq/{org}/{project}/{slug}"
+
+
+def _resume(run: str, call: str) -> dict[str, Any]:
+    results = [{"toolCallId": call, "content": "x"}]
+    return {"executionId": run, "pausedAtStep": "ask", "toolCallMessages": results}
+
+
+_FRESH_CALL = (_header("x-session-id", names=True), _header("idempotency-key"))
+_EXECUTE = (
+    _body("executionId", lambda x, own: _resume(x, own.flow_call)),
+    _body("toolCallId", lambda x, own: _resume(own.flow_run, x)),
+    *_FRESH_CALL,
+)
+_STEP = (_body("executionId", lambda x, own: {"executionId": x, "stepIndex": 1}), *_FRESH_CALL)
+
 TAKES: dict[tuple[str, str], tuple[Slot, ...]] = {
     ("GET", "/"): (),
     ("GET", "/health/live"): (),
@@ -143,7 +180,12 @@ TAKES: dict[tuple[str, str], tuple[Slot, ...]] = {
     ("PATCH", "/api/settings/user"): (),
     ("GET", "/api/settings/tools"): (),
     ("POST", "/api/suggestions"): (),
-    ("GET", V1 + "/runs"): (_query("thread"), _query("after")),
+    ("GET", V1 + "/runs"): (
+        _query("thread"),
+        _query("after"),
+        _query("session"),
+        Slot("?after of flows", query=lambda x, own: {"kind": "execute", "after": x}),
+    ),
     ("POST", V1 + "/runs"): (
         _body("thread", lambda x, own: {"message": {"text": "echo: hello"}, "thread": x}),
         _body("message.id", lambda x, own: {"message": {"id": x, "text": "echo: hello"}}),
@@ -155,6 +197,16 @@ TAKES: dict[tuple[str, str], tuple[Slot, ...]] = {
         _body("call", lambda x, own: {"decisions": [{"call": x, "approved": True}]}),
         _body("approval", lambda x, own: {"decisions": [{"approval": x, "approved": True}]}),
     ),
+    ("POST", V1 + "/runs/{run}/continue"): (_body("outputs", lambda x, own: {"outputs": {x: 1}}),),
+    ("GET", V1 + "/runs/{run}/trace"): (_query("step"),),
+    ("GET", V1 + "/jobs"): (_query("after"),),
+    ("GET", V1 + "/flows"): (),
+    ("GET", V1 + "/flows/{project}/{slug}"): (),
+    ("POST", V1 + "/flows/{project}/{slug}/runs"): (_SESSION,),
+    ("POST", V1 + "/flows/{project}/{slug}/jobs"): (_SESSION,),
+    ("GET", V1 + "/sessions"): (_query("after"),),
+    ("GET", V1 + "/sessions/{session}"): (_query("after"),),
+    ("GET", V1 + "/sessions/{session}/cassette"): (),
     ("GET", V1 + "/threads"): (_query("after"),),
     ("GET", V1 + "/threads/{thread}"): (),
     ("GET", V1 + "/threads/{thread}/items"): (),
@@ -162,11 +214,38 @@ TAKES: dict[tuple[str, str], tuple[Slot, ...]] = {
     ("GET", V1 + "/agents"): (),
     ("GET", V1 + "/me"): (),
     ("GET", V1 + "/openapi.json"): (),
+    ("GET", "/seq/sessions/{session}"): (),
+    **{("POST", f"{path}/execute"): _EXECUTE for path in (_F, _F + "/{version}")},
+    **{("POST", f"{path}/step"): _STEP for path in (_F, _F + "/{version}")},
+    **{("POST", f"{path}/jobs"): _FRESH_CALL for path in (_F, _F + "/{version}")},
+    ("GET", _F + "/jobs/{run}"): (),
+    ("POST", _F + "/jobs/{run}/resume"): (
+        _body("executionId", lambda x, own: _resume(x, own.job_call)),
+        _body("toolCallId", lambda x, own: _resume(own.job, x)),
+    ),
+    ("POST", _F + "/jobs/{run}/cancel"): (),
+    ("GET", _F + "/runs/{run}/trace"): (),
+    ("GET", _F + "/runs/{run}/trace/stream"): (),
+    ("GET", _F + "/runs/{run}/steps/{step}/trace"): (),
 }
 """Method and path → the places outside of the path that take an id; `()` where there is none."""
 
-OWN_IN_PATH = {"id": "waiting_thread", "run": "waiting_run", "thread": "thread"}
+OWN_IN_PATH = {"id": "waiting_thread", "run": "waiting_run", "thread": "thread", "session": "session"}
 """Name in a path → what of the caller's own stands there while another place is tried."""
+
+PUBLIC_IN_PATH = {"project": "proof", "slug": "asks", "version": "v1", "step": "ask"}
+"""Names in a path that are no ids: what is served is known to all."""
+
+SERVED = App(
+    "prove",
+    agents=app.app.agents,
+    flows=[
+        Flow(
+            "proof/asks", [client_tool("ask", tool="look_up", arguments=lambda ctx: {"q": ctx.message})], capture="full"
+        )
+    ],
+    authenticate=app.authenticate,
+)
 
 
 @dataclass(slots=True)
@@ -186,7 +265,7 @@ async def prove(ground: Ground) -> Verdict:
     (ground.folder / "trace.txt").touch()
     if ground.guard is not None:
         take_out(ground.guard)
-    with serve(app.app, kai={"approval": {"hold_seconds": 0}}, log={"requests": False}) as served:
+    with serve(SERVED, kai={"approval": {"hold_seconds": 0}}, log={"requests": False}) as served:
         found = Found()
         async with httpx2.AsyncClient(base_url=served.url, timeout=20.0, trust_env=False) as http:
             trial = Trial(http, found)
@@ -199,7 +278,9 @@ async def prove(ground: Ground) -> Verdict:
     ran = (ground.folder / "trace.txt").read_text("utf-8")
     ground.say(f"{found.routes} routes with {found.places} places for an id, {len(STRANGERS)} kinds of strangers")
     ground.say(f"foreign ids: {', '.join(f'{kind} {count}' for kind, count in found.kinds.items())}")
-    ground.say(f"{found.compared} answers are those of a missing id, {found.forbidden} are Kai's 403")
+    ground.say(
+        f"{found.compared} answers are those of a missing id, {found.forbidden} are the 403 that two wires document"
+    )
     verdict = Verdict()
     verdict.expect(not found.faults, f"{len(found.faults)} differ, the first: {''.join(found.faults[:1])}")
     verdict.expect(found.compared > 1000 and found.forbidden > 0, "too little was compared")
@@ -230,7 +311,7 @@ class Trial:
         self._found.routes += 1
         name = f"{route.method} {prefix}{route.path}"
         slots = TAKES.get((route.method, route.path))
-        in_path = _PATH_NAME.findall(route.path)
+        in_path = [one for one in _PATH_NAME.findall(route.path) if one not in PUBLIC_IN_PATH and one != "org"]
         if slots is None or not set(in_path) <= OWN_IN_PATH.keys():
             self._found.faults.append(f"{name} is new: say in prove/isolation.py which ids it takes")
             return
@@ -245,31 +326,45 @@ class Trial:
 
     async def _try(self, name: str, face: str, prefix: str, route: Route, place: str | Slot, who: str) -> None:
         """Every kind of id of the owner's in one place, by one stranger."""
+        if isinstance(place, Slot) and place.names and who.startswith("acme."):
+            return
         own = await self._make_world(who, "own") if isinstance(place, Slot) else World()
         for kind, foreign in self._owners.ids().items():
-            missing = foreign[:-12] + secrets.token_hex(6)
-            answer, expected = [await self._send(who, prefix, route, place, x, own) for x in (foreign, missing)]
-            where = f"{name}, {kind} in {place.name if isinstance(place, Slot) else place}"
-            self._must_not_tell(where, answer, but=foreign)
-            self._found.kinds[kind] += 1
-            if _is_kais_403(face, who, kind, answer):
-                self._found.forbidden += 1
-            elif (told := _told(answer, foreign)) != _told(expected, missing):
-                self._found.faults.append(f"{where}: {told} instead of {_told(expected, missing)}")
-            else:
-                self._found.compared += 1
+            if kind in OF_TENANT and who.startswith("acme."):
+                continue
+            ids = foreign, foreign[:-12] + secrets.token_hex(6)
+            for org in {"acme", who.partition(".")[0]} if "{org}" in route.path else {""}:
+                path = (prefix + route.path).replace("{org}", org)
+                answers = [await self._send(who, path, route.method, place, x, own) for x in ids]
+                where = f"{name}, {kind} in {place.name if isinstance(place, Slot) else place} of {path}"
+                self._compare(where, face, who, kind, ids, answers)
         await self._request(who, "DELETE", "/api/history", {}, None)  # a chat of such an id may be left
 
-    async def _send(
-        self, who: str, prefix: str, route: Route, place: str | Slot, x: str, own: World
-    ) -> httpx2.Response:
+    def _compare(
+        self, where: str, face: str, who: str, kind: str, ids: tuple[str, str], answers: list[httpx2.Response]
+    ) -> None:
+        """Both ids must be answered alike, but for the 403 that a wire documents."""
+        (foreign, missing), (answer, expected) = ids, answers
+        self._must_not_tell(where, answer, but=foreign)
+        self._found.kinds[kind] += 1
+        if _is_kais_403(face, who, kind, answer) or _is_noukais_403(face, who, kind, answer):
+            self._found.forbidden += 1
+        elif (told := _told(answer, foreign)) != _told(expected, missing):
+            self._found.faults.append(f"{where}: {told} instead of {_told(expected, missing)}")
+        else:
+            self._found.compared += 1
+
+    async def _send(self, who: str, path: str, method: str, place: str | Slot, x: str, own: World) -> httpx2.Response:
         """The route's request with `x` in one place, and the caller's own things in all others."""
-        path = prefix + route.path
-        for name in _PATH_NAME.findall(path):
-            path = path.replace(f"{{{name}}}", x if place == name else own.ids()[OWN_IN_PATH[name]] or x)
+        route = path
+        for name in _PATH_NAME.findall(route):
+            mine = PUBLIC_IN_PATH.get(name) or own.ids()[_own_in_path(route, name)]
+            path = path.replace(f"{{{name}}}", x if place == name else mine or x)
         if isinstance(place, Slot):
-            return await self._request(who, route.method, path, place.query(x, own), place.body(x, own))
-        return await self._request(who, route.method, path, {}, {})
+            return await self._request(
+                who, method, path, place.query(x, own), place.body(x, own), place.headers(x, own)
+            )
+        return await self._request(who, method, path, {}, {})
 
     def _strangers(self) -> Iterator[str]:
         """Users that nobody has met, so that what one leaves behind does not meet the next."""
@@ -283,8 +378,16 @@ class Trial:
         if leaked:
             self._found.faults.append(f"{where} tells {leaked}: {told[:300]}")
 
-    async def _request(self, who: str, method: str, path: str, query: dict[str, str], body: Any) -> httpx2.Response:
-        headers = {"authorization": f"Bearer {who}", "x-request-id": "the-same", "accept": "application/json"}
+    async def _request(
+        self,
+        who: str,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: Any,
+        more: Mapping[str, str] = MappingProxyType({}),
+    ) -> httpx2.Response:
+        headers = {"authorization": f"Bearer {who}", "x-request-id": "the-same", "accept": "application/json", **more}
         return await self._http.request(method, path, params=query, json=body, headers=headers)
 
     # ------------------------------------------------------------------ worlds
@@ -296,6 +399,10 @@ class Trial:
         await self._wait_for(who, waits["id"], "run.paused")
         made = await self._wait_for(who, ended["id"], "run.completed")
         first = (await self._request(who, "GET", f"{V1}/runs/{made['run']}/events", {}, None)).json()["events"][0]
+        session = f"s-{who}-{secrets.token_hex(6)}"
+        flow_run, job = [await self._start(who, kind, text, session) for kind in ("runs", "jobs")]
+        called = await self._wait_for(who, flow_run, "run.paused")
+        queued = await self._wait_for(who, job, "run.paused")
         return World(
             thread=ended["thread"],
             waiting_thread=waits["thread"],
@@ -305,7 +412,18 @@ class Trial:
             approval=asked["payload"]["approval"],
             message=first["payload"]["message"],
             answer=first["payload"]["answer"],
+            flow_run=flow_run,
+            flow_call=called["payload"]["calls"][0],
+            job=job,
+            job_call=queued["payload"]["calls"][0],
+            session=session,
         )
+
+    async def _start(self, who: str, kind: str, text: str, session: str) -> str:
+        path = "{}/flows/{project}/{slug}/{}".format(V1, kind, **PUBLIC_IN_PATH)
+        answer = await self._request(who, "POST", path, {}, {"message": text, "session": session})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
 
     async def _ask(self, who: str, text: str, message: str) -> dict[str, Any]:
         answer = await self._request(who, "POST", V1 + "/runs", {}, {"message": {"id": message, "text": text}})
@@ -326,7 +444,9 @@ class Trial:
         paths = [f"{V1}/threads", f"{V1}/runs", "/api/history", f"/api/vote?chatId={own.thread}", "/api/settings/user"]
         for thread in (own.thread, own.waiting_thread):
             paths += [f"{V1}/threads/{thread}", f"{V1}/threads/{thread}/items", f"/api/chat/{thread}"]
-        paths += [f"{V1}/runs/{run}/events" for run in (own.run, own.waiting_run)]
+        runs = (own.run, own.waiting_run, own.flow_run, own.job)
+        paths += [f"{V1}/runs/{run}/{what}" for run in runs for what in ("events", "trace")]
+        paths.append(f"{V1}/sessions/{own.session}")
         return [(await self._request("acme.owner", "GET", path, {}, None)).content for path in paths]
 
 
@@ -337,6 +457,21 @@ def _is_kais_403(face: str, who: str, kind: str, answer: httpx2.Response) -> boo
         return False
     told: dict[str, str] = answer.json()
     return told.keys() == {"code", "message"} and told["code"].startswith("forbidden:")
+
+
+def _is_noukais_403(face: str, who: str, kind: str, answer: httpx2.Response) -> bool:
+    """A session that another organisation alone has: the wire's documented word for it (DESIGN.md, promise 4)."""
+    if not (face == "noukai" and not who.startswith("acme.") and kind == "session" and answer.status_code == 403):
+        return False
+    told: dict[str, Any] = answer.json()
+    return told.keys() == {"detail"} and told["detail"].keys() == {"code", "message"}
+
+
+def _own_in_path(path: str, name: str) -> str:
+    """What of the caller's own stands for a name of this path."""
+    if name == "run" and ("/seq/" in path or path.endswith("/continue")):
+        return "job" if "/jobs/" in path else "flow_run"
+    return OWN_IN_PATH[name]
 
 
 def _told(answer: httpx2.Response, asked: str) -> tuple[int, dict[str, str], str]:

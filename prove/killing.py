@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from prove.reading import V1, Client, Differences, Reading
 from prove.server import Server
@@ -102,36 +103,65 @@ async def play(server: Server, *, kills: int, streams: int, seed: int) -> Report
     report = Report(seed)
     done = asyncio.Event()
     users = [User(server, number, random.Random(made.random()), done) for number in range(streams)]
+
+    def met() -> None:
+        current = [user.current for user in users if user.current is not None]
+        report.kills.update(asked.phase for asked in current if not asked.reading.over)
+        report.cut += sum(not asked.reading.over and asked.reading.attachments > 0 for asked in current)
+
+    report.wrong += await kill_under(server, users, done, kills=kills, phases=PHASES, met=met, made=made)
+    for user in users:
+        await user.compare(report)
+        await user.client.aclose()
+    return report
+
+
+class Worker(Protocol):
+    """Somebody who has work under way while the server is killed; `phase` is where it is."""
+
+    @property
+    def phase(self) -> str | None: ...
+
+    async def work(self) -> None: ...
+
+
+async def kill_under(
+    server: Server,
+    workers: Sequence[Worker],
+    done: asyncio.Event,
+    *,
+    kills: int,
+    phases: Sequence[str],
+    met: Callable[[], None],
+    made: random.Random,
+) -> list[str]:
+    """Start the server, let the workers work, kill it in each phase in turn (`met` then looks), and set `done`.
+
+    Gives what is wrong: workers who wait in vain for the end.
+    """
     await server.start()
-    tasks = [asyncio.create_task(user.work()) for user in users]
+    tasks = [asyncio.create_task(worker.work()) for worker in workers]
     try:
         for number in range(kills):
-            await _moment(users, PHASES[number % len(PHASES)], made)
+            await _moment(workers, phases[number % len(phases)], made)
             server.kill()
-            current = [user.current for user in users if user.current is not None]
-            report.kills.update(asked.phase for asked in current if not asked.reading.over)
-            report.cut += sum(not asked.reading.over and asked.reading.attachments > 0 for asked in current)
+            met()
             await server.start()
         done.set()
         _, waiting = await asyncio.wait(tasks, timeout=END_SECONDS)
-        if waiting:
-            report.wrong.append(f"{len(waiting)} readers wait in vain for the end of their run")
-        for user in users:
-            await user.compare(report)
+        broken = [repr(error) for task in tasks if task.done() and (error := task.exception()) is not None]
+        return [*([f"{len(waiting)} readers wait in vain for the end of their run"] if waiting else []), *broken]
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for user in users:
-            await user.client.aclose()
-    return report
 
 
-async def _moment(users: list[User], phase: str, made: random.Random) -> None:
+async def _moment(workers: Sequence[Worker], phase: str, made: random.Random) -> None:
     """Until somebody's run is in this phase, and a little longer."""
     with suppress(TimeoutError):
         async with asyncio.timeout(PHASE_SECONDS):
-            while not any(user.phase == phase for user in users):  # noqa: ASYNC110 - it lasts milliseconds
+            while not any(worker.phase == phase for worker in workers):  # noqa: ASYNC110 - it lasts milliseconds
                 await asyncio.sleep(0.002)
     await asyncio.sleep(made.uniform(0.0, 0.06))
 

@@ -67,16 +67,17 @@ class Client:
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def once(self, method: str, path: str, body: Any = None) -> httpx2.Response:
-        """One request. Raises httpx2.TransportError when the server is away."""
-        return await self._http.request(method, path, json=body, headers={"accept": "application/json"})
+    async def once(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> httpx2.Response:
+        """One request, with an idempotency key if there is one. Raises httpx2.TransportError when the server is away."""
+        headers = {"accept": "application/json"} | ({"idempotency-key": key} if key is not None else {})
+        return await self._http.request(method, path, json=body, headers=headers)
 
-    async def send(self, method: str, path: str, body: Any = None) -> httpx2.Response:
+    async def send(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> httpx2.Response:
         """The same, made again until the server answers; everything asked here is safe to ask twice."""
         deadline = time.monotonic() + PATIENCE
         while True:
             with suppress(httpx2.TransportError):
-                answer = await self.once(method, path, body)
+                answer = await self.once(method, path, body, key=key)
                 if answer.status_code != 503:
                     return answer
             if time.monotonic() > deadline:
@@ -88,6 +89,13 @@ class Client:
         answer = await self.send("POST", f"{V1}/runs", {"message": {"id": message, "text": text}})
         if answer.status_code not in (200, 201):
             raise AssertionError(f"{text!r} was refused: {answer.status_code} {answer.text}")
+        return Reading(answer.json()["id"])
+
+    async def start_flow(self, flow: str, body: dict[str, Any], *, key: str, job: bool = False) -> Reading:
+        """Start a run of a flow, or queue a job, until it is accepted; the key makes that safe."""
+        answer = await self.send("POST", f"{V1}/flows/{flow}/{'jobs' if job else 'runs'}", body, key=key)
+        if answer.status_code not in (200, 201, 202):
+            raise AssertionError(f"{flow} was refused: {answer.status_code} {answer.text}")
         return Reading(answer.json()["id"])
 
     async def follow(self, reading: Reading) -> AsyncIterator[dict[str, Any]]:

@@ -66,7 +66,7 @@ async def _measure(ground: Ground, server: Server) -> Verdict:
         await server.start()
         for number in range(20):  # what a process takes once: caches, threads, connections to the store
             await _finish(client, await client.ask("count: 200", message=f"warm-{number}"))
-        before = await _census(client)
+        before = await census(client)
         ground.say(f"before:  {before}")
         async with _streams(server, ground, large.run) as bytes_read:
             samples = [await _sample(ground, client, bytes_read) for _ in range(int(SECONDS / EVERY))]
@@ -88,7 +88,8 @@ async def _measure(ground: Ground, server: Server) -> Verdict:
     return verdict
 
 
-async def _census(client: Client) -> Census:
+async def census(client: Client) -> Census:
+    """What the server's process holds now, as its agent `census` tells."""
     asked = {"message": {"text": "how is it"}, "agent": "census"}
     run = (await client.send("POST", f"{V1}/runs", asked)).json()["id"]
     said = await _finish(client, Reading(run))
@@ -104,19 +105,19 @@ async def _finish(client: Client, reading: Reading) -> str:
 
 async def _sample(ground: Ground, client: Client, bytes_read: list[int]) -> Census:
     await asyncio.sleep(EVERY)
-    census = await _census(client)
-    ground.say(f"         {census}; {sum(bytes_read) / MIB:.1f} MiB read by {len(bytes_read)} readers")
-    return census
+    held = await census(client)
+    ground.say(f"         {held}; {sum(bytes_read) / MIB:.1f} MiB read by {len(bytes_read)} readers")
+    return held
 
 
 async def _settled(client: Client, before: Census) -> Census:
     """What is held when all have gone, or when that takes too long."""
     for _ in range(int(SETTLE_SECONDS)):
-        census = await _census(client)
-        if census.tasks <= before.tasks + 1 and census.descriptors <= before.descriptors + 2:
+        held = await census(client)
+        if held.tasks <= before.tasks + 1 and held.descriptors <= before.descriptors + 2:
             break
         await asyncio.sleep(1.0)
-    return census
+    return held
 
 
 # --------------------------------------------------------------------------- the streams

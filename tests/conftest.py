@@ -86,10 +86,17 @@ def is_live(url: str) -> bool:
 
 
 def start_server(
-    *arguments: str, data: Path, folder: Path | None = None, environment: dict[str, str] | None = None
+    *arguments: str,
+    data: Path,
+    folder: Path | None = None,
+    environment: dict[str, str] | None = None,
+    port: int | None = None,
 ) -> RunningServer:
-    """Start `dragoman serve ARGUMENTS` in a folder, the way a user does, and wait until it answers."""
-    port = free_port()
+    """Start `dragoman serve ARGUMENTS` in a folder, the way a user does, and wait until it answers.
+
+    On a free port, unless one is named.
+    """
+    port = port or free_port()
     log = data.with_name(f"{data.name}-{port}.log")
     clean = {name: value for name, value in os.environ.items() if not name.startswith("DRAGOMAN_")}
     command = [sys.executable, "-m", "dragoman", "serve", *arguments, "--port", str(port), "--data", str(data)]

@@ -314,16 +314,27 @@ TARGETS: dict[str, tuple[Target, str]] = {
     "test": (test, "all tests (PYTHON=python3.13 for another interpreter)"),
     "interop": (interop, "only the published clients against a running server"),
     "prove": (module("prove"), "show each promise against a running server; all the proofs that follow"),
-    "prove-kill9": (module("prove", "kill9"), "25 kills under 20 streams (BREAK=1: without the guard, must fail)"),
+    "prove-kill9": (
+        module("prove", "kill9", "flows"),
+        "25 kills under 20 streams, 24 under flows and jobs (BREAK=1: without the guard, must fail)",
+    ),
     "prove-approvals": (module("prove", "approvals"), "50 deciders race, 10 forge, the server dies once (BREAK=1)"),
     "prove-isolation": (module("prove", "isolation"), "every route with every kind of foreign id (BREAK=1)"),
     "prove-provider": (
         module("prove", "provider"),
         "a wire invented anew, spoken by its ten-line manifest alone (BREAK=1)",
     ),
+    "prove-replay": (
+        module("prove", "replay"),
+        "a recorded chat and flow: reproduced byte for byte, two edits are two differences (BREAK=1)",
+    ),
+    "prove-pytest": (
+        module("prove", "pytest"),
+        "a session exported as a test passes, a changed prompt fails (BREAK=1)",
+    ),
     "prove-breaks": (module("prove", "--breaks"), "each proof once without its guard: all must fail"),
     "faults": (module("faults"), "plant faults one at a time: each must be caught by the test that it names"),
-    "soak": (module("soak"), "100 kills, and 1,200 streams in one process"),
+    "soak": (module("soak"), "100 kills under streams, 100 under flows, 10,000 jobs, and 1,200 streams in one process"),
     "bench": (
         module("bench", level=BENCH),
         "measure against the limits and against others (an environment of its own)",

@@ -1,5 +1,8 @@
 """Writes the pages of the documentation that are tables of the code: events, errors, settings, metrics, HTTP API.
 
+In other pages it writes the graphs of flows: each `<!-- graph: MODULE FLOW -->`, where MODULE is a file of `examples/`, has its
+Mermaid block behind it.
+
     python tools/gen_docs.py           write what has changed
     python tools/gen_docs.py --check   write nothing; exit code 1 and a list if a page is not current
 
@@ -8,7 +11,9 @@ The prose around the tables is here as well, so that a page has one source.
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
+import re
 import sys
 import types
 import typing
@@ -22,6 +27,7 @@ from dragoman.ai.errors import tree as ai_tree
 from dragoman.ai.errors.standard_codes import STANDARD_ERROR_CODES
 from dragoman.ai.resilience import refusals as ai_refusals
 from dragoman.core import errors, events
+from dragoman.core.flow_graph import as_mermaid
 from dragoman.kai import exceptions as kai
 from dragoman.noukai import exceptions as noukai
 from dragoman.server import own
@@ -263,7 +269,8 @@ JSON. `GET {own.PREFIX}/openapi.json` describes it for machines.
 
 `Authorization: Bearer` with an API key (`dk_…`, see `dragoman keys`); in demo mode any token that begins with `demo-`, each a user of
 its own. What belongs to another user or tenant is answered like what does not exist. Keys with the scope `admin` read and cancel
-everything of their tenant.
+everything of their tenant. Runs of flows, jobs and sessions belong to the tenant: each of its keys reads, continues and cancels them; a key
+that is bound to projects sees those of its projects alone.
 
 ## Routes
 
@@ -280,7 +287,28 @@ A stream that breaks is taken up again at `GET /runs/{{run}}/events` with the he
 and nothing comes twice. Closing a stream does not stop the run; `POST /runs/{{run}}/cancel` does. Comments keep a silent stream
 alive.
 
-A message with an `id` may be sent again after a network fault: it attaches to the run that it started.
+A message with an `id` may be sent again after a network fault: it attaches to the run that it started. Every POST that starts something
+takes the header `Idempotency-Key` as well: for a day, the same call with the same key is one run; the key with another call is a 409.
+
+## Flows and jobs
+
+A [flow](flows.md) is named `project/slug`. Its description has the steps of each version, and the same as a graph of nodes and edges: an edge of kind
+`next`, `yes`, `no`, `each`, `again` or `done` leads to the step that may run after another.
+
+```sh
+curl -sN http://127.0.0.1:8080{own.PREFIX}/flows/basics/two-step/runs -H 'authorization: Bearer demo-you' \\
+  -H 'accept: text/event-stream' -H 'content-type: application/json' -d '{{"message": "hello", "overrides": {{"exclaim": {{"suffix": "?"}}}}}}'
+```
+
+A run that pauses says so with `run.paused`: for `client_tool`, until `POST /runs/{{run}}/continue` brings `outputs` for all calls of that event; for
+`segment` (a `stepwise` run), until it is told to go on. A job is a run that waits in the queue for a worker; its `result` is in the run once it has completed.
+
+## Traces
+
+`GET /runs/{{run}}/trace` is a run as a timeline. All offsets are seconds after `begin`. A step has a `key` of its own, a `parent` (the loop, condition, function
+or agent it lies in), its `attempts`, and what the capture mode keeps of input and output. `edges` leads from each step to those that
+began because it had ended. `waits` are the times in which the run did nothing: `queue`, `client_tool`, `approval`, `segment`, `interrupted`. What follows
+`last_seq` comes from `/runs/{{run}}/events?after=`: a console that has drawn the trace goes on from there.
 
 ## Health
 
@@ -301,6 +329,27 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
+# --------------------------------------------------------------------------- graphs
+
+GRAPH = re.compile(r"(<!-- graph: (\w+) (\S+) -->\n)```mermaid\n.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def graph(module: str, flow: str) -> str:
+    """The production version of an example's flow, as Mermaid draws it."""
+    spec = importlib.util.spec_from_file_location(module, EXAMPLES / f"{module}.py")
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(f"examples/{module}.py")
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    info = made.app.flow_info(flow)
+    return as_mermaid(info.versions[info.production or 0])
+
+
+def with_graphs(page: str) -> str:
+    """The page with its graphs as the examples have them now."""
+    return GRAPH.sub(lambda found: f"{found[1]}```mermaid\n{graph(found[2], found[3])}```", page)
+
+
 def stale() -> dict[Path, str]:
     """The pages whose file differs from what the code says now, with their new text."""
     found = {}
@@ -308,6 +357,9 @@ def stale() -> dict[Path, str]:
         text = GENERATED + make().rstrip() + "\n"
         path = DOCS / name
         if not path.exists() or path.read_text("utf-8") != text:
+            found[path] = text
+    for path in DOCS.rglob("*.md"):
+        if path.name not in PAGES and (text := with_graphs(path.read_text("utf-8"))) != path.read_text("utf-8"):
             found[path] = text
     return found
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from dragoman.core.messages import ModelRequest
     from dragoman.engine.agents import Agent
     from dragoman.engine.app import App
+    from dragoman.engine.flows.authoring import Flow, agent_step, client_tool, flow, loop, model_step, step, when
+    from dragoman.engine.flows.context import FlowContext, StepError
     from dragoman.engine.tools import Tool, tool
 
 _NAMES = {
@@ -36,6 +38,8 @@ _NAMES = {
     "core.messages": "ModelRequest",
     "engine.agents": "Agent",
     "engine.app": "App",
+    "engine.flows.authoring": "Flow agent_step client_tool flow loop model_step step when",
+    "engine.flows.context": "FlowContext StepError",
     "engine.tools": "Tool tool",
 }
 
@@ -44,6 +48,16 @@ __all__ = [
     "Agent",
     "Tool",
     "tool",
+    "Flow",
+    "flow",
+    "step",
+    "model_step",
+    "agent_step",
+    "client_tool",
+    "loop",
+    "when",
+    "FlowContext",
+    "StepError",
     "openai_compatible",
     "provider_model",
     "ModelRequest",

@@ -24,14 +24,17 @@ class Server:
     created = ev.RunCreated("chat", "demo", "v1", "a1", thread="t1")
     done = ev.RunCompleted()
 
-    def frames(self, *bodies: ev.EventBody, start: int = 1) -> list[bytes]:
-        """The bytes of a stream of events, one read each, numbered from `start`."""
+    def frames(self, *bodies: ev.EventBody | tuple[str, ev.EventBody], start: int = 1) -> list[bytes]:
+        """The bytes of a stream of events, one read each, numbered from `start`; a pair names the step."""
+        pairs = [body if isinstance(body, tuple) else (None, body) for body in bodies]
         return [
-            encode_frame(json.dumps(encode_event(Event(self.run, seq, 0.5, body))), id=str(seq))
-            for seq, body in enumerate(bodies, start)
+            encode_frame(json.dumps(encode_event(Event(self.run, seq, 0.5, body, step))), id=str(seq))
+            for seq, (step, body) in enumerate(pairs, start)
         ]
 
-    def stream(self, *bodies: ev.EventBody, start: int = 1, broken: Exception | None = None) -> Reply:
+    def stream(
+        self, *bodies: ev.EventBody | tuple[str, ev.EventBody], start: int = 1, broken: Exception | None = None
+    ) -> Reply:
         """A stream of events that ends, or breaks, after the last."""
         pieces = [*self.frames(*bodies, start=start), *([broken] if broken else [])]
         return Reply(pieces, headers=Headers({"content-type": "text/event-stream", "x-dragoman-run": self.run}))

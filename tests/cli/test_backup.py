@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from dragoman.demo.app import demo_app
+from dragoman.store.schema import load_migrations
 from dragoman.testing import serve
 
 pytestmark = pytest.mark.requirement("CORE-14")
@@ -52,7 +53,7 @@ def test_what_was_acknowledged_before_a_backup_under_load_is_served_again_from_i
     back, _ = dragoman(["restore", str(tmp_path / "backup"), "--data", str(tmp_path / "new")])
     assert back.exit_code == 0, back.stderr
     assert back.stdout.startswith("restored ")
-    assert back.stdout.rstrip().endswith("schema 1, checked")
+    assert back.stdout.rstrip().endswith(f"schema {load_migrations()[-1].number}, checked")
     with serve(demo_app(), data=tmp_path / "new", demo=True) as server, client(server) as one:
         for run, seen in before.items():
             assert events(one.get(f"/dragoman/v1/runs/{run}/events", headers=SSE)) == seen

@@ -9,7 +9,7 @@ import dragoman as package
 from dragoman.cli.exits import ExitCode, describe
 from dragoman.cli.output import exact, visible
 
-COMMANDS = ["serve", "chat", "runs", "keys", "kai", "doctor"]
+COMMANDS = ["serve", "chat", "runs", "flows", "jobs", "sessions", "replay", "keys", "kai", "doctor"]
 DOCS = Path(__file__).parents[2] / "docs" / "commands.md"
 
 

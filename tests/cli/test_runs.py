@@ -18,7 +18,7 @@ ROW = {
 def test_runs_are_listed_as_columns(dragoman, server):
     result, port = dragoman(["runs", "list"], [server.answer({"runs": [ROW], "more": True})])
     head, row = result.stdout.splitlines()
-    assert head.split() == ["RUN", "STATUS", "AGENT", "CREATED", "TOKENS"]
+    assert head.split() == ["RUN", "STATUS", "NAME", "CREATED", "TOKENS"]
     assert row.split()[:3] == ["run-1", "completed", "demo"]
     assert row.split()[-1] == "7"
     assert "--after run-1" in result.stderr
@@ -107,3 +107,46 @@ def test_something_else_than_a_server_of_ours_is_named(dragoman, server):
     result, _ = dragoman(["runs", "list"], [server.answer([1])])
     assert result.exit_code == 1
     assert "is this a Dragoman server?" in result.stderr
+
+
+def test_runs_of_flows_are_found_by_flow_kind_and_session(dragoman, server):
+    arguments = ["runs", "list", "--kind", "job", "--flow", "a/b", "--session", "s"]
+    result, port = dragoman(arguments, [server.answer({"runs": [ROW | {"agent": None, "flow": "a/b"}], "more": False})])
+    assert result.stdout.splitlines()[1].split()[2] == "a/b"
+    assert {"kind=job", "flow=a%2Fb", "session=s"} <= set(port.requests[0].url.partition("?")[2].split("&"))
+
+
+TRACE = {
+    "duration": 4.0,
+    "steps": [
+        {"key": "ask", "parent": None, "status": "completed", "start": 0.0, "duration": 4.0, "attempts": [{}]},
+        {
+            "key": "ask/model:1",
+            "parent": "ask",
+            "status": "completed",
+            "start": 2.0,
+            "duration": 2.0,
+            "attempts": [{}, {}],
+        },
+    ],
+    "waits": [{"reason": "client_tool", "start": 1.0, "duration": 1.0}],
+}
+
+
+@pytest.mark.requirement("NOU-28")
+def test_a_run_is_drawn_as_a_timeline(dragoman, server):
+    result, port = dragoman(["runs", "trace", "run-1"], [server.answer(TRACE)])
+    head, ask, wait, model = result.stdout.splitlines()
+    assert head.split() == ["STEP", "STATUS", "TRIES", "TOKENS", "START", "SECONDS", "TIMELINE"]
+    assert (ask.count("█"), wait.count("·"), model.count("█")) == (40, 10, 20)
+    assert wait.startswith("(client_tool)")
+    assert model.startswith("  ask/model:1  completed  2")
+    assert port.requests[0].url.endswith("/runs/run-1/trace")
+    assert json.loads(dragoman(["runs", "trace", "run-1", "--json"], [server.answer(TRACE)])[0].stdout) == TRACE
+
+
+def test_one_step_is_shown_field_by_field(dragoman, server):
+    one = TRACE | {"steps": [TRACE["steps"][0] | {"output": {"a": 1}}]}
+    result, port = dragoman(["runs", "trace", "run-1", "--step", "ask"], [server.answer(one)])
+    assert '{"a": 1}' in result.stdout
+    assert port.requests[0].url.endswith("?step=ask")

@@ -22,6 +22,24 @@ SCRIPTS = {
     "kai_talk.py": "tool: add {'result': 5}\ntext: 5\nfinished: stop\nbefore, I said: tool: add 2 3\n",
     "kai_approve.py": "asked for create_bucket\ncreated photos\n",
     "kai_blocking.py": "no loop needed\n",
+    "flow_first.py": "HELLO!\nHELLO?!\n",
+    "flow_shape.py": "So It Goes\nThe Quick Br…\n",
+    "flow_inner.py": "Oberon is old and Oberon is green.\n",
+    "flow_tools.py": "It is 20 degrees in Bern\n",
+    "flow_versions.py": "Hello, Ada\nDear Ada\nDear Ada. Yours, Acme\n",
+    "flow_call.py": (
+        "HELLO!\nHELLO?\n0 upper HELLO\n1 exclaim HELLO!\n"
+        "It is 20 degrees in Bern\ntool_calls_required weather\nIt is warm in Bern\n"
+    ),
+    "flow_call_async.py": (
+        "output: '1'\noutput: ' 2'\noutput: ' 3'\ndone: model 1 2 3 with 34 tokens\nresult: 1 2 3\n"
+    ),
+    "flow_job.py": "completed read me later\nCANCELLED: cancelled by the caller\n",
+    "flow_trace.py": (
+        "completed execute 1\nmodel completed scripted 34 None\necho: hello -> hello\n"
+        "['run_started', 'step_started', 'step_input', 'step_output', 'step_completed', 'flow_completed']\n"
+    ),
+    "flow_replay.py": "live: they said HELLO!\nreplayed: they said HELLO!\n",
 }
 """Example → what it prints."""
 MODELS = {
@@ -31,9 +49,10 @@ MODELS = {
     "ai_tools.py": "call: add {'a': 2, 'b': 3}\n5\n",
     "ai_fallback.py": "still here\nfrom openai after 1 retries\n",
     "ai_manifest.py": "by manifest only\nstreamed too\n",
+    "flow_agent.py": "the sum is 5\n",
 }
 """Example → what it prints when a byte server stands where its providers are."""
-APPS = {"own_app.py", "own_model.py", "own_users.py", "own_test.py", "ai_agent.py"}
+APPS = {"own_app.py", "own_model.py", "own_users.py", "own_test.py", "ai_agent.py", "flow_durable.py", "flow_test.py"}
 MANIFESTS = {"acme.yaml"}
 
 pytestmark = pytest.mark.requirement("CORE-10")
@@ -90,8 +109,9 @@ def test_an_app_of_ones_own_is_served_and_answers(serve: Callable[..., Any]) -> 
     assert (told, done.stdout.strip(), done.returncode) == ([], "You said: hello", 0)
 
 
-def test_the_example_of_a_test_passes() -> None:
-    done = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "own_test.py")
+@pytest.mark.parametrize("name", ["own_test.py", "flow_test.py"])
+def test_the_example_of_a_test_passes(name: str) -> None:
+    done = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, name)
     assert done.returncode == 0, done.stdout
 
 

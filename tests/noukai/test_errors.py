@@ -95,6 +95,9 @@ async def test_a_rate_limit_is_waited_for_if_wanted_up_to_a_minute(shell: Shell)
     io = scripted(refusal(429, "RATE_LIMITED", retry_after="7"), answer(COMPLETED))
     await shell.call(shell.client(io, retry_on_rate_limit=True).flow(FLOW).execute, "x")
     assert io.sleeps == [7.0]
+    io = scripted(*[refusal(429, "RATE_LIMITED", retry_after="2")] * 4, answer(COMPLETED))
+    await shell.call(shell.client(io, retry_on_rate_limit=True, max_retries=4).flow(FLOW).execute, "x")
+    assert io.sleeps == [2.0] * 4
     io = scripted(refusal(429, "RATE_LIMITED", retry_after="61"))
     with pytest.raises(RateLimitError):
         await shell.call(shell.client(io, retry_on_rate_limit=True).flow(FLOW).execute, "x")

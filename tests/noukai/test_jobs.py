@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.noukai.shells import CALLS, FLOW, PAUSED, Shell, answer, body_of, path_of, refusal, scripted
 
+from dragoman.core.errors import ConnectionFailed
 from dragoman.noukai import APITimeoutError, FlowNotFoundError
 
 ACCEPTED = {"executionId": "j1", "status": "pending", "flowId": "f1", "blockCount": 1}
@@ -134,3 +135,18 @@ async def test_without_a_handler_the_pause_is_shown_and_resumed_by_hand(shell: S
     assert (paused.status, paused.tool_calls, paused.done) == ("tool_calls_required", CALLS, False)
     assert (await shell.call(job.resume, tool_results=RESULTS)).status == "running"
     assert (await shell.call(job.wait)).status == "completed"
+
+
+@pytest.mark.requirement("NOU-96")
+async def test_a_job_that_was_found_again_is_resumed_and_its_resume_repeated(shell: Shell) -> None:
+    io = scripted(
+        status(**{"word": WAITING["status"]} | _rest()),
+        ConnectionFailed("gone"),
+        status("running"),
+        status("completed"),
+    )
+    job = shell.client(io).flow(FLOW).job("j1")
+    assert (await shell.call(job.wait)).tool_calls == CALLS
+    assert (await shell.call(job.resume, tool_results=RESULTS)).status == "running"
+    assert (await shell.call(job.poll)).status == "completed"
+    assert [request.headers.get("x-noukai-features") for request in io.requests] == ["job-tools"] * 4

@@ -135,7 +135,7 @@ async def test_a_broken_stream_is_an_error_of_the_dialect(shell: Shell, fault: A
     io = scripted([FIRST[0], fault])
     seen: list[Any] = []
     with pytest.raises(error) as caught:
-        await shell.events(shell.client(io).flow(FLOW).events("hi"), into=seen)
+        await shell.events(shell.client(io, max_retries=0).flow(FLOW).events("hi"), into=seen)
     assert kinds(seen) == ["run_started"]
     assert caught.value.__cause__ is not None
     assert getattr(caught.value, "execution_id", None) == "r1"
@@ -155,7 +155,20 @@ async def test_a_stream_that_cannot_begin_is_tried_again_only_if_nothing_was_sen
     io = scripted(ConnectionFailed("refused"), streamed(SECOND[-1]))
     assert len(await shell.events(shell.client(io).flow(FLOW).events("hi"))) == 1
     io = scripted(ConnectionLost("reset"), streamed(SECOND[-1]))
-    with pytest.raises(APIConnectionError):
+    with pytest.raises(APIConnectionError):  # without a key, for this run is to end with its connection
+        await shell.events(shell.client(io).flow(FLOW).events("hi", run_remaining=True))
+    assert "idempotency-key" not in io.requests[0].headers
+
+
+@pytest.mark.requirement("NOU-94", "NOU-97")
+async def test_a_first_segment_has_a_key_under_which_it_is_asked_for_again(shell: Shell) -> None:
+    io = scripted([FIRST[0], ConnectionLost("gone")], ConnectionLost("reset"), streamed(*FIRST), streamed(*SECOND))
+    assert kinds(await shell.events(shell.client(io, max_retries=2).flow(FLOW).events("hi"))) == ALL
+    assert len({request.headers["idempotency-key"] for request in io.requests[:3]}) == 1
+    assert "idempotency-key" not in io.requests[3].headers
+    other = FIRST[0].replace(b'"executionId": "r1"', b'"executionId": "r2"')
+    io = scripted([FIRST[0], ConnectionLost("gone")], streamed(other, *FIRST[1:]))
+    with pytest.raises(APIConnectionError, match="something else"):
         await shell.events(shell.client(io).flow(FLOW).events("hi"))
 
 

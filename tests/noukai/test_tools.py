@@ -24,8 +24,9 @@ from tests.noukai.shells import (
     streamed,
 )
 
-from dragoman.core.errors import TooManyRounds
+from dragoman.core.errors import ProtocolError, TooManyRounds
 from dragoman.noukai import (
+    APIConnectionError,
     BlockingPausedResult,
     NoukaiError,
     PausedResult,
@@ -110,6 +111,18 @@ async def test_a_pause_is_resumed_by_hand_again_and_again(shell: Shell) -> None:
     assert result.result == "HI!"
     assert body_of(io, 2)["blockOverrides"] == {"a": {"b": 1}}
     assert {path_of(request) for request in io.requests} == {"/seq/acme/spelling/grade-3/v2/execute"}
+
+
+@pytest.mark.requirement("NOU-94")
+async def test_a_resume_whose_answer_is_lost_is_sent_again(shell: Shell) -> None:
+    io = scripted(answer(PAUSED), ProtocolError("cut"), answer(COMPLETED))
+    paused = await shell.call(shell.client(io).flow(FLOW).execute, "Bern", tools=TOOLS)
+    assert (await shell.resume(paused, RESULTS)).result == "HI!"
+    assert body_of(io, 1) == body_of(io, 2)
+    io = scripted(answer(PAUSED), ProtocolError("cut"))
+    paused = await shell.call(shell.client(io, retry_posts=False).flow(FLOW).execute, "Bern", tools=TOOLS)
+    with pytest.raises(APIConnectionError):
+        await shell.resume(paused, RESULTS)
 
 
 @pytest.mark.requirement("NOU-19", "NOU-93")

@@ -25,6 +25,19 @@ ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "30"))
 """Requests of each kind on each route."""
 
 V1 = "/dragoman/v1"
+FLOW_CALL = {
+    "message": "x",
+    "messages": [{"role": "user", "content": "x"}],
+    "parameters": {"a": 1},
+    "attachments": [{"url": "https://a.example/b", "media_type": "image/png"}],
+    "version": 1,
+    "overrides": {"exclaim": {"suffix": "?"}},
+    "input_overrides": {"exclaim": {"message": "y"}},
+    "tools": [{"name": "t", "description": "", "parameters": {}}],
+    "stepwise": True,
+    "session": "s",
+    "metadata": {"a": 1},
+}
 SOUND: dict[str, Any] = {
     f"POST {V1}/runs": {
         "message": {"id": "m", "parts": [{"type": "text", "text": "echo: x"}]},
@@ -34,6 +47,9 @@ SOUND: dict[str, Any] = {
         "metadata": {"a": 1},
     },
     f"POST {V1}/runs/{{run}}/approvals": {"decisions": [{"call": "c", "approved": True, "input": {"name": "x"}}]},
+    f"POST {V1}/flows/{{project}}/{{slug}}/runs": FLOW_CALL,
+    f"POST {V1}/flows/{{project}}/{{slug}}/jobs": {**FLOW_CALL, "priority": 1},
+    f"POST {V1}/runs/{{run}}/continue": {"outputs": {"c": 1}, "step": 1, "overrides": {}, "tools": [{"name": "t"}]},
     "POST /api/chat": {
         "id": "c",
         "message": {"id": "m", "role": "user", "parts": [{"type": "text", "text": "echo: x"}], "metadata": {}},
@@ -88,6 +104,9 @@ TEXTS = (
     "%C2%B2",
 )
 QUERIES = ("limit", "after", "before", "order", "status", "agent", "thread", "id", "chatId", "starting_after", "page")
+FLOW_QUERIES = ("flow", "kind", "session", "step")
+IN_PATH = {"org": "demo", "project": "basics", "slug": "two-step", "version": "v1", "step": "upper"}
+"""Names in a path that are no ids."""
 
 
 def nonsense(made: random.Random, depth: int = 3) -> Any:
@@ -140,19 +159,26 @@ def paths(made: random.Random, prefix: str, route: Route, real: dict[str, str]) 
     path = re.sub(
         r"\{(\w+)\}", lambda name: made.choice((real[name[1]], made.choice(TEXTS) or "x")), prefix + route.path
     )
-    query = "&".join(f"{made.choice(QUERIES)}={made.choice(TEXTS)}" for _ in range(made.randrange(4)))
+    query = "&".join(f"{made.choice(QUERIES + FLOW_QUERIES)}={made.choice(TEXTS)}" for _ in range(made.randrange(4)))
     return f"{path}?{query}"
 
 
-async def some_run(inside: Any, *, ended: bool) -> dict[str, str]:
-    """The ids of a fresh run by their names in paths; one that has not ended waits for approval."""
-    run = (await inside.ask("POST", f"{V1}/runs", {"message": {"text": "approve: create_bucket b"}})).json()
+async def some_run(inside: Any, route: Route, *, ended: bool) -> dict[str, str]:
+    """Ids of a fresh run by their names in paths; one that has not ended waits."""
+    of_flow = "/seq/" in route.path or route.path.endswith("/continue")
+    if of_flow:
+        path, body = f"{V1}/flows/basics/weather/runs", {"message": "x", "session": "some"}
+    else:
+        path, body = f"{V1}/runs", {"message": {"text": "approve: create_bucket b"}}
+    run = (await inside.ask("POST", path, body)).json()
     async for event in inside.services.engine.events(run["id"]):
         if event.type == "run.paused":
             break
     if ended:
         await inside.services.engine.cancel(run["id"])
-    return {"run": run["id"], "thread": run["thread"], "id": run["thread"]}
+    thread = run["thread"] or "none"
+    session = "some" if of_flow else thread
+    return {"run": run["id"], "thread": thread, "id": thread, "session": session, **IN_PATH}
 
 
 def headers(made: random.Random) -> dict[str, str]:
@@ -168,10 +194,11 @@ async def test_nonsense_on_any_route_is_refused_in_words_and_never_a_fault_of_ou
         for prefix in face.prefixes:
             for route in face.routes:
                 made = random.Random(f"{SEED} {route.method} {prefix}{route.path}")
-                real = await some_run(inside, ended=route.method == "GET")  # or its stream would last for ever
+                real = await some_run(inside, route, ended=route.method == "GET")  # or its stream would last for ever
                 for content in bodies(made, route):
                     path = paths(made, prefix, route, real)
-                    answer = await inside.ask(route.method, path, content=content, headers=headers(made))
+                    token = "nk_demo" if face.name == "noukai" else "demo-you"
+                    answer = await inside.ask(route.method, path, content=content, headers=headers(made), token=token)
                     asked += 1
                     statuses.add(answer.status)
                     assert answer.status < 500, (route.method, path, content[:300], answer.text)

@@ -19,6 +19,7 @@ async def test_the_root_says_what_this_is_and_how_to_talk_to_it(start_inside: St
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "This is a Dragoman server" in answer.text
     assert 'dragoman chat --url http://test.example "tool: add 2 3"' in answer.text
+    assert "curl http://test.example/api/v1/seq/demo/basics/two-step/execute" in answer.text
     links = [part.partition('"')[0] for part in answer.text.split('href="')[1:]]
     assert [urljoin("/", link) for link in links] == ["/dragoman/v1/openapi.json", "/health/ready"]
     for link in links:
@@ -34,6 +35,7 @@ async def test_the_root_lets_no_script_run_and_tells_nothing_that_is_anybodys(st
     assert "<script" not in answer.text
     assert "secret" not in answer.text
     assert "--key dk_…" in answer.text
+    assert "nk_demo" not in answer.text
 
 
 async def test_a_host_name_cannot_write_into_the_page(start_inside: Start) -> None:

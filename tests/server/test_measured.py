@@ -6,13 +6,18 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from dragoman.core.events import Event, RunCreated, RunStarted
+from dragoman.core.records import AppendEvents, PutRun, Run
+from dragoman.server.measured import measured
 from dragoman.server.metric_table import METRICS
 from dragoman.server.metrics import Metrics
+from dragoman.store import open_store
 
 pytestmark = pytest.mark.requirement("CORE-17")
 
@@ -37,7 +42,8 @@ async def test_every_metric_is_in_the_table_with_its_kind_and_labels(start_insid
     text = await metrics_after(inside, "echo: x", "fail: x")
     kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
     assert {name: METRICS[name].kind for name in kinds} == kinds
-    assert set(METRICS) - set(kinds) == {"dragoman_swept_total"}  # nothing was over
+    never = {"dragoman_swept_total", "dragoman_job_wait_seconds"}
+    assert set(METRICS) - set(kinds) == never  # nothing was over, and no job ran
     helps = dict(re.findall(r"^# HELP (\w+) (.*)$", text, re.MULTILINE))
     assert helps == {name: METRICS[name].text for name in kinds}
     for line in text.splitlines():
@@ -47,6 +53,23 @@ async def test_every_metric_is_in_the_table_with_its_kind_and_labels(start_insid
         assert match is not None, line
         labels = tuple(label for label in re.findall(r'(\w+)="', match[3] or "") if label != "le")
         assert labels == METRICS[match[1]].labels, line
+
+
+async def test_how_long_a_job_waited_is_told_and_those_that_wait_are_not_remembered(tmp_path: Path) -> None:
+    metrics, opened = Metrics(), await open_store(tmp_path)
+    store = measured(opened, metrics)
+    for id, kind, status in (("j", "job", "queued"), ("e", "execute", "running")):
+        run = Run(id, "acme", "", kind, "a/b", 10.0, status=status)  # type: ignore[arg-type]
+        created = RunCreated(kind, "a/b", "v", "answer")
+        began = (Event(id, 2, 10.0, RunStarted("x")),) if kind == "execute" else ()
+        await store.commit(PutRun(run), AppendEvents((Event(id, 1, 10.0, created), *began)))
+    assert list(store._silent) == ["e"]  # type: ignore[attr-defined]
+    await store.commit(AppendEvents((Event("j", 2, 17.0, RunStarted("x")),)))
+    await store.commit(AppendEvents((Event("j", 3, 99.0, RunStarted("x", resumed=True)),)))
+    text = metrics.text()
+    assert "dragoman_job_wait_seconds_count 1\n" in text
+    assert "dragoman_job_wait_seconds_sum 7\n" in text
+    await opened.close()
 
 
 async def test_how_slow_is_told_from_acceptance_to_first_output_to_end(start_inside: Start) -> None:

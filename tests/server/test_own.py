@@ -54,7 +54,7 @@ async def test_a_question_gives_a_run(start_inside: Start) -> None:
     assert (started.outcome, started.after, started.agent, started.face) == ("started", 0, "demo", "own")
     await inside.ask("GET", f"{V1}/runs/{started.id}/events", headers=STREAM)
     run = await run_to_end(inside, "echo: again", thread=started.thread)
-    assert models.RunOut.model_validate(run).status == "completed"
+    assert models.RunDetailOut.model_validate(run).status == "completed"
     assert run["usage"]["total_tokens"] == 34
     thread = (await inside.ask("GET", f"{V1}/threads/{started.thread}")).json()
     assert (thread["title"], thread["mine"], thread["active_run"]) == ("Greeting", True, None)
@@ -340,7 +340,9 @@ async def test_a_strangers_thing_looks_like_nothing(start_inside: Start) -> None
         one = await inside.ask(method, path, body, token="demo-bob", headers={"X-Request-Id": "r", **JSON})
         two = await inside.ask(method, other, same, token="demo-bob", headers={"X-Request-Id": "r", **JSON})
         assert (one.status, one.body, one.headers) == (404, two.body, two.headers), (method, path)
-    assert (await inside.ask("GET", f"{V1}/runs", token="demo-bob")).json()["runs"] == []
+    await paused(inside)
+    listed = (await inside.ask("GET", f"{V1}/runs?limit=1", token="demo-bob")).json()
+    assert listed == {"runs": [], "more": False, "next": None}
     assert (await inside.ask("GET", f"{V1}/threads", token="demo-bob")).json()["threads"] == []
     assert (await inside.ask("GET", f"{V1}/runs/{run['id']}")).json()["status"] == "paused"
 

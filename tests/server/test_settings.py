@@ -160,3 +160,33 @@ def test_a_setting_can_be_written_as_its_table_says(monkeypatch: pytest.MonkeyPa
         if default:
             monkeypatch.setenv(env, default)
     assert load_settings().settings == Settings()
+
+
+@pytest.mark.requirement("NOU-87")
+def test_what_is_captured_and_masked_is_set_in_any_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = load_settings(environment=False).settings
+    assert (plain.capture.mode, plain.capture.rules) == ("redacted", ["emails", "cards"])
+    assert load_settings(environment=False, demo=True).settings.capture.mode == "full"
+    monkeypatch.setenv("DRAGOMAN_CAPTURE__RULES", "cards")
+    monkeypatch.setenv("DRAGOMAN_CAPTURE__NAMES", "customer_no, iban")
+    monkeypatch.setenv("DRAGOMAN_CAPTURE__PATTERNS", '["ACME-[0-9]{1,9}"]')
+    capture = load_settings(overrides={"capture.mode": "metadata_only"}).settings.capture
+    assert (capture.mode, capture.rules, capture.names) == ("metadata_only", ["cards"], ["customer_no", "iban"])
+    assert capture.patterns == ["ACME-[0-9]{1,9}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("capture.mode", "some"),
+        ("capture.rules", ["phones"]),
+        ("capture.patterns", ["("]),
+        ("jobs.workers", 0),
+        ("jobs.queue", 0),
+        ("retention.sessions_days", 0),
+        ("retention.tombstones_days", -1),
+    ],
+)
+def test_a_setting_of_flows_that_cannot_be_is_refused_at_once(name: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=name):
+        load_settings(overrides={name: value}, environment=False)

@@ -11,9 +11,21 @@ from typing import Any
 import pytest
 
 from dragoman.core.errors import Unavailable
+from dragoman.core.events import Event, RunPaused
 from dragoman.core.ports import Store
+from dragoman.core.records import (
+    AppendEvents,
+    Keep,
+    PutItem,
+    PutRun,
+    PutSession,
+    PutThread,
+    Removed,
+    Run,
+    Session,
+    Thread,
+)
 from dragoman.core.records import Item as StoredItem
-from dragoman.core.records import Keep, PutItem, PutRun, PutThread, Removed, Run, Thread
 from dragoman.server.logs import logger
 from dragoman.server.metrics import Metrics
 from dragoman.server.settings import RetentionSettings
@@ -84,6 +96,58 @@ async def test_threads_go_when_the_setting_says_so(store: SQLiteStore, clock: Fa
     assert [thread.id for thread in (await store.threads("acme", "ann", limit=5)).rows] == ["young"]
     clock.advance(1.1 * DAY)  # the mark of the deleted one is over as well
     assert await broom.sweep() == Removed(marks=1)
+
+
+@pytest.mark.requirement("NOU-81")
+async def test_a_session_goes_after_thirty_days_and_is_forgotten_after_ninety_more(
+    store: SQLiteStore, clock: FakeClock
+) -> None:
+    session = Session("acme", "s", clock(), clock(), "r", "r", clock() + 30 * DAY)
+    run = Run("r", "acme", "ann", "execute", "a/b", clock(), session="s", status="completed", ended=clock())
+    await store.commit(PutRun(run), PutSession(session))
+    broom, metrics = sweeper(store, clock, runs_days=1)
+    clock.advance(29.9 * DAY)
+    assert not await broom.sweep()
+    clock.advance(0.1 * DAY)
+    assert await broom.sweep() == Removed(sessions=1, runs=1)
+    assert metrics.value("dragoman_swept_total", (("kind", "sessions"),)) == 1
+    gone = await store.session("acme", "s")
+    assert gone is not None
+    assert gone.tombstone == clock() + 90 * DAY
+    clock.advance(90 * DAY)
+    assert await broom.sweep() == Removed(sessions=1)
+    assert await store.session("acme", "s") is None
+
+
+async def test_how_long_a_tombstone_stays_is_a_setting(store: SQLiteStore, clock: FakeClock) -> None:
+    await store.commit(PutSession(Session("acme", "s", clock(), clock(), expires=clock())))
+    broom, _ = sweeper(store, clock, tombstones_days=2)
+    await broom.sweep()
+    clock.advance(2 * DAY)
+    assert await broom.sweep() == Removed(sessions=1)
+
+
+@pytest.mark.parametrize(("reason", "ends"), [("client_tool", True), ("segment", True), ("approval", False)])
+async def test_a_run_that_nobody_lets_go_on_ends_after_a_day(
+    store: SQLiteStore, clock: FakeClock, reason: Any, ends: bool
+) -> None:
+    await store.commit(
+        PutRun(Run("r", "acme", "", "step", "a/b", clock(), status="paused")),
+        AppendEvents((Event("r", 1, clock(), RunPaused(reason)),)),
+    )
+    cancelled: list[tuple[str, str]] = []
+
+    async def cancel(run: str, why: str) -> bool:
+        cancelled.append((run, why))
+        return True
+
+    broom = Sweeper(store, RetentionSettings(), Metrics(), logger(), cancel=cancel, clock=clock)
+    clock.advance(0.99 * DAY)
+    await broom.sweep()
+    assert cancelled == []
+    clock.advance(0.02 * DAY)
+    await broom.sweep()
+    assert cancelled == ([("r", "expired")] if ends else [])
 
 
 async def test_what_was_swept_is_one_line_in_the_log(

@@ -35,12 +35,14 @@ from dragoman.core.records import (
     PutKey,
     PutRepeat,
     PutRun,
+    PutSession,
     PutSetting,
     PutStep,
     PutThread,
     PutVote,
     Repeat,
     Run,
+    Session,
     Setting,
     Step,
     Thread,
@@ -140,6 +142,40 @@ async def fill(store: SQLiteStore) -> None:
             Key("key-1", "00" * 32, "acme", "ann", ("use", "admin"), NOW, "first", ("p",), (5, 60.0), 9.5, 9e9, None)
         ),
         PutRepeat(Repeat("acme", "ann", "once", "digest", "run-1", {"status": 200}, NOW, NOW + 86400)),
+    )
+    await store.commit(
+        PutRun(
+            Run(
+                "run-3",
+                "acme",
+                "bob",
+                "execute",
+                "basics/two-step",
+                NOW,
+                session="session-2",
+                status="completed",
+                ended=NOW + 1,
+                priority=5,
+                result={"said": ["HI!", None]},
+            )
+        ),
+        PutSession(Session("acme", "session-2", NOW, NOW, "run-3", "run-3", NOW + 9e9, None, {"from": "kai"})),
+        PutStep(
+            Step(
+                "run-3",
+                "say",
+                "flow",
+                "say",
+                "completed",
+                NOW,
+                index=2,
+                output="HI!",
+                place=1,
+                input_bytes=17,
+                output_bytes=5,
+                truncated=True,
+            )
+        ),
     )
     await store.commit(AppendEvents(EVENTS[:6]))
     await store.commit(AppendEvents(EVENTS[6:]))

@@ -151,3 +151,17 @@ async def test_what_was_restored_is_json_for_json_what_was_backed_up(tmp_path: P
     assert await again.events("r1") == await store.events("r1")
     await again.close()
     await store.close()
+
+
+async def test_a_backup_that_an_older_version_made_is_put_back_and_brought_up_to_date(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    db = sqlite3.connect(tmp_path / "old" / "dragoman.db")
+    db.executescript((Path(__file__).parent / "data" / "schema-0001.sql").read_text("utf-8"))
+    db.close()
+    assert back_up(tmp_path / "old", tmp_path / "backup").schema == 1
+    assert restore(tmp_path / "backup", tmp_path / "new", clock=clock).schema == 1
+    store = await open_store(tmp_path / "new")
+    assert await store.session("acme", "session-1") is not None
+    assert [run.id for run in await store.queued(limit=9)] == ["run-2"]
+    await store.close()
+    assert (tmp_path / "new" / "dragoman.db.before-0002").exists()

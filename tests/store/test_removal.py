@@ -20,11 +20,13 @@ from dragoman.core.records import (
     PutKey,
     PutRepeat,
     PutRun,
+    PutSession,
     PutSetting,
     PutStep,
     PutThread,
     PutVote,
     Removed,
+    Session,
     Thread,
 )
 from dragoman.store import open_beside, open_store, removal
@@ -117,6 +119,108 @@ async def test_runs_without_a_thread_go_when_their_time_is_over(store: Store, ma
     gone = await total(store.sweep(Keep(clock(), runs_since=clock() - 30 * DAY)))
     assert gone == Removed(runs=1, events=3)
     assert [await store.run(id) is None for id in ("old", "new", "open")] == [True, False, False]
+
+
+async def put_session(store: Store, make: Any, id: str, *, expires: float | None, runs: int = 2, **more: Any) -> None:
+    """A session with its runs, each with two events and a step."""
+    for n in range(runs):
+        run = make.run(f"{id}-r{n}", kind="execute", session=id, **{"status": "completed", "ended": 2.0} | more)
+        await store.commit(PutRun(run), AppendEvents(make.events(1, 2, run=run.id)), PutStep(make.step(run=run.id)))
+    ends = {"first_run": f"{id}-r0", "last_run": f"{id}-r{runs - 1}", "expires": expires}
+    await store.commit(PutSession(Session("acme", id, 1.0, 2.0, metadata={"of": "ann"}, **ends)))
+
+
+@pytest.mark.requirement("NOU-81")
+async def test_a_session_that_expires_loses_its_runs_and_leaves_a_tombstone_for_a_while(
+    store: Store, make: Any, clock: Any
+) -> None:
+    await put_session(store, make, "s", expires=clock() + 10)
+    await put_session(store, make, "live", expires=clock() + 99 * DAY)
+    await put_session(store, make, "endless", expires=None)
+    keep = {"runs_since": clock() + 9 * DAY, "tombstone_seconds": 90 * DAY}
+    assert not await total(store.sweep(Keep(clock(), **keep)))  # the runs of a session live as long as it does
+    clock.now += 10
+    assert await total(store.sweep(Keep(clock(), **keep))) == Removed(sessions=1, runs=2, events=4, steps=2)
+    assert await store.session("acme", "s") == Session(
+        "acme", "s", 1.0, 2.0, "s-r0", "s-r1", clock(), clock() + 90 * DAY, {}
+    )
+    assert [session.id for session in (await store.sessions("acme")).rows] == ["endless", "live"]
+    assert await store.run("s-r0") is None
+    assert await store.run("live-r0") is not None
+    assert not await total(store.sweep(Keep(clock(), **keep)))
+    clock.now += 90 * DAY
+    assert await total(store.sweep(Keep(clock()))) == Removed(sessions=1)
+    assert await store.session("acme", "s") is None
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "paused"])
+async def test_a_run_that_has_not_ended_when_its_session_expires_only_leaves_it(
+    store: Store, make: Any, clock: Any, status: str
+) -> None:
+    await put_session(store, make, "s", expires=clock(), runs=1)
+    await store.commit(PutRun(make.run("active", session="s", status=status)))
+    assert (await total(store.sweep(Keep(clock())))).runs == 1
+    run = await store.run("active")
+    assert run is not None
+    assert run.session is None
+    assert not (await store.session_runs("acme", "s")).rows
+
+
+async def test_a_run_of_a_thread_stays_with_it_when_its_session_expires(store: Store, make: Any, clock: Any) -> None:
+    thread = await put_thread(store, make, "t", runs=0)
+    await store.commit(PutRun(make.run("both", thread=thread.number, session="s", status="completed", ended=1.0)))
+    await store.commit(PutSession(Session("acme", "s", 1.0, 1.0, expires=clock())))
+    assert await total(store.sweep(Keep(clock(), runs_since=clock()))) == Removed(sessions=1)
+    run = await store.run("both")
+    assert run is not None
+    assert (run.thread, run.session) == (thread.number, None)
+
+
+async def test_what_a_crash_left_of_an_expired_session_is_found_by_the_next_pass(
+    tmp_path: Path, make: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(removal, "SLICE", 4)
+    store = await open_store(tmp_path)
+    await put_session(store, make, "s", expires=50.0, runs=5)
+    passes = store.sweep(Keep(100.0))
+    assert await anext(passes) == Removed(sessions=1)
+    assert (await anext(passes)).runs == 2
+    await store.close()  # as if it ended here
+    store = await open_store(tmp_path)
+    assert (await total(store.sweep(Keep(100.0)))).runs == 3
+    await store.close()
+
+
+async def test_a_session_that_was_moved_on_in_the_meantime_stays(store: Store, make: Any, clock: Any) -> None:
+    await put_session(store, make, "s", expires=clock())
+
+    async def remove(work: Any) -> Removed:
+        await store.commit(PutSession(Session("acme", "s", 1.0, 2.0, expires=clock() + DAY)))
+        found: Removed = await store._remove(work)  # type: ignore[attr-defined]
+        return found
+
+    assert not await total(removal.sweep(store._readers.far, remove, Keep(clock())))  # type: ignore[attr-defined]
+    assert len((await store.session_runs("acme", "s")).rows) == 2
+
+
+@pytest.mark.requirement("CORE-12", "NOU-81")
+async def test_an_erasure_takes_the_users_runs_out_of_sessions_and_those_that_are_empty_then(
+    store: Store, make: Any, clock: Any
+) -> None:
+    await put_session(store, make, "mine", expires=clock() + DAY)
+    await put_session(store, make, "shared", expires=clock() + DAY, runs=3)
+    for id in ("theirs", "theirs too"):
+        await store.commit(PutRun(make.run(id, owner="bob", session="shared", status="completed")))
+    await store.commit(PutSession(Session("acme", "empty", 1.0, 1.0)), PutRun(make.run("job", kind="job")))
+    gone = await total(store.erase("acme", "ann"))
+    assert gone == Removed(sessions=1, runs=6, events=10, steps=5)
+    assert await store.session("acme", "mine") is None
+    shared = await store.session("acme", "shared")
+    assert shared is not None
+    assert (shared.first_run, shared.last_run) == ("theirs", "theirs too")
+    assert await store.session("acme", "empty") is not None
+    assert await store.queued(limit=9) == ()
+    assert not await total(store.erase("acme", "ann"))
 
 
 async def test_marks_repeats_and_counters_go_when_they_are_over(store: Store, make: Any, clock: Any) -> None:

@@ -21,7 +21,7 @@ from dragoman.core.events import (
     ToolOutput,
     UsageCounted,
 )
-from dragoman.core.records import Approval, Counter, Key, PutThread, Repeat, Setting, Step, Thread, Vote
+from dragoman.core.records import Approval, Counter, Key, PutThread, Repeat, Session, Setting, Step, Thread, Vote
 from dragoman.core.usage import Usage
 from dragoman.store import SQLiteStore, open_store
 from dragoman.store.schema import load_migrations
@@ -78,7 +78,9 @@ async def test_runs_of_a_dump_are_read(restored: SQLiteStore) -> None:
     assert (run.status, run.answer, run.usage, run.cost) == ("completed", "answer-1", Usage(10, 5, 2, 1, 3), 0.125)
     assert (run.input, run.options, run.last_seq) == ({"message": "question-1"}, {"max_rounds": 16}, 10)
     assert (run.started, run.ended, run.queue, run.executor, run.lease) == (NOW, NOW + 3, "q", "e", NOW + 9)
-    assert [unfinished.id for unfinished in await restored.unfinished()] == ["run-2"]
+    assert (run.priority, run.result) == (0, None)
+    assert await restored.unfinished() == ()
+    assert [queued.id for queued in await restored.queued(limit=9)] == ["run-2"]
     assert await restored.approvals("run-1") == (
         Approval("approval-1", "acme", "ann", "run-1", "call-1", NOW, NOW + 60, {"name": "add", "input": {}}),
     )
@@ -86,6 +88,50 @@ async def test_runs_of_a_dump_are_read(restored: SQLiteStore) -> None:
     assert step == Step(
         "run-1", "s1", "model", "scripted", "completed", NOW, ended=NOW + 1, usage=Usage(10, 5), input=[1]
     )
+
+
+async def test_sessions_of_a_dump_are_read(restored: SQLiteStore) -> None:
+    assert await restored.session("acme", "session-1") == Session("acme", "session-1", 1.0, 2.0, "run-1", "run-1", 3.0)
+    assert (await restored.session_runs("acme", "session-1")).rows == (await restored.run("run-1"),)
+
+
+async def test_what_came_with_flows_is_read(tmp_path: Path) -> None:
+    restore(DUMPS[1], tmp_path)
+    store = await open_store(tmp_path, clock=lambda: NOW)
+    run = await store.run("run-3", tenant="acme")
+    assert run is not None
+    assert (run.priority, run.result, run.session) == (5, {"said": ["HI!", None]}, "session-2")
+    session = Session("acme", "session-2", NOW, NOW, "run-3", "run-3", NOW + 9e9, None, {"from": "kai"})
+    assert (await store.sessions("acme")).rows == (session,)
+    (step,) = await store.steps("run-3")
+    assert (step.index, step.place, step.input_bytes, step.output_bytes, step.truncated) == (2, 1, 17, 5, True)
+    await store.close()
+
+
+@pytest.mark.requirement("CORE-11")
+async def test_a_store_of_the_first_schema_becomes_one_of_the_newest_and_a_copy_stays(tmp_path: Path) -> None:
+    restore(DUMPS[0], tmp_path)
+    store = await open_store(tmp_path, clock=lambda: NOW)
+    await store.close()
+    old, new = (sqlite3.connect(tmp_path / name) for name in ("dragoman.db.before-0002", "dragoman.db"))
+    assert [db.execute("SELECT max(number) FROM migrations").fetchone()[0] for db in (old, new)] == [1, len(DUMPS)]
+    made = sqlite3.connect(":memory:")
+    for migration in load_migrations():
+        made.executescript(migration.sql)
+    schema = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"
+    tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    assert _normal(new, schema) == _normal(made, schema)
+    for (table,) in new.execute(tables).fetchall():
+        if table != "migrations":
+            counts = [db.execute(f"SELECT count(*) FROM {table}").fetchone() for db in (old, new)]
+            assert counts[0] == counts[1], table
+    assert new.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    for db in (old, new, made):
+        db.close()
+
+
+def _normal(db: sqlite3.Connection, sql: str) -> list[Any]:
+    return [row for row in db.execute(sql) if not row[1].startswith("sqlite_")]
 
 
 async def test_events_of_a_dump_are_read(restored: SQLiteStore) -> None:

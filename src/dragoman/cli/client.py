@@ -96,9 +96,21 @@ class OwnFace:
         """The JSON answer of a GET; query values that are None are left out. Raises DragomanError."""
         return await self._exchange("GET", path, query=query)
 
-    async def post(self, path: str, body: Any = None) -> Any:
-        """The JSON answer of a POST. Raises DragomanError."""
-        return await self._exchange("POST", path, body={} if body is None else body)
+    async def post(self, path: str, body: Any = None, *, once: str | None = None) -> Any:
+        """The JSON answer of a POST. Raises DragomanError.
+
+        `once` is an idempotency key, for a call that starts something: then it is made again when the
+        connection breaks before the answer.
+        """
+        given = {} if body is None else body
+        for pause in _PAUSES if once else ():
+            try:
+                return await self._exchange("POST", path, body=given, once=once)
+            except ConnectionFailed:
+                raise
+            except TransportError:
+                await self._io.sleep(pause)
+        return await self._exchange("POST", path, body=given, once=once)
 
     async def ask(
         self, text: str, *, agent: str | None = None, thread: str | None = None, message_id: str
@@ -109,9 +121,21 @@ class OwnFace:
         """
         message = {"id": message_id, "text": text}
         body = {"message": message, **({"agent": agent} if agent else {}), **({"thread": thread} if thread else {})}
-        stream = await self._open_patiently("POST", "/runs", body=body)
+        async with aclosing(self.begin("/runs", body)) as events:
+            async for event in events:
+                yield event
+
+    async def begin(
+        self, path: str, body: Any, *, once: str | None = None, after: int = 0
+    ) -> AsyncGenerator[Event, None]:
+        """POST something that starts or continues a run, and follow that; `after` as in `follow`.
+
+        It is posted again when the connection breaks before the answer: the body must make that safe, or `once`,
+        an idempotency key.
+        """
+        stream = await self._open_patiently("POST", path, body=body, once=once)
         run = stream.headers.get("x-dragoman-run")
-        async with aclosing(self.follow(run, opened=stream)) as events:
+        async with aclosing(self.follow(run, after=after, opened=stream)) as events:
             async for event in events:
                 yield event
 
@@ -154,9 +178,15 @@ class OwnFace:
             failures, waited = failures + 1, waited + wait
 
     async def _exchange(
-        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        once: str | None = None,
     ) -> Any:
-        request = self._request(method, path, query=query, body=body, accept="application/json")
+        request = self._request(method, path, query=query, body=body, accept="application/json", once=once)
         try:
             response = await self._io.send(request)
         except TransportError as error:
@@ -165,19 +195,21 @@ class OwnFace:
             raise _error(response)
         return response.json() if response.body else None
 
-    async def _open_patiently(self, method: str, path: str, *, body: Any) -> ByteStream:
+    async def _open_patiently(self, method: str, path: str, *, body: Any, once: str | None) -> ByteStream:
         """`_open`, again after a connection that broke; one that could not be made is no server at all."""
         for pause in _PAUSES:
             try:
-                return await self._open(method, path, body=body)
+                return await self._open(method, path, body=body, once=once)
             except ConnectionFailed:
                 raise
             except TransportError:
                 await self._io.sleep(pause)
-        return await self._open(method, path, body=body)
+        return await self._open(method, path, body=body, once=once)
 
-    async def _open(self, method: str, path: str, *, body: Any = None, last: int = 0) -> ByteStream:
-        request = self._request(method, path, body=body, accept="text/event-stream", last=last)
+    async def _open(
+        self, method: str, path: str, *, body: Any = None, last: int = 0, once: str | None = None
+    ) -> ByteStream:
+        request = self._request(method, path, body=body, accept="text/event-stream", last=last, once=once)
         try:
             stream = await self._io.stream(request)
         except TransportError as error:
@@ -215,6 +247,7 @@ class OwnFace:
         body: Any = None,
         accept: str,
         last: int = 0,
+        once: str | None = None,
     ) -> Request:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         fields = [("accept", accept)]
@@ -222,6 +255,8 @@ class OwnFace:
             fields.append(("authorization", f"Bearer {self._key}"))
         if last:
             fields.append(("last-event-id", str(last)))
+        if once:
+            fields.append(("idempotency-key", once))
         if body is not None:
             fields.append(("content-type", "application/json"))
         return Request(

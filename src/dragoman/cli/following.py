@@ -89,7 +89,7 @@ async def run_to_end(
                     break
         printer.end_line()
         if progress.final is not None:
-            return _verdict(progress.final)
+            return verdict(progress.final)
         if progress.paused is None or progress.run is None:
             return ExitCode.RUN_WAITS
         decisions = _decide(progress, policy, face.url)
@@ -103,7 +103,8 @@ async def run_to_end(
         events = face.follow(progress.run, after=progress.last)
 
 
-def _verdict(final: Event) -> ExitCode:
+def verdict(final: Event) -> ExitCode:
+    """What the run's last event means for the shell; why it did not complete goes to stderr."""
     match final.body:
         case ev.RunFailed(_, message):
             click.echo(f"error: {' '.join(message.split())}", err=True)

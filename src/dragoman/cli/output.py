@@ -87,11 +87,13 @@ def when(seconds: float | None) -> str:
 class AnswerPrinter:
     """Prints events of a run as they come: text to stdout, the rest as notes to stderr.
 
-    With `as_json` every event is one JSON line on stdout and there are no notes.
+    With `as_json` every event is one JSON line on stdout and there are no notes. With `text_is_progress` the
+    text is no answer but what happens on the way to one, and goes to stderr as well.
     """
 
-    def __init__(self, *, as_json: bool = False) -> None:
-        self._as_json = as_json
+    def __init__(self, *, as_json: bool = False, text_is_progress: bool = False) -> None:
+        self.as_json = as_json
+        self._text_is_progress = text_is_progress
         self._kinds: dict[str, str] = {}
         self._open_line = False
         self._reasoning = False
@@ -99,29 +101,29 @@ class AnswerPrinter:
 
     def show(self, event: Event) -> None:
         """Print one event; call it for each, in order."""
-        if self._as_json:
+        if self.as_json:
             print_json(encode_event(event))
             return
         match event.body:
             case ev.BlockStarted(block, kind):
                 self._kinds[block] = kind
             case ev.BlockDelta(block, delta):
-                self._piece(delta, reasoning=self._kinds.get(block) == "reasoning")
+                self._piece(delta, reasoning=self._text_is_progress or self._kinds.get(block) == "reasoning")
             case ev.BlockEnded():
                 self.end_line()
-            case ev.StepRestarted():
-                self._note("[interrupted; the answer begins anew]")
+            case ev.StepRestarted() if not self._text_is_progress:
+                self.remark("[interrupted; the answer begins anew]")
             case ev.ToolInput(_, name, arguments, error):
-                self._note(f"[{name} {exact(arguments)}{f': {error}' if error else ''}]")
+                self.remark(f"[{name} {exact(arguments)}{f': {error}' if error else ''}]")
             case ev.ToolOutput(_, name, output, preliminary):
                 if not preliminary:
-                    self._note(f"[{name} → {exact(output)}]")
+                    self.remark(f"[{name} → {exact(output)}]")
             case ev.ToolFailed(_, name, message):
-                self._note(f"[{name} failed: {message}]")
+                self.remark(f"[{name} failed: {message}]")
             case ev.ToolDenied(_, name, reason):
-                self._note(f"[{name} denied{f': {reason}' if reason else ''}]")
+                self.remark(f"[{name} denied{f': {reason}' if reason else ''}]")
             case ev.ItemAdded(_, kind, body):
-                self._note(f"[{kind} {exact(body)}]")
+                self.remark(f"[{kind} {exact(body)}]")
             case _:
                 pass
 
@@ -138,6 +140,7 @@ class AnswerPrinter:
             click.echo(visible(delta) if self._is_terminal else delta, nl=False)
         self._open_line, self._reasoning = True, reasoning
 
-    def _note(self, text: str) -> None:
+    def remark(self, text: str) -> None:
+        """A note on stderr, on a line of its own."""
         self.end_line()
         note(text)

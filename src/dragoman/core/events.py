@@ -65,13 +65,14 @@ class RunPaused:
 class RunResumed:
     """What the run waited for has come, in part or whole.
 
-    In a flow, `step` is the index of the top-level step that goes on, and `options` what the caller
-    has changed for the rest of the run (see `ports.Continue`).
+    In a flow, `step` is the index of the top-level step that goes on, `options` what the caller
+    has changed for the rest of the run (see `ports.Continue`), and `digest` tells whether the same is given again.
     """
 
     type: ClassVar[str] = "run.resumed"
     step: int | None = None
     options: dict[str, Any] | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +86,14 @@ class RunCompleted:
 
 @dataclass(frozen=True, slots=True)
 class RunFailed:
-    """The run ended with an error. `ref` finds the full text in the log."""
+    """The run ended with an error. `ref` finds the full text in the log; `status` is the HTTP status a step asks for."""
 
     type: ClassVar[str] = "run.failed"
     code: str
     message: str
     retryable: bool = False
     ref: str | None = None
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +160,13 @@ class StepCompleted:
 
 @dataclass(frozen=True, slots=True)
 class StepFailed:
-    """The step ended with an error. `ref` finds the full text of a model's in the log."""
+    """The step ended with an error. `ref` finds its full text in the log; `status` is the HTTP status it asks for."""
 
     type: ClassVar[str] = "step.failed"
     code: str
     message: str
     ref: str | None = None
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -510,7 +510,8 @@ class Engine(Protocol):
 
         Raises NotFound (`not_found:run`), BadRequest (`bad_request:step`: past or beyond the cursor;
         `bad_request:outputs`: not exactly those of the pending calls, or none though calls are pending),
-        Conflict (`conflict:run`: it is moving, or was given something else before; `conflict:rounds`: too many rounds of tool calls).
+        Conflict (`conflict:run`: it is moving, or was given something else before; `conflict:rounds`: too many rounds of tool calls; `conflict:tree`: the flow's
+        code does not have the run's steps any more, and the run has ended as failed, STALE_TREE).
         """
         ...
 

@@ -103,6 +103,7 @@ FLOW_OPTIONS = (
     "max_seconds",
     "metadata",
     "traceparent",
+    "keep_result",
 )
 """What the options of a flow's run may hold: `flow_version` is the number (0: draft), `tree` the frozen steps as
 `ports.encode_node` spells them, `remaining` whether it runs on to its end, `capture` one of off, metadata_only,
@@ -403,7 +404,7 @@ class PutRun:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRun:
-    """Set the fields given (status, usage, cost, error, started, ended, executor, lease, queue, options, input, result).
+    """Set the fields given (status, usage, cost, error, started, ended, executor, lease, queue, priority, options, input, result).
 
     With `only_if`, StaleWrite("run_status") unless the status is one of these.
     """

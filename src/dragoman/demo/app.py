@@ -1,4 +1,4 @@
-"""The demo app: one agent, two tools, a scripted model. No key, no network.
+"""The demo app: one agent, two tools, some flows, a scripted model. No key, no network.
 
 It is the first thing a stranger meets, what acceptance runs against, and an example of an app.
 Who may use it, and the settings that `--demo` changes, are the server's business.
@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 
+from dragoman.demo.flows import demo_flows
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.tools import Tool, tool
@@ -82,7 +83,7 @@ def suggestions(context: str, data: dict[str, Any], principal: Any) -> list[dict
 
 
 def demo_app(*, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> App:
-    """A fresh demo app; `sleep` is awaited for every pause of its model and its tools."""
+    """A fresh demo app; `sleep` is awaited for every pause of its model, its tools and its flows."""
     agent = Agent(
         "demo",
         model=ScriptedModel(name="scripted", any_client_tool=True, sleep=sleep),
@@ -92,7 +93,8 @@ def demo_app(*, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> App:
         client_tools="*",
         description="Answers the commands of the demo; type anything to see them.",
     )
-    return App("demo", agents=[agent], suggestions=suggestions)
+    flows = demo_flows(ScriptedModel(name="scripted", sleep=sleep), sleep=sleep)
+    return App("demo", agents=[agent], flows=flows, suggestions=suggestions)
 
 
 app = demo_app()

@@ -13,7 +13,6 @@ from typing import Any, Literal, TypeAlias
 
 from dragoman.core.errors import RemoteError, Unavailable
 from dragoman.core.ports import Decision
-from dragoman.engine.inputs import Cancel
 
 Channel: TypeAlias = Literal["reply", "side", "system"]
 
@@ -23,9 +22,9 @@ Decisions: TypeAlias = tuple[tuple[str, Decision], ...]
 
 @dataclass(slots=True)
 class Asked:
-    """A request from outside that wants to know what became of it."""
+    """A request that wants to know what became of it; its course knows what `what` may be. None only waits."""
 
-    what: Decisions | Cancel
+    what: Any
     reply: asyncio.Future[Any]
     by: str | None = None
     channel: Channel = "side"

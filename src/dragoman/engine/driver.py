@@ -1,72 +1,33 @@
-"""The driver of one run: takes what happened, asks the reducer, commits, then acts.
+"""The driver of one run: takes what happened, asks the run's course, commits, then acts.
 
 Everything that happens to a run goes through one inbox, so a run needs no locks. What has
 gathered while a commit was under way becomes the next commit; an idle driver commits at once.
-A paused run's driver goes to sleep for good (`parked`) and is made anew when it is needed.
+A paused run's driver goes to sleep for good (`parked`) and is made anew when it is needed. Knows neither
+agents nor flows: what follows from what, and how it is done, is the `Course`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from dragoman.core.errors import (
-    DragomanError,
-    PolicyError,
-    RemoteError,
-    StaleWrite,
-    TransportError,
-    Unavailable,
-    UsageError,
-)
+from dragoman.core.errors import DragomanError, StaleWrite, Unavailable
 from dragoman.core.events import Event, RunCreated
-from dragoman.core.messages import ModelFinish, ModelRequest
-from dragoman.core.ports import Decided, Model, Store
+from dragoman.core.ports import Decided, Store
 from dragoman.core.records import PutApproval, Run, Write
-from dragoman.core.redact import redact_text
 from dragoman.engine.asking import Answer, Asked, Channel, Decisions, refuse, settle
-from dragoman.engine.conversation import conversation
-from dragoman.engine.decisions import judge
-from dragoman.engine.inputs import (
-    Begin,
-    CallModel,
-    Cancel,
-    Command,
-    Decide,
-    Fact,
-    GiveUp,
-    Heard,
-    Input,
-    ModelEnded,
-    ModelFailed,
-    Rules,
-    RunTool,
-    StopWork,
-    ToolRaised,
-    ToolReturned,
-)
+from dragoman.engine.course import Course, Work
+from dragoman.engine.inputs import Begin, Cancel, Fact, GiveUp, StopWork
 from dragoman.engine.journal import Feed
-from dragoman.engine.pieces import Pieces
-from dragoman.engine.projection import Projector
-from dragoman.engine.reducer import decide
-from dragoman.engine.state import RunState, evolve
-from dragoman.engine.tools import ToolContext
 
 logger = logging.getLogger("dragoman.engine")
 
-_TOLD = (RemoteError, TransportError, PolicyError)
-"""What a provider or the network did: the text says it all, and a traceback would only bury it."""
-
 MAX_WAITING = 512
 """Pieces a model may be ahead of the journal before it has to wait."""
-
-CONTEXT_ITEMS = 2000
-"""How many of a thread's newest items a model is given at most."""
 
 
 def is_gone(error: BaseException) -> bool:
@@ -80,36 +41,38 @@ class Driver:
 
     def __init__(
         self,
-        run: Run,
-        state: RunState,
-        projector: Projector,
-        rules: Rules,
+        course: Course,
         *,
-        model: Model | None,
         store: Store,
         feed: Feed,
-        max_seconds: float,
+        now: Callable[[], float],
         on_exit: Callable[[Driver, BaseException | None], None],
         on_asked: Callable[[], None],
     ) -> None:
-        self.run = run
-        self.state = state
-        self._projector = projector
-        self._rules = rules
-        self._model = model
+        self.course = course
         self._store = store
         self._feed = feed
-        self._max_seconds = max_seconds
+        self._now = now
         self._on_exit = on_exit
         self._on_asked = on_asked
-        self._inbox: list[Input | Asked] = []
+        self._inbox: list[Any] = []
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._model_tasks: set[asyncio.Task[None]] = set()
+        self._idle_tasks: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+
+    @property
+    def run(self) -> Run:
+        """The run as it was when it was taken up."""
+        return self.course.run
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing more is begun here."""
+        return self._closing
 
     # ------------------------------------------------------------------ from outside
 
@@ -118,23 +81,25 @@ class Driver:
 
         Raises whatever `Store.commit` raises; then nothing has happened.
         """
-        outcome = decide(self.state, Begin(), self._rules)
-        now = self._rules.now()
-        events = self._number([Fact(created), *outcome.facts], now)
-        await self._store.commit(*before, *self._projector.writes(self.state, events))
-        self._feed.publish(events, final=self.state.is_final)
+        events = self._number([Fact(created)], now := self._now())
+        commands = self._decide(Begin(), events, now)
+        await self._commit(before, events)
 
         def start() -> None:
-            self._carry_out(outcome.commands)
+            self._carry_out(commands)
             self.start()
 
         return start
 
+    async def enqueue(self, created: RunCreated, before: Sequence[Write]) -> None:
+        """Commit the first event together with the writes that make the run; it begins when it is told to."""
+        await self._commit(before, self._number([Fact(created)], self._now()))
+
     def attach(self, run: Run) -> None:
         """Learn what the store gave the run: its thread's number."""
-        self.run = self._projector.run = run
+        self.course.run = run
 
-    def start(self, *inputs: Input) -> None:
+    def start(self, *inputs: Any) -> None:
         """Run the loop, with these inputs first."""
         self._inbox.extend(inputs)
         self._set_timer()
@@ -142,17 +107,26 @@ class Driver:
 
     def cancel(self, reason: str) -> asyncio.Future[bool]:
         """End the run; whether it was still active comes after the commit."""
-        return self._ask(Cancel(reason))
+        return self.ask(Cancel(reason))
 
     def decide(self, decisions: Decisions, *, by: str | None, channel: Channel) -> asyncio.Future[Decided]:
         """Decide pending calls; what became of it comes after the commit. Raises what `judge` raises."""
+        self._refuse_when_closing()
+        return self.ask(decisions, by, channel)
+
+    def go_on(self, given: Any) -> asyncio.Future[Any]:
+        """Give a paused run what it waits for; what became of it comes after the commit."""
+        self._refuse_when_closing()
+        return self.ask(given)
+
+    def _refuse_when_closing(self) -> None:
         if self._closing:
             raise Unavailable("the server is shutting down", code="closing", retry_after=1.0)
-        return self._ask(decisions, by, channel)
 
-    def _ask(self, what: Decisions | Cancel, by: str | None = None, channel: Channel = "side") -> asyncio.Future[Any]:
+    def ask(self, what: Any, by: str | None = None, channel: Channel = "side") -> asyncio.Future[Any]:
+        """Put a request into the inbox; the course's answer comes behind the commit."""
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._put(Asked(what, reply, by, channel))
+        self.put(Asked(what, reply, by, channel))
         return reply
 
     def abandon(self) -> None:
@@ -163,14 +137,14 @@ class Driver:
     async def close(self, grace: float) -> None:
         """Stop executing; the run goes on when it is taken up again.
 
-        A tool that is under way gets `grace` seconds to finish, and then its result is kept.
+        A tool or step that is under way gets `grace` seconds to finish, and then its result is kept.
         """
         self._closing = True
-        for task in self._model_tasks:
+        for task in self._idle_tasks:
             task.cancel()
         await self._flush()  # a tool call that is on its way into the journal as begun does begin
-        if tools := self._tasks - self._model_tasks:
-            await asyncio.wait(tools, timeout=grace)
+        if working := self._tasks - self._idle_tasks:
+            await asyncio.wait(working, timeout=grace)
             await self._flush()
         self._stop_work()
         tasks = [*self._tasks, *([self._loop_task] if self._loop_task else [])]
@@ -182,20 +156,31 @@ class Driver:
         """Until everything that has gathered so far is committed; a fault of the store ends it too."""
         if self._loop_task is not None and not self._loop_task.done():
             with suppress(DragomanError):
-                await self._ask(())  # it is answered behind the commit of its batch
+                await self.ask(None)  # it is answered behind the commit of its batch
 
     # ------------------------------------------------------------------ the loop
 
-    def _put(self, given: Input | Asked) -> None:
+    def put(self, given: Any) -> None:
+        """Put an input into the inbox."""
         self._inbox.append(given)
         self._wake.set()
 
+    async def breathe(self) -> None:
+        """Let others run: work that never suspends would starve every other run; what is far ahead waits for the
+        journal."""
+        if len(self._inbox) >= MAX_WAITING or len(self._inbox) == 1:
+            await asyncio.sleep(0)
+            while len(self._inbox) >= MAX_WAITING:
+                self._drained.clear()
+                await self._drained.wait()
+
     async def _loop(self) -> None:
         error: BaseException | None = None
+        state = self.course.state
         try:
-            while not self.state.is_final:
+            while not state.is_final:
                 if not self._inbox:
-                    if self.state.status == "paused" and not self._tasks:
+                    if state.status in ("paused", "new") and not self._tasks:
                         return  # parked: nothing can happen but what comes from outside
                     self._wake.clear()
                     await self._wake.wait()
@@ -221,88 +206,97 @@ class Driver:
             else:
                 settle([self._take(left)[1] for left in self._inbox if isinstance(left, Asked)])
 
-    async def _step(self, batch: Sequence[Input | Asked]) -> None:
+    async def _step(self, batch: Sequence[Any]) -> None:
         """One commit: number what follows from the batch, store it, show it, answer, act."""
         events: list[Event] = []
-        commands: list[Command] = []
+        commands: list[Any] = []
         answers: list[Answer] = []
         writes: Sequence[Write] = ()
-        now = self._rules.now()
+        now = self._now()
         try:
             for given in batch:
-                taken: Input | None
+                taken = given
                 if isinstance(given, Asked):
                     taken, answer = self._take(given)
                     answers.append(answer)
-                else:
-                    taken = given
                 if taken is not None:
-                    outcome = decide(self.state, taken, self._rules)
-                    events += self._number(outcome.facts, now)
-                    commands += outcome.commands
+                    commands += self._decide(taken, events, now)
             if events:
-                writes = self._projector.writes(self.state, events)
-                await self._store.commit(*writes)
+                writes = await self._commit((), events)
         except BaseException as error:
             refuse(batch, error)
             raise
-        if events:
-            self._feed.publish(events, final=self.state.is_final)
         settle(answers)
         if any(isinstance(write, PutApproval) for write in writes):
             self._on_asked()
         self._carry_out(commands)
         self._set_timer()
 
-    def _take(self, asked: Asked) -> tuple[Input | None, Answer]:
+    def _take(self, asked: Asked) -> tuple[Any, Answer]:
         """The input that a request amounts to, if any, and what to answer once that is stored."""
-        what = asked.what
-        if isinstance(what, Cancel):
-            return what, (asked.reply, not self.state.is_final)
+        if asked.what is None:
+            return None, (asked.reply, None)
         try:
-            judgement = judge(self.state, self._rules.agent, what)
+            taken, value = self.course.admit(asked)
         except DragomanError as refused:
             return None, (asked.reply, refused)
-        calls = tuple(call for call, _ in what)
-        if not judgement.accepted:
-            return None, (asked.reply, Decided(self.run, "repeated", calls, judgement.repeated_since))
-        after = min(self.state.last_seq, judgement.repeated_since)
-        decided = Decided(self.run, "accepted", calls, after)
-        return Decide(judgement.accepted, asked.by, asked.channel), (asked.reply, decided)
+        return taken, (asked.reply, value)
+
+    def _decide(self, given: Any, events: list[Event], now: float) -> Sequence[Any]:
+        """Number what follows from an input; the commands to carry out once it is stored."""
+        outcome = self.course.decide(given)
+        events += self._number(outcome.facts, now)
+        if outcome.then is None:
+            return outcome.commands
+        commands = outcome.commands
+        while outcome.then is not None:
+            outcome = self.course.decide(outcome.then)
+            events += self._number(outcome.facts, now)
+            commands += outcome.commands
+        return commands
 
     def _number(self, facts: Sequence[Fact], now: float) -> list[Event]:
         events: list[Event] = []
+        course, run = self.course, self.run.id
         for fact in facts:
-            event = Event(self.run.id, self.state.last_seq + 1, now, fact.body, fact.step)
-            evolve(self.state, event)
+            event = Event(run, course.state.last_seq + 1, now, fact.body, fact.step)
+            course.evolve(event)
             events.append(event)
         return events
 
+    async def _commit(self, before: Sequence[Write], events: Sequence[Event]) -> Sequence[Write]:
+        """Store the events and what follows from them, then show them."""
+        writes = [*before, *self.course.writes(events)]
+        is_final = self.course.state.is_final
+        if is_final:
+            writes += await self.course.last_writes(events)
+        await self._store.commit(*writes)
+        self._feed.publish(events, final=is_final)
+        return writes
+
     # ------------------------------------------------------------------ doing
 
-    def _carry_out(self, commands: Sequence[Command]) -> None:
+    def _carry_out(self, commands: Sequence[Any]) -> None:
         for command in commands:
-            match command:
-                case StopWork():
-                    self._stop_work()
-                case CallModel() if self._closing:
-                    pass  # whoever takes the run up calls it
-                case CallModel():
-                    lost: Input = ModelFailed("model_error", "the model call was cancelled")
-                    self._model_tasks.add(self._spawn(self._call_model(), lost))
-                case RunTool(call=call):
-                    self._spawn(self._run_tool(call), ToolRaised(call, "the tool was cancelled"))
+            if isinstance(command, StopWork):
+                self._stop_work()
+                continue
+            work = self.course.work(command, self)
+            if work.idle and self._closing:
+                work.coroutine.close()  # whoever takes the run up does it
+            else:
+                self._spawn(work)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], lost: Input) -> asyncio.Task[None]:
-        """`lost` is what happened if the work ends without telling: users' code may raise CancelledError itself."""
-        task = asyncio.create_task(work)
+    def _spawn(self, work: Work) -> None:
+        task = asyncio.create_task(work.coroutine)
         self._tasks.add(task)
-        task.add_done_callback(partial(self._done, lost))
-        return task
+        if work.idle:
+            self._idle_tasks.add(task)
+        task.add_done_callback(partial(self._done, work.lost))
 
-    def _done(self, lost: Input, task: asyncio.Task[None]) -> None:
+    def _done(self, lost: Any, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._model_tasks.discard(task)
+        self._idle_tasks.discard(task)
         if (task.cancelled() or task.exception() is not None) and not self._closing:
             self._inbox.append(lost)
         self._wake.set()
@@ -315,81 +309,12 @@ class Driver:
             self._timer = None
 
     def _set_timer(self) -> None:
-        if self.state.status != "running":
+        state, most = self.course.state, self.course.max_seconds
+        if state.status != "running" or most is None:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
         elif self._timer is None:
-            left = self.state.active_since + self._max_seconds - self._rules.now()
-            late = GiveUp("timeout", f"the run took longer than {self._max_seconds:g} seconds")
-            self._timer = asyncio.get_running_loop().call_later(max(0.0, left), self._put, late)
-
-    async def _call_model(self) -> None:
-        try:
-            if self._model is None:
-                raise UsageError(f"agent {self.run.name!r} is gone", code="agent_gone")
-            request = await self._request()
-            stream = self._model.stream(request)
-            finish = ModelFinish()
-            pieces = Pieces(self._rules.new_id)
-            try:
-                async for piece in stream:
-                    if isinstance(piece, ModelFinish):
-                        finish = piece
-                        continue
-                    self._put(Heard(pieces.take(piece)))
-                    if len(self._inbox) >= MAX_WAITING or len(self._inbox) == 1:
-                        await self._yield()
-            finally:
-                aclose = getattr(stream, "aclose", None)
-                if aclose is not None:
-                    await aclose()
-            self._put(ModelEnded(finish.reason))
-        except Exception as error:
-            self._put(self._model_failure(error))
-
-    async def _yield(self) -> None:
-        # a model that never suspends would starve every other run; one that is far ahead waits for the journal
-        await asyncio.sleep(0)
-        while len(self._inbox) >= MAX_WAITING:
-            self._drained.clear()
-            await self._drained.wait()
-
-    def _model_failure(self, error: Exception) -> ModelFailed:
-        ref = secrets.token_hex(6)
-        ours = error if isinstance(error, DragomanError) else None
-        text = redact_text(ours.message if ours is not None else str(error) or type(error).__name__)
-        extra = {"run_id": self.run.id, "ref": ref, "model": self._rules.model_name, "error": text}
-        logger.warning("model call failed", exc_info=None if isinstance(error, _TOLD) else error, extra=extra)
-        if ours is not None:
-            return ModelFailed(ours.code or "model_error", text, ours.retryable, ref)
-        return ModelFailed("model_error", text, False, ref)
-
-    async def _request(self) -> ModelRequest:
-        run, agent = self.run, self._rules.agent
-        items: Sequence[Any] = ()
-        if run.thread is not None:
-            page = await self._store.items(run.thread, limit=CONTEXT_ITEMS, newest=True)
-            items = page.rows[::-1]
-        return ModelRequest(
-            model=self._rules.model_name,
-            messages=conversation(items),
-            instructions="\n\n".join(
-                text for text in (agent.instructions, *run.options.get("instructions", ())) if text
-            ),
-            tools=tuple(tool.spec for tool in agent.tools.values() if self._rules.offers(tool)),
-            options=agent.options,
-            run_id=run.id,
-        )
-
-    async def _run_tool(self, call_id: str) -> None:
-        call = self.state.calls[call_id]
-        made = self._rules.agent.tools.get(call.name)
-        try:
-            if made is None:
-                raise UsageError(f"tool {call.name!r} is gone")
-            context = ToolContext(self.run.id, call_id, self.run.tenant, self.run.owner, call.answers)
-            self._put(ToolReturned(call_id, await made.invoke(call.input, context)))
-        except Exception as error:
-            logger.warning("tool failed", exc_info=error, extra={"run_id": self.run.id, "tool": call.name})
-            self._put(ToolRaised(call_id, redact_text(str(error) or type(error).__name__)))
+            left = state.active_since + most - self._now()
+            late = GiveUp("timeout", f"the run took longer than {most:g} seconds")
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, left), self.put, late)

@@ -1,7 +1,7 @@
 """The drivers of all runs that move: made when needed, and made anew after a fault.
 
-A run has at most one driver, while it moves; a paused one has none until somebody wants
-something of it. What a fault (of the store, most likely) stops is taken up again after a
+A run has at most one driver, while it moves; one that is paused or waits in the queue has none until
+somebody wants something of it. What a fault (of the store, most likely) stops is taken up again after a
 while, and given up after a few times. Knows neither turns nor owners.
 """
 
@@ -19,13 +19,16 @@ from dragoman.core.ids import new_id
 from dragoman.core.ports import Clock, Model, Store
 from dragoman.core.records import Run, Write
 from dragoman.engine.agents import Agent, Resolve, as_model
+from dragoman.engine.answering import Answering
 from dragoman.engine.app import App
+from dragoman.engine.course import Course
 from dragoman.engine.driver import Driver, is_gone
-from dragoman.engine.inputs import GiveUp, Input, Recover, Rules
+from dragoman.engine.flows.course import FlowCourse
+from dragoman.engine.flows.courses import FlowCourses
+from dragoman.engine.inputs import GiveUp, Recover, Rules
 from dragoman.engine.journal import Journal
 from dragoman.engine.locks import Locks
-from dragoman.engine.projection import Projector
-from dragoman.engine.state import RunState, evolve
+from dragoman.engine.masking import MASKING, Masking
 
 logger = logging.getLogger("dragoman.engine")
 
@@ -51,9 +54,12 @@ class Drivers:
         clock: Clock,
         executor: str,
         on_asked: Callable[[], None],
+        on_idle: Callable[[str], None] = lambda run: None,
         most: int | None = None,
         resolve: Resolve | None = None,
+        masking: Masking = MASKING,
     ) -> None:
+        """`on_idle` is told of each run that has stopped moving here, for whatever reason."""
         self.active: dict[int, str] = {}
         self.executor = executor
         self._app = app
@@ -61,6 +67,7 @@ class Drivers:
         self._journal = journal
         self._clock = clock
         self._on_asked = on_asked
+        self._on_idle = on_idle
         self._most = most
         self._beginning = 0
         self._models: dict[tuple[str, bool], Model] = {
@@ -68,6 +75,7 @@ class Drivers:
             for agent in app.agents
             for reasoning in (False, True)
         }
+        self._flows = FlowCourses(app, store, journal, clock=clock, executor=executor, resolve=resolve, masking=masking)
         self._drivers: dict[str, Driver] = {}
         self._locks = Locks()
         self._faults: dict[str, int] = {}
@@ -87,21 +95,40 @@ class Drivers:
             run = await self._store.run(run_id)
             if run is None or not run.is_active:
                 return None
-            state, projector = await self.fold(run)
+            course = await self.fold(run)
             self.refuse_when_closing()
-            driver = self._make(run, state, projector)
+            driver = self._make(course)
             self._adopt(driver)
-            driver.start(*self._first_inputs(run))
+            driver.start(*self._first_inputs(run, course))
             return driver
 
-    def _first_inputs(self, run: Run) -> tuple[Input, ...]:
-        if run.status == "paused":
+    def _first_inputs(self, run: Run, course: Course, *, taken: bool = False) -> tuple[Any, ...]:
+        if run.status == "paused" or (run.status == "queued" and not taken):
             return ()
-        if self._app.agent(run.name) is None:
-            return (GiveUp("agent_gone", f"agent {run.name!r} is no longer served"),)
         if self._faults.get(run.id, 0) >= MAX_FAULTS:
             return (GiveUp("internal", "the run was stopped by a fault of the server"),)
-        return (Recover(),)
+        if isinstance(course, Answering):
+            if self._app.agent(run.name) is None:
+                return (GiveUp("agent_gone", f"agent {run.name!r} is no longer served"),)
+            return (Recover(),)
+        return self._flows.first_inputs(course)
+
+    async def take(self, run_id: str) -> bool:
+        """Begin a run that waits in the queue; False if there is nothing to do for it any more."""
+        run = await self._store.run(run_id)
+        if run is None or run.status not in ("queued", "running"):
+            return False
+        driver = await self.moving(run_id)
+        if driver is None:
+            return False
+        if driver.course.state.status == "new":
+            for given in self._first_inputs(run, driver.course, taken=True):
+                driver.put(given)
+        return True
+
+    def misfit(self, course: FlowCourse) -> str | None:
+        """Why a flow's run cannot go on with the code of today; None if it can."""
+        return self._flows.misfit(course)
 
     async def cancel(self, run_id: str, reason: str) -> bool:
         """End the run; returns once its last event is committed. False if it had ended before."""
@@ -117,15 +144,21 @@ class Drivers:
         self._beginning += 1
         try:
             async with self._locks.of("run", run.id):  # nobody may take up what is stored and not driven yet
-                driver = self._make(run, RunState(run.id), Projector(run))
+                driver = self._make(self.course(run))
                 start = await driver.begin(created, before)
-                number = run.thread or await self._number(run)
-                driver.attach(replace(run, thread=number, last_seq=driver.state.last_seq))
+                number = run.thread if run.thread != 0 else await self._number(run)
+                driver.attach(replace(run, thread=number, last_seq=driver.course.state.last_seq))
                 self._adopt(driver)
         finally:
             self._beginning -= 1
         start()
         return driver.run
+
+    async def enqueue(self, run: Run, created: RunCreated, before: Sequence[Write]) -> Run:
+        """Store a new run that waits until it is taken. Raises what `Store.commit` raises; then nothing has happened."""
+        driver = self._make(self.course(run))
+        await driver.enqueue(created, before)
+        return replace(run, last_seq=driver.course.state.last_seq)
 
     async def _number(self, run: Run) -> int:
         """The number that the store gave the run's new thread."""
@@ -156,18 +189,20 @@ class Drivers:
             driver.abandon()
         self._forget(run_id)
 
-    async def fold(self, run: Run) -> tuple[RunState, Projector]:
-        """Where the journal says that the run stands."""
-        state, projector, after = RunState(run.id), Projector(run), 0
+    async def fold(self, run: Run) -> Course:
+        """The run as the journal says that it stands."""
+        course, after = self.course(run), 0
         while events := await self._store.events(run.id, after=after):
             for event in events:
-                evolve(state, event)
-                projector.see(event)
+                course.see(event)
             after = events[-1].seq
-        return state, projector
+        return course
 
-    def _make(self, run: Run, state: RunState, projector: Projector) -> Driver:
-        """A driver that is not running yet."""
+    def course(self, run: Run) -> Course:
+        """The run before its first event."""
+        return self._flows.course(run) if "tree" in run.options else self._answering(run)
+
+    def _answering(self, run: Run) -> Answering:
         options = run.options
         reasoning = bool(options.get("reasoning"))
         agent = self._app.agent(run.name) or Agent(run.name, model=_nobody)
@@ -183,15 +218,21 @@ class Drivers:
             new_id=lambda: new_id(self._clock()),
             now=self._clock,
         )
-        return Driver(
+        return Answering(
             run,
-            state,
-            projector,
             rules,
             model=self._models.get((run.name, reasoning)),
             store=self._store,
-            feed=self._journal.feed(run.id),
             max_seconds=float(options.get("max_seconds", 600.0)),
+        )
+
+    def _make(self, course: Course) -> Driver:
+        """A driver that is not running yet."""
+        return Driver(
+            course,
+            store=self._store,
+            feed=self._journal.feed(course.run.id),
+            now=self._clock,
             on_exit=self._exited,
             on_asked=self._on_asked,
         )
@@ -225,8 +266,9 @@ class Drivers:
         run = driver.run
         if self._drivers.get(run.id) is driver:
             del self._drivers[run.id]
+        self._on_idle(run.id)
         if error is None:
-            if driver.state.is_final:
+            if driver.course.state.is_final:
                 self._ended(run)
         elif is_gone(error):
             self._forget(run.id)

@@ -12,23 +12,41 @@ import logging
 import os
 import socket
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Literal, TypeVar
 
 from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, Forbidden, NotFound, StaleWrite
 from dragoman.core.ids import is_id
-from dragoman.core.ports import AgentInfo, Clock, Decided, Decision, Started, Store, Turn
-from dragoman.core.records import Approval, DeleteThread, Run, Thread
+from dragoman.core.ports import (
+    AgentInfo,
+    CaptureMode,
+    Clock,
+    Continue,
+    Continued,
+    Decided,
+    Decision,
+    FlowCall,
+    FlowInfo,
+    Started,
+    Store,
+    Turn,
+)
+from dragoman.core.records import Approval, DeleteThread, PutSetting, Run, Setting, Thread
 from dragoman.engine.absence import Absence
 from dragoman.engine.agents import Resolve
+from dragoman.engine.answering import Answering
 from dragoman.engine.app import App
 from dragoman.engine.asking import Channel, Decisions
 from dragoman.engine.decisions import judge
 from dragoman.engine.drivers import Drivers
 from dragoman.engine.expiry import Expiry
-from dragoman.engine.journal import Journal, JournalTail
+from dragoman.engine.flows.starting import FlowStarting
+from dragoman.engine.jobs import JobQueue
+from dragoman.engine.journal import Feed, Journal, JournalTail
 from dragoman.engine.locks import Locks
+from dragoman.engine.masking import MASKING, Masking
 from dragoman.engine.starting import Starting
 
 logger = logging.getLogger("dragoman.engine")
@@ -37,6 +55,9 @@ T = TypeVar("T")
 
 FORGET_DELETED = 24 * 3600.0
 """Seconds for which lists know the place of a deleted thread."""
+
+HELD = 64
+"""Newest runs of flows whose feeds are kept: what a capture mode takes out of the journal, the caller still gets."""
 
 _TAKE_UP_SECONDS = 5.0
 """How long a start waits for the first commit of the runs it goes on with."""
@@ -54,8 +75,17 @@ class EmbeddedEngine:
         executor: str | None = None,
         most_moving: int | None = None,
         resolve: Resolve | None = None,
+        workers: int = 4,
+        queue_limit: int = 100_000,
+        capture: CaptureMode = "redacted",
+        masking: Masking = MASKING,
+        session_seconds: float = 30 * 86400.0,
     ) -> None:
-        """`resolve` gives the models of names that the app does not define; without it they are unknown."""
+        """`resolve` gives the models of names that the app does not define; without it they are unknown.
+
+        `workers` jobs run at once, and at most `queue_limit` wait. `capture` holds for flows that do not say
+        otherwise, `masking` is what its mode `redacted` takes out; a session lasts `session_seconds` after its last run.
+        """
         self._app = app
         self._store = store
         self._clock = clock
@@ -68,12 +98,26 @@ class EmbeddedEngine:
             clock=clock,
             executor=executor or f"{socket.gethostname()}-{os.getpid()}",
             on_asked=self._expiry.notice,
+            on_idle=self._idle,
             most=most_moving,
             resolve=resolve,
+            masking=masking,
         )
+        self._jobs = JobQueue(store, self._drivers.take, workers=workers, limit=queue_limit)
+        self._held: deque[Feed] = deque(maxlen=HELD)
         self._absence = Absence(store, self._journal, self._drivers)
         self._locks = Locks()
         self._starting = Starting(app, store, self._journal, self._drivers, self._locks, clock=clock)
+        self._flows = FlowStarting(
+            app,
+            store,
+            self._drivers,
+            self._jobs,
+            clock=clock,
+            capture=capture,
+            session_seconds=session_seconds,
+            hold=lambda run: self._held.append(self._journal.feed(run)),
+        )
         self._watches: list[asyncio.Task[None]] = []
         self._kept: set[asyncio.Future[Any]] = set()
 
@@ -81,6 +125,8 @@ class EmbeddedEngine:
 
     async def open(self) -> None:
         taken_up: list[JournalTail] = []
+        jobs: list[str] = []
+        await self._keep_definitions()
         for run in await self._store.unfinished():
             if run.thread is not None:
                 self._drivers.active[run.thread] = run.id
@@ -90,17 +136,31 @@ class EmbeddedEngine:
             try:
                 await self._drivers.moving(run.id)
                 taken_up.append(tail)
+                if run.kind == "job":
+                    jobs.append(run.id)
             except Exception:  # one journal that cannot be read must not keep the others from going on
                 logger.exception("run could not be taken up", extra={"run_id": run.id})
         # no reader may see what a broken attempt sent before the journal says that it is void
         await asyncio.gather(*(tail.next(_TAKE_UP_SECONDS) for tail in taken_up), return_exceptions=True)
+        await self._jobs.open(jobs)
         self._watches = [
             asyncio.create_task(self._expiry.watch(), name="approvals that expire"),
             asyncio.create_task(self._absence.watch(), name="runs that others delete"),
         ]
 
+    async def _keep_definitions(self) -> None:
+        """Once per version of the code: what it says, so that a later one can be compared with it."""
+        name = f"app:{self._app.version}"
+        if await self._store.setting("", "", name) is None:
+            now = self._clock()
+            await self._store.commit(PutSetting(Setting("", "", name, self._app.definitions(), now, now)))
+
+    def _idle(self, run_id: str) -> None:
+        self._jobs.done(run_id)
+
     async def close(self, *, grace: float = 5.0) -> None:
         self._journal.close()
+        await self._jobs.close()
         for watch in self._watches:
             watch.cancel()
         if self._watches:
@@ -120,6 +180,12 @@ class EmbeddedEngine:
 
     async def start(self, turn: Turn) -> Started:
         return await self._unbroken(self._starting.start(turn))
+
+    async def start_flow(self, call: FlowCall) -> Started:
+        return await self._unbroken(self._flows.start(call))
+
+    async def continue_flow(self, tenant: str, run_id: str, given: Continue) -> Continued:
+        return await self._unbroken(self._flows.go_on(tenant, run_id, given))
 
     async def decide(
         self,
@@ -151,10 +217,11 @@ class EmbeddedEngine:
         run = await self._store.run(run_id)
         calls = tuple(call for call, _ in decisions)
         if run is not None:
-            state, _ = await self._drivers.fold(run)
-            judgement = judge(state, self._app.agent(run.name), decisions)
-            if not judgement.accepted:
-                return Decided(run, "repeated", calls, judgement.repeated_since)
+            course = await self._drivers.fold(run)
+            if isinstance(course, Answering):
+                judgement = judge(course.state, self._app.agent(run.name), decisions)
+                if not judgement.accepted:
+                    return Decided(run, "repeated", calls, judgement.repeated_since)
         # it was deleted in the same moment, perhaps while it was read
         raise NotFound(f"no tool call has the id {calls[0]!r}", code="not_found:call")
 
@@ -232,6 +299,17 @@ class EmbeddedEngine:
 
     def agents(self) -> Sequence[AgentInfo]:
         return [agent.info() for agent in self._app.agents]
+
+    def flows(self) -> Sequence[FlowInfo]:
+        return [info for flow in self._app.flows if (info := self._app.flow_info(flow.name)) is not None]
+
+    def flow(self, name: str) -> FlowInfo | None:
+        return self._app.flow_info(name)
+
+    @property
+    def jobs(self) -> JobQueue:
+        """The queue of jobs, for gauges."""
+        return self._jobs
 
     # ------------------------------------------------------------------ expiry
 

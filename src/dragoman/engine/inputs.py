@@ -134,10 +134,14 @@ class Fact:
 
 @dataclass(slots=True)
 class Outcome:
-    """What one input brought forth. Filled by the reducer, read by the driver."""
+    """What one input brought forth. Filled by a reducer, read by the driver.
+
+    `then` is what to decide next, once the facts are folded in, for the same commit.
+    """
 
     facts: list[Fact] = field(default_factory=list)
-    commands: list[Command] = field(default_factory=list)
+    commands: list[Any] = field(default_factory=list)
+    then: Any = None
 
     def say(self, body: ev.EventBody, step: str | None = None) -> None:
         self.facts.append(Fact(body, step))

@@ -18,6 +18,10 @@ from dragoman.core.ports import Store
 KEPT = 2048
 """Events of a run kept in memory for readers that follow closely; the store has them all."""
 
+LINGERS = 1.0
+"""Seconds for which the feed of an ended run is kept for whoever started it and comes to read only now: what the store
+keeps of the run may be masked by then."""
+
 
 class Feed:
     """The newest committed events of one run and those who wait for more."""
@@ -41,6 +45,8 @@ class Feed:
         self.events.extend(events)
         if len(self.events) > 2 * KEPT:
             del self.events[:-KEPT]
+        if final and not self.final:
+            asyncio.get_running_loop().call_later(LINGERS, self.wake)  # which holds on to this feed
         self.final = self.final or final
         self.wake()
 

@@ -53,8 +53,7 @@ class Projector:
                     body.name,
                     "running",
                     event.time,
-                    body.index,
-                    body.attempt,
+                    attempt=body.attempt,
                     model=model,
                 )
             case ev.StepRestarted():
@@ -93,7 +92,7 @@ class Projector:
         ending: ev.EventBody | None = None
         for event in events:
             if isinstance(event.body, ev.StepRestarted) and (broken := self._steps.get(event.step or "")) is not None:
-                error = {"code": "interrupted", "message": "the server stopped while this was under way"}
+                error = {"code": event.body.code, "message": event.body.message}
                 steps[broken.step, broken.attempt] = replace(broken, status="failed", ended=event.time, error=error)
             if (step := self.see(event)) is not None:
                 steps[step.step, step.attempt] = step
@@ -123,7 +122,7 @@ class Projector:
                     if state.cost is not None:
                         run_changes["cost"] = state.cost
                 case _:
-                    run_changes |= _run_changes(body, event.time)
+                    run_changes |= run_changes_of(body, event.time)
                     if isinstance(body, ev.FINAL):
                         ending = body
         now = events[-1].time
@@ -142,7 +141,7 @@ class Projector:
         writes: list[Write] = []
         for entry in state.entries:
             if entry.id in touched:
-                item = self._item(state, entry, cut if isinstance(entry, Block) else "completed", now)
+                item = item_of(state, entry, cut if isinstance(entry, Block) else "completed", now)
                 if item is not None:
                     writes.append(PutItem(thread, item, replace=True))
         has_items = any(not isinstance(entry, Call) or entry.has_input for entry in state.entries)
@@ -161,39 +160,41 @@ class Projector:
             writes.append(PutItem(thread, mark, replace=True))
         return writes
 
-    def _item(self, state: RunState, entry: Block | Call | Extra, status: ItemStatus, now: float) -> Item | None:
-        kind: Any
-        body: dict[str, Any]
-        match entry:
-            case Block():
-                kind, body = ("reasoning" if entry.kind == "reasoning" else "message"), {"text": entry.text}
-                if entry.kind == "refusal":
-                    body["refusal"] = True
-                if entry.provider is not None:
-                    body["provider"] = entry.provider
-            case Call():
-                if not entry.has_input:
-                    return None
-                kind, body, status = "tool_call", _call_body(entry), "completed"
-            case Extra():
-                kind, body = entry.kind, entry.body
-        number = state.step_numbers.get(entry.step or "", 0)
-        return Item(
-            entry.id,
-            kind,
-            "assistant",
-            now,
-            body,
-            status=status,
-            answer=state.answer,
-            run=self.run.id,
-            step=number,
-        )
-
     def _approval(self, call: Call, body: ev.ToolApprovalRequested, now: float) -> Approval:
         run = self.run
         request = {"name": call.name, "input": call.input}
         return Approval(body.approval, run.tenant, run.owner, run.id, call.id, now, body.expires, request)
+
+
+def item_of(state: RunState, entry: Block | Call | Extra, status: ItemStatus, now: float) -> Item | None:
+    """The item that an entry of an answer is stored as; None for a call whose arguments are not known yet."""
+    kind: Any
+    body: dict[str, Any]
+    match entry:
+        case Block():
+            kind, body = ("reasoning" if entry.kind == "reasoning" else "message"), {"text": entry.text}
+            if entry.kind == "refusal":
+                body["refusal"] = True
+            if entry.provider is not None:
+                body["provider"] = entry.provider
+        case Call():
+            if not entry.has_input:
+                return None
+            kind, body, status = "tool_call", _call_body(entry), "completed"
+        case Extra():
+            kind, body = entry.kind, entry.body
+    number = state.step_numbers.get(entry.step or "", 0)
+    return Item(
+        entry.id,
+        kind,
+        "assistant",
+        now,
+        body,
+        status=status,
+        answer=state.answer,
+        run=state.run,
+        step=number,
+    )
 
 
 def _decision(body: ev.ToolApprovalDecided, now: float) -> Write:
@@ -225,7 +226,8 @@ def _call_body(call: Call) -> dict[str, Any]:
     return body
 
 
-def _run_changes(body: ev.EventBody, now: float) -> dict[str, Any]:
+def run_changes_of(body: ev.EventBody, now: float) -> dict[str, Any]:
+    """What an event changes in the row of any run."""
     match body:
         case ev.RunStarted():
             return {"status": "running", "executor": body.executor} | ({} if body.resumed else {"started": now})
@@ -236,7 +238,8 @@ def _run_changes(body: ev.EventBody, now: float) -> dict[str, Any]:
         case ev.RunCompleted():
             return {"status": "completed", "ended": now}
         case ev.RunFailed():
-            error = {"code": body.code, "message": body.message} | ({"ref": body.ref} if body.ref else {})
+            error: dict[str, Any] = {"code": body.code, "message": body.message}
+            error |= {name: value for name in ("ref", "status") if (value := getattr(body, name)) is not None}
             return {"status": "failed", "ended": now, "error": error}
         case ev.RunCancelled():
             return {"status": "cancelled", "ended": now, "error": {"code": "cancelled", "message": body.reason}}

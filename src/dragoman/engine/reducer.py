@@ -336,6 +336,16 @@ def _decided(state: RunState, given: Decide, rules: Rules, out: Outcome) -> None
 # --------------------------------------------------------------------------- endings
 
 
+def end(state: RunState, given: Cancel | GiveUp) -> Outcome:
+    """What ends a run early; needs no rules, so that it works where the agent is gone."""
+    out = Outcome()
+    if isinstance(given, Cancel):
+        _cancel(state, given.reason, out)
+    else:
+        _give_up(state, given.code, given.message, out)
+    return out
+
+
 def _cancel(state: RunState, reason: str, out: Outcome) -> None:
     _close_block(state, state.model_step, out)
     if state.model_step is not None:

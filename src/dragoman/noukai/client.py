@@ -58,10 +58,10 @@ class AsyncNoukai:
         else the hosted service. `org` and `project` let `flow("slug")` name a flow. `session_id` files
         every call in one session. `timeout` in seconds (300) bounds connect, read, write and pool each,
         so in a stream the pause between two reads. `max_retries` (1) repeats what can be repeated: reads,
-        and with idempotency keys `execute` and `execute_async`. `retry_posts` says whether the
-        server honours those keys; by default every server but the hosted one. `retry_on_rate_limit`
-        waits as long as a 429 asks for, up to 60 s. `log_handler` is told of each request, response, retry
-        and scope, with bodies if `log_payloads`. `otel` makes a span of each call, `otel_steps` of each
+        with idempotency keys `execute` and `execute_async`, and segments of a stepped run that pauses after
+        each step. `retry_posts` says whether the server honours those keys; by default every server but the
+        hosted one. `retry_on_rate_limit` waits as long as a 429 asks for, up to 60 s. `log_handler` is told of
+        each request, response, retry and scope, with bodies if `log_payloads`. `otel` makes a span of each call, `otel_steps` of each
         step too, `otel_step_payloads` with what went in and out; `tracer` is used instead of the global
         one. `io` is an I/O port to use instead of an own one; it is never closed here.
 

@@ -88,8 +88,10 @@ async def _pause(transport: AnyTransport, call: Call, attempt: int, error: Nouka
     """Wait before the next attempt; raises `error` when there is none."""
     if not _may_repeat(transport, call, error):
         raise error
+    # a limit that says when it ends needs no longer waits each time
+    base = 0.0 if isinstance(error, RateLimitError) and error.retry_after else 1.0
     policy = Backoff(
-        transport.options.max_retries, base=1.0, factor=4.0, ceiling=3600.0, jitter=0.25, patience=PATIENCE
+        transport.options.max_retries, base=base, factor=4.0, ceiling=3600.0, jitter=0.25, patience=PATIENCE
     )
     try:
         delay = next_delay(attempt, policy, random=random.random, retry_after=error.retry_after)

@@ -46,6 +46,9 @@ from dragoman.noukai.types import (
     VersionSpec,
 )
 
+_FEATURES = {FEATURES_HEADER: JOB_TOOLS}
+"""Says that we know what a job's pause for tools is; on a submission, that there is somebody to answer it."""
+
 
 def _fresh(
     transport: AnyTransport, path: str, body: ExecuteRequest, headers: dict[str, str], timeout: float | None
@@ -94,7 +97,9 @@ async def _execute(
             raise ReplayMissError(
                 f"run {body.execution_id!r} was never resumed when it was recorded", execution_id=body.execution_id
             )
-        call = Call("POST", path, codec.encode_request(body), timeout, placement.session_headers)
+        # the same results for the same pause are answered as they were the first time
+        again = transport.options.repeats
+        call = Call("POST", path, codec.encode_request(body), timeout, placement.session_headers, repeatable=again)
         answer = await send(transport, call)
         return codec.decode_result(answer.body, request_id=answer.request_id)
 
@@ -143,10 +148,6 @@ class JobState:
     rounds: Rounds | None = None
     last: JobStatus | None = None
 
-    @property
-    def features(self) -> dict[str, str]:
-        return {FEATURES_HEADER: JOB_TOOLS} if self.request is not None and self.request.tools else {}
-
 
 async def submit(
     transport: AnyTransport,
@@ -186,7 +187,7 @@ async def _submit(
             last=status,
         )
     state = JobState(transport, flow, "", "", session_id=placement.session_id, request=request, rounds=rounds)
-    headers = {**placement.headers, **state.features}
+    headers = placement.headers | (_FEATURES if request.tools else {})
     answer = await send(transport, _fresh(transport, f"{flow_path(flow, version)}/jobs", request, headers, timeout))
     accepted = codec.decode_answer(answer.body, JobAccepted, request_id=answer.request_id)
     state.execution_id, state.flow_id = accepted.execution_id, accepted.flow_id
@@ -202,7 +203,7 @@ async def poll_job(state: JobState, timeout: float | None) -> JobStatus:
         "GET",
         job_path(state.flow, state.execution_id),
         timeout=timeout,
-        headers=state.features,
+        headers=_FEATURES,
         repeatable=True,
     )
     try:
@@ -256,8 +257,9 @@ async def resume_job(state: JobState, results: list[dict[str, Any]], timeout: fl
         }
     )
     path = job_path(state.flow, state.execution_id, "resume")
-    headers = {FEATURES_HEADER: JOB_TOOLS}
-    answer = await send(state.transport, Call("POST", path, codec.encode_request(request), timeout, headers))
+    again = state.transport.options.repeats
+    call = Call("POST", path, codec.encode_request(request), timeout, _FEATURES, repeatable=again)
+    answer = await send(state.transport, call)
     state.last = codec.decode_answer(answer.body, JobStatus, request_id=answer.request_id)
     return state.last
 

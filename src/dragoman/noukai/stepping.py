@@ -8,6 +8,7 @@ connection. Every fault of a stream is a `NoukaiError`. Knows no event loop and 
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ from dragoman.noukai.paths import flow_path, run_path
 from dragoman.noukai.scopes import Placement
 from dragoman.noukai.tools import Rounds, with_results
 from dragoman.noukai.transport import AnyTransport
-from dragoman.noukai.types import Address, VersionSpec
+from dragoman.noukai.types import IDEMPOTENCY_HEADER, Address, VersionSpec
 from dragoman.resilience.retry import Backoff, next_delay
 
 _LOG = logging.getLogger("dragoman.noukai")
@@ -132,7 +133,8 @@ async def events(
         return
     cursor = Cursor(request)
     path = f"{flow_path(flow, version)}/step"
-    headers = placement.headers
+    # a run that a key makes outlive its connection would run on behind whoever leaves, but for its pauses
+    headers = placement.headers | ({} if request.run_remaining else {IDEMPOTENCY_HEADER: str(uuid.uuid4())})
     while True:
         call = Call("POST", path, codec.encode_request(cursor.next_request()), headers=headers)
         headers = placement.session_headers
@@ -187,19 +189,19 @@ async def _replayed(recorded: SessionExecution) -> Events:
 
 
 async def _lasting(transport: AnyTransport, call: Call, cursor: Cursor) -> Events:
-    """A segment that is asked for again when its answer is lost, if the server keeps answers.
+    """A segment that is asked for again when its answer is lost, if the server knows what was asked before.
 
     The events that came before are passed over the second time. Whatever is not told the same way
     again leaves the first fault as it is.
     """
-    seen: list[tuple[str, str | None]] = []
+    seen: list[tuple[str, str | None, str | None]] = []
     attempt = 0
     while True:
         place = 0
         segment = _segment(transport, call, codec.EventDecoder())
         try:
             async for event in segment:
-                mark = (event.event_type, getattr(event, "step_id", None))
+                mark = (event.event_type, event.execution_id, getattr(event, "step_id", None))
                 if place < len(seen):
                     if seen[place] != mark:
                         raise APIConnectionError(
@@ -214,10 +216,12 @@ async def _lasting(transport: AnyTransport, call: Call, cursor: Cursor) -> Event
                 yield event
             return
         except APIConnectionError as error:
-            repeatable = (
-                transport.options.repeats and call.body.get("executionId") and "toolCallMessages" not in call.body
-            )
-            if not repeatable or isinstance(error, APITimeoutError) or error.__cause__ is None:
+            known = "executionId" in call.body or IDEMPOTENCY_HEADER in call.headers
+            if (
+                not (transport.options.repeats and known)
+                or isinstance(error, APITimeoutError)
+                or error.__cause__ is None
+            ):
                 raise
             await _before_again(transport, call, attempt, error)
             attempt += 1

@@ -25,9 +25,12 @@ from dragoman.core.ports import Clock, Store
 from dragoman.core.records import PutKey
 from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine
-from dragoman.server import gauges, kai, operations, own
+from dragoman.engine.masking import Masking
+from dragoman.server import gauges, kai, noukai, operations, own
 from dragoman.server.auth import authentication
 from dragoman.server.closing import Closing
+from dragoman.server.credits import EXHAUSTED, charging
+from dragoman.server.demo_rows import add_rows
 from dragoman.server.dispatch import Dispatcher
 from dragoman.server.http import Face
 from dragoman.server.keys import create_key
@@ -36,13 +39,18 @@ from dragoman.server.measured import measured
 from dragoman.server.metrics import Metrics
 from dragoman.server.places import data_directory
 from dragoman.server.providers import Providers
+from dragoman.server.rates import SlidingWindows
 from dragoman.server.services import Services
 from dragoman.server.settings import Settings
 from dragoman.server.settings_sources import load_settings
-from dragoman.server.sweeping import Sweeper
+from dragoman.server.sweeping import DAY, Sweeper
 from dragoman.store.sqlite import open_store
 
-FACES: dict[str, Callable[[Services], Face | Sequence[Face]]] = {"kai": kai.face, "own": own.face}
+FACES: dict[str, Callable[[Services], Face | Sequence[Face]]] = {
+    "kai": kai.face,
+    "noukai": noukai.face,
+    "own": own.face,
+}
 """Name → maker, for the setting `faces`. The operations face is always there."""
 
 _UNAVAILABLE = b'{"code":"starting","message":"The server has not started yet."}'
@@ -70,7 +78,7 @@ def asgi(
         given = settings
     else:
         given = load_settings(overrides=settings, app=app.settings, config=config, demo=demo).settings
-    if not app.agents:
+    if not app.agents and not getattr(app, "flows", ()):
         raise UsageError(
             f"app {app.name!r} has no agent, so nobody would answer; give it one: App({app.name!r}, agents=[…])"
         )
@@ -151,7 +159,9 @@ class Application:
         await self._providers.prepare()
         mode: Literal["NORMAL", "FULL"] = "FULL" if settings.store.synchronous == "full" else "NORMAL"
         opened = await open_store(self.data, synchronous=mode, clock=self._clock)
-        store = measured(opened, metrics, log if settings.log.runs else None)
+        counted = measured(opened, metrics, log if settings.log.runs else None)
+        store, charges = charging(counted, settings.credits.balances, self._clock)
+        rates = SlidingWindows()
         try:
             engine = EmbeddedEngine(
                 self.app,
@@ -159,8 +169,11 @@ class Application:
                 clock=self._clock,
                 most_moving=settings.limits.runs,
                 resolve=self._providers.resolve,
+                **flow_rules(settings),
             )
-            if not self.demo:
+            if self.demo:
+                await add_rows(store, self._clock())
+            else:
                 await self._first_key(store)
             await engine.open()
         except BaseException:
@@ -177,11 +190,13 @@ class Application:
                 demo=self.demo,
                 demo_remote=settings.demo.remote,
                 own=self.app.authenticate,
+                rates=rates,
             ),
             clock=self._clock,
             closing=Closing(),
             log=log,
             metrics=metrics,
+            rates=rates,
             demo=self.demo,
         )
         self._made = _faces(services)
@@ -190,6 +205,10 @@ class Application:
         async def cancel(run: str, reason: str) -> bool:
             return await engine.cancel(run, reason=reason)
 
+        async def spent(run: str) -> None:
+            await engine.cancel(run, reason=EXHAUSTED)
+
+        charges.on_spent = spent
         sweeper = Sweeper(store, settings.retention, metrics, log, cancel=cancel, clock=self._clock)
         gauges.register(metrics, services, engine=engine, store=opened, dispatch=dispatch, sweeper=sweeper)
         self._sweeping = asyncio.create_task(sweeper.watch(), name="sweeper")
@@ -260,6 +279,18 @@ class Application:
             if signal.getsignal(number) is heard:
                 signal.signal(number, before)
         self._signals.clear()
+
+
+def flow_rules(settings: Settings) -> dict[str, Any]:
+    """What the settings say about jobs, capture and sessions, as arguments of the engine."""
+    capture = settings.capture
+    return {
+        "workers": settings.jobs.workers,
+        "queue_limit": settings.jobs.queue,
+        "capture": capture.mode,
+        "masking": Masking(capture.rules, names=capture.names, patterns=capture.patterns),
+        "session_seconds": settings.retention.sessions_days * DAY,
+    }
 
 
 def _faces(services: Services) -> tuple[Face, ...]:

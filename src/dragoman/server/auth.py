@@ -13,20 +13,26 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
-from dragoman.core.errors import Forbidden, LimitExceeded, RateLimited, Unauthorized, UsageError
+from dragoman.core.errors import Forbidden, Unauthorized, UsageError
 from dragoman.core.ids import is_id
 from dragoman.core.ports import Clock, Store
 from dragoman.core.principal import Principal
-from dragoman.core.records import Count
 from dragoman.server.addresses import is_loopback
 from dragoman.server.http import Call
-from dragoman.server.keys import is_valid, parse_key
+from dragoman.server.keys import NOUKAI_PREFIX, PREFIX, is_valid, parse_key
+from dragoman.server.rates import SlidingWindows
 
 DEMO_TENANT = "demo"
 DEMO_ADMIN = "demo-you"
 
 _LIMITED = re.compile(r"demo-limit(\d{1,9})-")
 _DEMO_TOKEN = re.compile(r"demo-[\x21-\x7e]{0,250}")
+_DEMO_NOUKAI = {
+    "nk_demo": Principal(tenant=DEMO_TENANT, user="", key_id="nk_demo"),
+    "nk_other": Principal(tenant="other", user="", key_id="nk_other"),
+    "nk_poor": Principal(tenant=DEMO_TENANT, user="", key_id="nk_poor", budget=0.0),
+    "nk_limited": Principal(tenant=DEMO_TENANT, user="", key_id="nk_limited", rate_limit=(3, 10.0)),
+}
 
 
 class Authenticator(Protocol):
@@ -40,6 +46,11 @@ def token_of(headers: Mapping[str, str]) -> str | None:
     token = headers.get("x-storageapi-token", "").strip()
     if token:
         return token
+    return bearer_of(headers)
+
+
+def bearer_of(headers: Mapping[str, str]) -> str | None:
+    """The token of `Authorization: Bearer`."""
     scheme, _, rest = headers.get("authorization", "").strip().partition(" ")
     return rest.strip() or None if scheme.lower() == "bearer" else None
 
@@ -76,14 +87,45 @@ class DemoTokens:
 
 
 @dataclass(frozen=True, slots=True)
+class DemoNoukaiKeys:
+    """The demo's keys for flows (DEMO.md): `nk_demo`, `nk_other`, `nk_poor`, `nk_limited`, `nk_demo-<name>`."""
+
+    rates: SlidingWindows
+    clock: Clock
+    remote: bool = False
+
+    async def __call__(self, call: Call, token: str | None) -> Principal | None:
+        principal = demo_noukai_principal(token) if token is not None else None
+        if principal is None:
+            return None
+        if not self.remote and call.peer is not None and not is_loopback(call.peer):
+            raise Forbidden("The demo answers this machine only; the setting 'demo.remote' opens it.")
+        if principal.rate_limit is not None:
+            self.rates.take(f"demo {principal.key_id}", principal.rate_limit, self.clock())
+        return principal
+
+
+def demo_noukai_principal(token: str) -> Principal | None:
+    """Who a demo key of the Noukai wire stands for; None for any other token."""
+    if token in _DEMO_NOUKAI:
+        return _DEMO_NOUKAI[token]
+    user = demo_principal(token.removeprefix(NOUKAI_PREFIX)) if token.startswith(NOUKAI_PREFIX) else None
+    if user is None:
+        return None
+    return Principal(tenant=DEMO_TENANT, user=user.user, key_id="nk_demo")
+
+
+@dataclass(frozen=True, slots=True)
 class StoredKeys:
-    """Keys `dk_ID_SECRET`. A key's rate limit counts here; refused requests do not count."""
+    """Keys `dk_ID_SECRET`, or with another `prefix`. A key's rate limit counts here; refused requests do not count."""
 
     store: Store
     clock: Clock
+    rates: SlidingWindows
+    prefix: str = PREFIX
 
     async def __call__(self, call: Call, token: str | None) -> Principal | None:
-        pair = parse_key(token) if token is not None else None
+        pair = parse_key(token, self.prefix) if token is not None else None
         if pair is None:
             return None
         key_id, secret = pair
@@ -91,7 +133,7 @@ class StoredKeys:
         if not is_valid(key, secret, now) or key is None:
             raise Unauthorized("This key is not valid.")
         if key.rate_limit is not None:
-            await self._count(key.tenant, key.id, key.rate_limit, now)
+            self.rates.take(key.id, key.rate_limit, now)
         return Principal(
             tenant=key.tenant,
             user=key.user,
@@ -101,15 +143,6 @@ class StoredKeys:
             budget=key.budget,
             projects=key.projects,
         )
-
-    async def _count(self, tenant: str, key_id: str, limit: tuple[int, float], now: float) -> None:
-        requests, seconds = limit
-        try:
-            await self.store.commit(Count(tenant, "", f"rate:{key_id}", now=now, resets=now + seconds, limit=requests))
-        except LimitExceeded as error:
-            raise RateLimited(
-                f"This key may send {requests} requests in {seconds:g} seconds.", retry_after=error.retry_after
-            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +187,13 @@ def as_principal(found: object) -> Principal | None:
 class Authentication:
     """All the ways of one application; the first that knows the credential decides."""
 
-    def __init__(self, *ways: Authenticator) -> None:
+    def __init__(self, *ways: Authenticator, token: Callable[[Mapping[str, str]], str | None] = token_of) -> None:
         self._ways = ways
+        self._token = token
 
     async def __call__(self, call: Call) -> Principal:
         """Who calls. Raises Unauthorized, Forbidden or RateLimited."""
-        token = token_of(call.headers)
+        token = self._token(call.headers)
         for way in self._ways:
             try:
                 principal = await way(call, token)
@@ -179,10 +213,28 @@ def authentication(
     demo: bool = False,
     demo_remote: bool = False,
     own: Callable[[Mapping[str, str]], Awaitable[Any] | Any] | None = None,
+    rates: SlidingWindows | None = None,
 ) -> Authentication:
     """The ways that an application offers."""
     ways: list[Authenticator] = [DemoTokens(demo_remote)] if demo else []
-    ways.append(StoredKeys(store, clock))
+    ways.append(StoredKeys(store, clock, rates if rates is not None else SlidingWindows()))
     if own is not None:
         ways.append(UserCallable(own))
     return Authentication(*ways)
+
+
+def noukai_authentication(
+    store: Store,
+    clock: Clock,
+    *,
+    rates: SlidingWindows,
+    demo: bool = False,
+    demo_remote: bool = False,
+    own: Callable[[Mapping[str, str]], Awaitable[Any] | Any] | None = None,
+) -> Authentication:
+    """The ways of the Noukai wire: the same keys, spelt `nk_ID_SECRET`, as a bearer token alone."""
+    ways: list[Authenticator] = [DemoNoukaiKeys(rates, clock, demo_remote)] if demo else []
+    ways.append(StoredKeys(store, clock, rates, NOUKAI_PREFIX))
+    if own is not None:
+        ways.append(UserCallable(own))
+    return Authentication(*ways, token=bearer_of)

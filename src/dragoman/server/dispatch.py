@@ -23,12 +23,13 @@ from dragoman.server.cors import CorsPolicy
 from dragoman.server.http import Answer, Call, EventStream, Face, Reply, Route
 from dragoman.server.limits import ClientGone, RequestPlaces, StreamPlaces, read_body
 from dragoman.server.metric_table import LATENCY, REFUSED, REQUESTS
+from dragoman.server.presence import Presence
 from dragoman.server.routing import Match, Router
 from dragoman.server.services import Services
 from dragoman.server.streams import STREAM_HEADERS, StreamSender
 from dragoman.wire.http import Headers
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_REQUEST_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CREDENTIALS = ("x-storageapi-token", "authorization")
 
@@ -164,6 +165,7 @@ class Dispatcher:
             peer=origin.peer,
             reader=read,
             body_limit=limit,
+            presence=lambda: Presence(exchange.receive),
         )
         with nullcontext() if face.name == "operations" else self.requests:  # who asks how full it is must be told
             if route.auth == "required" or (route.auth == "optional" and any(name in headers for name in _CREDENTIALS)):
@@ -251,6 +253,8 @@ class Dispatcher:
             else:
                 await self._pump(stream, exchange)
         except OSError as error:
+            if stream.on_gone is not None:
+                await stream.on_gone()
             raise ClientGone from error
         except Exception as error:
             self._log_failure(error, exchange)  # too late for an answer: the connection is cut
@@ -278,6 +282,8 @@ class Dispatcher:
         )
         if not await sender.run(stream):
             exchange.status = 499
+            if stream.on_gone is not None:
+                await stream.on_gone()
 
     def _count(self, scope: Scope, exchange: Exchange) -> None:
         seconds = exchange.answered - exchange.began

@@ -38,6 +38,10 @@ def register(
         names.STREAMS_LIMIT: lambda: limits.streams,
         names.RUNS_MOVING: lambda: engine.moving,
         names.RUNS_LIMIT: lambda: limits.runs,
+        names.JOBS_WAITING: lambda: engine.jobs.length,
+        names.JOBS_LIMIT: lambda: engine.jobs.limit,
+        names.JOBS_RUNNING: lambda: engine.jobs.busy,
+        names.JOBS_WORKERS: lambda: engine.jobs.workers,
         names.WAITING: lambda: store.waiting,
         names.SWEEP_AGE: lambda: sweeper.age,
     }

@@ -12,6 +12,8 @@ from dragoman.server.http import Answer, Call, Handler, Route
 from dragoman.server.services import Services
 
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_FLOW = """curl {url}/api/v1/seq/demo/basics/two-step/execute \\
+     -H 'authorization: Bearer nk_demo' -H 'content-type: application/json' -d '{{"message": "hello"}}'"""
 _HEADERS = {
     "content-type": "text/html; charset=utf-8",
     "content-security-policy": _POLICY,
@@ -26,6 +28,7 @@ def route(services: Services) -> Route:
 
 def _handler(services: Services) -> Handler:
     talks = "own" in services.settings.faces
+    flows = services.demo and "noukai" in services.settings.faces
     hello = 'chat --url {url} "tool: add 2 3"' if services.demo else 'chat --url {url} --key dk_… "hello"'
 
     async def home(call: Call) -> Answer:
@@ -38,6 +41,9 @@ def _handler(services: Services) -> Handler:
                 f"<pre>dragoman {escape(hello.format(url=call.base_url), quote=False)}</pre>",
             ]
             lines += ['<p>Its HTTP API: <a href="dragoman/v1/openapi.json">dragoman/v1/openapi.json</a></p>']
+        if flows:
+            told = escape(_FLOW.format(url=call.base_url), quote=False)
+            lines += ["<p>Run one of the demo's flows, as clients of Noukai do:</p>", f"<pre>{told}</pre>"]
         lines += ['<p>Whether it is ready: <a href="health/ready">health/ready</a></p>', "</html>", ""]
         return Answer(200, "\n".join(lines).encode(), _HEADERS)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -63,6 +64,7 @@ class Call:
 
     __slots__ = (
         "_body",
+        "_presence",
         "_principal",
         "_query",
         "_raw_query",
@@ -94,6 +96,7 @@ class Call:
         body: bytes | None = None,
         reader: BodyReader | None = None,
         body_limit: int = 4 * 1024 * 1024,
+        presence: Callable[[], AbstractAsyncContextManager[None]] | None = None,
     ) -> None:
         self.method = method
         self.path = path
@@ -109,6 +112,7 @@ class Call:
         self._principal = principal
         self._body = body
         self._reader = reader
+        self._presence = presence
 
     @property
     def query(self) -> QueryParams:
@@ -136,6 +140,13 @@ class Call:
     @property
     def is_browser(self) -> bool:
         return "origin" in self.headers or "sec-fetch-mode" in self.headers
+
+    def while_present(self) -> AbstractAsyncContextManager[None]:
+        """A block that ends with `limits.ClientGone` as soon as the client has gone; read the body before.
+
+        Whoever catches it settles what became useless and raises it again.
+        """
+        return self._presence() if self._presence is not None else nullcontext()
 
     async def body(self) -> bytes:
         """The whole body. Raises PayloadTooLarge above the route's limit, BadRequest if it does not come."""

@@ -1,7 +1,8 @@
 """API keys: how one is made, spelt, and checked against what is stored.
 
 A key is an id and a secret; the store has only a hash of the secret, which is random enough to
-need no salt. Each wire spells the pair its own way (DESIGN.md, *Keys*); here it is `dk_ID_SECRET`.
+need no salt. Each wire spells the pair its own way (DESIGN.md, *Keys*); here it is `dk_ID_SECRET`,
+and on the Noukai wire, whose clients refuse any other, `nk_ID_SECRET`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dragoman.core.ids import is_id
 from dragoman.core.records import Key
 
 PREFIX = "dk_"
+NOUKAI_PREFIX = "nk_"
 SCOPES = ("use", "admin")
 
 _NO_HASH = "0" * 64
@@ -67,11 +69,11 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def parse_key(text: str) -> tuple[str, str] | None:
-    """(id, secret) of `dk_ID_SECRET`, or None if it is spelt otherwise."""
-    if not text.startswith(PREFIX):
+def parse_key(text: str, prefix: str = PREFIX) -> tuple[str, str] | None:
+    """(id, secret) of `dk_ID_SECRET`, or of what has `prefix` instead; None if it is spelt otherwise."""
+    if not text.startswith(prefix):
         return None
-    key_id, mark, secret = text[len(PREFIX) :].partition("_")
+    key_id, mark, secret = text[len(prefix) :].partition("_")
     return (key_id, secret) if mark and is_id(key_id) and secret else None
 
 

@@ -49,10 +49,13 @@ class MeasuredStore:
             logging.getLogger("dragoman.server").exception("a commit could not be counted")
 
     async def _tell(self, writes: Sequence[Write]) -> None:
+        fresh = any(isinstance(write, PutRun) for write in writes)
         for write in writes:
             if isinstance(write, AppendEvents):
                 for event in write.events:
                     self._count(event)
+                    if not fresh and isinstance(event.body, ev.RunStarted) and not event.body.resumed:
+                        await self._begun(event)
                 if write.events and isinstance(write.events[-1].body, ev.FINAL):
                     await self._ended(write.events[-1])
             elif isinstance(write, PutRun):
@@ -64,6 +67,8 @@ class MeasuredStore:
         if isinstance(body, ev.BlockDelta):
             return
         if isinstance(body, ev.RunCreated):
+            if body.kind == "job":
+                return  # very many may wait, and for long
             self._silent[event.run] = event.time
         elif isinstance(body, ev.UsageCounted):
             self._metrics.count(names.TOKENS, (("kind", "prompt"),), body.prompt_tokens or 0)
@@ -76,6 +81,11 @@ class MeasuredStore:
         if self._log is not None:
             told = {"tenant": run.tenant, "thread_id": run.thread_id, "agent": run.name, "face": run.face}
             self._log.info("run accepted", run=run.id, **told)
+
+    async def _begun(self, event: ev.Event) -> None:
+        run = await self._store.run(event.run)
+        if run is not None and run.kind == "job":
+            self._metrics.observe(names.JOB_WAIT, max(0.0, event.time - run.created))
 
     async def _ended(self, event: ev.Event) -> None:
         state = event.body.type.removeprefix("run.")

@@ -40,6 +40,11 @@ RUNS = "dragoman_runs"
 OLDEST = "dragoman_oldest_run_seconds"
 RUNS_MOVING = "dragoman_runs_moving"
 RUNS_LIMIT = "dragoman_runs_limit"
+JOBS_WAITING = "dragoman_jobs_waiting"
+JOBS_LIMIT = "dragoman_jobs_limit"
+JOBS_RUNNING = "dragoman_jobs_running"
+JOBS_WORKERS = "dragoman_jobs_workers"
+JOB_WAIT = "dragoman_job_wait_seconds"
 RUNS_STARTED = "dragoman_runs_started_total"
 RUNS_ENDED = "dragoman_runs_ended_total"
 RUN_SECONDS = "dragoman_run_seconds"
@@ -81,6 +86,7 @@ _ALL = (
     Metric(
         RUN_SECONDS, "histogram", "slow", "Time from acceptance to end, waiting for humans included.", ("state",), LONG
     ),
+    Metric(JOB_WAIT, "histogram", "slow", "Time from the acceptance of a job to its begin.", (), LONG),
     Metric(COMMIT_SECONDS, "histogram", "slow", "Time from the request for a transaction to its end."),
     Metric(SWEEP_SECONDS, "histogram", "slow", "Time that a pass of the sweeper took.", (), LONG),
     Metric(TOKENS, "counter", "full", "Tokens that models counted.", ("kind",)),
@@ -88,6 +94,10 @@ _ALL = (
     Metric(RUNS, "gauge", "full", "Runs that have not ended.", ("state",)),
     Metric(RUNS_MOVING, "gauge", "full", "Runs that this process executes now."),
     Metric(RUNS_LIMIT, "gauge", "full", "The setting `limits.runs`."),
+    Metric(JOBS_WAITING, "gauge", "full", "Jobs that wait in the queue."),
+    Metric(JOBS_LIMIT, "gauge", "full", "The setting `jobs.queue`."),
+    Metric(JOBS_RUNNING, "gauge", "full", "Jobs that workers execute now."),
+    Metric(JOBS_WORKERS, "gauge", "full", "The setting `jobs.workers`."),
     Metric(REQUESTS_OPEN, "gauge", "full", "Requests that are being handled; streams not counted."),
     Metric(REQUESTS_LIMIT, "gauge", "full", "The setting `limits.requests`."),
     Metric(STREAMS_OPEN, "gauge", "full", "Open streams."),

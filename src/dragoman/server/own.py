@@ -1,7 +1,7 @@
-"""Dragoman's own face, `/dragoman/v1`: runs, events, threads, agents. The console and curl speak it.
+"""Dragoman's own face, `/dragoman/v1`: runs, events, threads, agents, flows. The console and curl speak it.
 
 Nothing is translated: what goes out are the core's words as JSON. This module is the table of
-its routes, with what the OpenAPI document says of each; `own_handlers` does the work.
+its routes, with what the OpenAPI document says of each; `own_handlers` and `own_flows` do the work.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from typing import Any
 
 from dragoman._version import __version__
 from dragoman.core.errors import DragomanError
+from dragoman.server import own_flow_models as flow_models
 from dragoman.server import own_models as models
 from dragoman.server.http import Answer, Call, Face, Route
 from dragoman.server.openapi import Operation, Query, document
+from dragoman.server.own_flows import OwnFlows
 from dragoman.server.own_handlers import OwnFace
-from dragoman.server.own_query import prefers
+from dragoman.server.own_query import KINDS, STATUSES, prefers
 from dragoman.server.services import Services
 
 PREFIX = "/dragoman/v1"
@@ -22,11 +24,19 @@ PREFIX = "/dragoman/v1"
 _ID: dict[str, Any] = {"type": "string"}
 _STATUS = Query(
     "status",
-    {"type": "array", "items": {"enum": ["queued", "running", "paused", "completed", "failed", "cancelled"]}},
+    {"type": "array", "items": {"enum": list(STATUSES)}},
     "Only runs in these states; repeated or with commas.",
 )
 _AFTER_SEQ = Query("after", {"type": "integer", "minimum": 0, "default": 0}, "Only events behind this seq.")
 _LAST_ID = Query("Last-Event-ID", {"type": "integer"}, "The same, as browsers send it; wins.", source="header")
+_FLOW = Query("flow", _ID, "Only runs of this flow, as `project/slug`.")
+_OLDER = Query("after", _ID, "Those that follow this run (older).")
+_REPEAT = Query(
+    "Idempotency-Key",
+    {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "A word of the client's own: the same call with the same key is one run, for a day.",
+    source="header",
+)
 _ORDER = Query("order", {"enum": ["oldest", "newest"], "default": "oldest"}, "From the beginning, or from the end.")
 
 
@@ -61,7 +71,8 @@ def _streams_unless_json(call: Call) -> bool:
 
 def operations(own: OwnFace) -> list[Operation]:
     """Every operation of the face."""
-    return [*_runs(own), *_threads(own), *_rest(own)]
+    flows = OwnFlows(own.services)
+    return [*_runs(own), *_flow_runs(flows), *_flows(flows), *_sessions(flows), *_threads(own), *_rest(own)]
 
 
 def _runs(own: OwnFace) -> list[Operation]:
@@ -70,14 +81,19 @@ def _runs(own: OwnFace) -> list[Operation]:
         Operation(
             Route("GET", runs, own.list_runs),
             "listRuns",
-            "Runs, newest first: one's own, or all of the tenant with scope `admin`.",
+            "Runs, newest first: one's own, or all of the tenant with scope `admin`; of flows all of the tenant, if asked for.",
             {200: models.RunList},
             query=(
                 _STATUS,
+                Query(
+                    "kind", {"enum": list(KINDS)}, "Only runs of this kind; `execute`, `step` and `job` are of flows."
+                ),
                 Query("agent", _ID, "Only runs of this agent."),
+                _FLOW,
+                Query("session", _ID, "Only runs of this session."),
                 Query("thread", _ID, "Only runs of this thread."),
                 _limit(50),
-                Query("after", _ID, "Those that follow this run (older)."),
+                _OLDER,
             ),
             errors=(400, 404),
         ),
@@ -87,14 +103,15 @@ def _runs(own: OwnFace) -> list[Operation]:
             "Ask an agent. JSON: the run, at once. An event stream: its events, to the end.",
             {200: models.StartedOut, 201: models.StartedOut},
             body=models.StartRun,
+            query=(_REPEAT,),
             errors=(400, 403, 404, 409, 413, 429, 503),
             streams=True,
         ),
         Operation(
             Route("GET", runs + "/{run}", own.get_run),
             "getRun",
-            "One run.",
-            {200: models.RunOut},
+            "One run, and what it gave.",
+            {200: models.RunDetailOut},
             errors=(404,),
         ),
         Operation(
@@ -120,6 +137,104 @@ def _runs(own: OwnFace) -> list[Operation]:
             {200: models.DecidedOut},
             body=models.Decisions,
             errors=(400, 403, 404, 409, 413),
+        ),
+    ]
+
+
+def _flow_runs(flows: OwnFlows) -> list[Operation]:
+    runs = PREFIX + "/runs"
+    return [
+        Operation(
+            Route("POST", runs + "/{run}/continue", flows.continue_run, streams=_streams),
+            "continueRun",
+            "Let a paused run of a flow go on: with the outputs of the tools it waits for, or to its next step.",
+            {200: flow_models.ContinuedOut},
+            body=flow_models.ContinueRun,
+            errors=(400, 402, 404, 409, 413, 429, 503),
+            streams=True,
+        ),
+        Operation(
+            Route("GET", runs + "/{run}/trace", flows.trace),
+            "traceRun",
+            "The run as a timeline: its steps with attempts, inputs and outputs, what followed what, and where it waited.",
+            {200: flow_models.TraceOut},
+            query=(Query("step", _ID, "Only the step of this key, with all that is kept of it."),),
+            errors=(404,),
+        ),
+        Operation(
+            Route("GET", PREFIX + "/jobs", flows.list_jobs),
+            "listJobs",
+            "Jobs of the tenant, newest first.",
+            {200: models.RunList},
+            query=(_STATUS, _FLOW, _limit(50), _OLDER),
+            errors=(400, 404),
+        ),
+    ]
+
+
+def _flows(flows: OwnFlows) -> list[Operation]:
+    one = PREFIX + "/flows/{project}/{slug}"
+    return [
+        Operation(
+            Route("GET", PREFIX + "/flows", flows.list_flows),
+            "listFlows",
+            "The flows that are served.",
+            {200: flow_models.FlowList},
+        ),
+        Operation(
+            Route("GET", one, flows.get_flow),
+            "getFlow",
+            "One flow: each version's steps, and how they hang together as a graph.",
+            {200: flow_models.FlowDetailOut},
+            errors=(404,),
+        ),
+        Operation(
+            Route("POST", one + "/runs", flows.start_run, streams=_streams),
+            "startFlow",
+            "Run a flow. JSON: the run, at once. An event stream: its events, to the end.",
+            {200: models.StartedOut, 201: models.StartedOut},
+            body=flow_models.StartFlow,
+            query=(_REPEAT,),
+            errors=(400, 402, 404, 409, 413, 429, 503),
+            streams=True,
+        ),
+        Operation(
+            Route("POST", one + "/jobs", flows.submit_job),
+            "submitJob",
+            "Put a run of a flow into the queue.",
+            {200: models.StartedOut, 201: models.StartedOut},
+            body=flow_models.SubmitJob,
+            query=(_REPEAT,),
+            errors=(400, 402, 404, 409, 413, 429, 503),
+        ),
+    ]
+
+
+def _sessions(flows: OwnFlows) -> list[Operation]:
+    sessions = PREFIX + "/sessions"
+    return [
+        Operation(
+            Route("GET", sessions, flows.list_sessions),
+            "listSessions",
+            "Sessions of the tenant that have not expired, the one last used first.",
+            {200: flow_models.SessionList},
+            query=(_limit(50), Query("after", _ID, "Those that follow this session.")),
+            errors=(400, 404),
+        ),
+        Operation(
+            Route("GET", sessions + "/{session}", flows.get_session),
+            "getSession",
+            "One session and its runs, newest first; a thread that the caller may read is one as well.",
+            {200: flow_models.SessionDetailOut},
+            query=(_limit(50), _OLDER),
+            errors=(400, 404, 410),
+        ),
+        Operation(
+            Route("GET", sessions + "/{session}/cassette", flows.get_cassette),
+            "exportSession",
+            "The session as a cassette, which replays it without a model; secrets are taken out.",
+            {200: None},
+            errors=(400, 404, 409, 410),
         ),
     ]
 

@@ -1,6 +1,6 @@
 """What the own face does for each of its routes.
 
-A thing of another tenant or user is answered exactly like one that does not exist; one that may
+What the caller may not know of is answered exactly like what does not exist (`own_access`); one that may
 be read but not changed (a public thread, or any of the tenant for scope `admin`) answers changes
 with 403. Which path leads here is said in `own`.
 """
@@ -8,111 +8,123 @@ with 403. Which path leads here is said in `own`.
 from __future__ import annotations
 
 import uuid
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from dragoman.core.errors import BadRequest, Forbidden, NotFound
-from dragoman.core.ids import is_id
 from dragoman.core.ports import NewThread, Quota, Turn
 from dragoman.core.principal import Principal
-from dragoman.core.records import Run, Thread
 from dragoman.server import own_models as models
-from dragoman.server.http import Answer, Call, EventStream, Reply
-from dragoman.server.own_events import list_events, stream_events
-from dragoman.server.own_query import choices, identifier, number, prefers, seen_seq
+from dragoman.server.http import Answer, Call, Reply
+from dragoman.server.own_access import Access, read_body
+from dragoman.server.own_events import list_events
+from dragoman.server.own_query import (
+    KINDS,
+    STATUSES,
+    choices,
+    idempotency_key,
+    identifier,
+    number,
+    one_of,
+    prefers,
+    seen_seq,
+)
 from dragoman.server.services import Services
-
-M = TypeVar("M", bound=BaseModel)
 
 DAY = 86400.0
 _BEGUN_BY_MESSAGE = uuid.UUID("7b1f6c0e-52a4-4d0b-9a3e-3f1f0c8d6e21")
+_GIVEN_A_KEY = uuid.UUID("0d7a1a52-9f0e-4d43-8a3e-6a1c5c0f4b77")
 MESSAGES = "messages"
 """The counter of user messages per UTC day; the Kai face counts on the same one."""
 
 
-class OwnFace:
+class OwnFace(Access):
     """The handlers; one for each operation."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
-        self._engine = services.engine
-        self._store = services.store
+        super().__init__(services)
         self.openapi = Answer()
 
     # ------------------------------------------------------------------ runs
 
     async def list_runs(self, call: Call) -> Answer:
         who = call.principal
-        named = call.query.get("thread")
+        named, kind, session = call.query.get("thread"), one_of(call, "kind", KINDS), identifier(call, "session")
+        agent, flow = call.query.get("agent"), call.query.get("flow")
+        if agent is not None and flow is not None:
+            raise BadRequest("expected either 'agent' or 'flow', got both", code="bad_request:input")
         thread = await self._thread(who, named) if named is not None else None
+        is_flows = kind in models.FLOW_KINDS if kind else session is not None or (flow is not None and "/" in flow)
         page = await self._store.runs(
             who.tenant,
-            owner=None if who.is_admin or thread is not None else who.user,
+            owner=None if who.is_admin or is_flows or thread is not None else who.user,
             thread=thread.number if thread is not None else None,
-            status=choices(call, "status", ("queued", "running", "paused", "completed", "failed", "cancelled")),
-            name=call.query.get("agent"),
+            status=choices(call, "status", STATUSES),
+            name=agent if flow is None else flow,
+            kind=kind,
+            session=session,
             limit=number(call, "limit", default=50, least=1, most=1000),
-            after=identifier(call, "after"),
+            after=await self._older_than(call) if is_flows else identifier(call, "after"),
         )
-        last = page.rows[-1].id if page.more and page.rows else None
-        return Answer.json({"runs": [self._encode(run, call) for run in page.rows], "more": page.more, "next": last})
+        return Answer.json(self._page(page, call, of_thread=thread is not None))
 
     async def get_run(self, call: Call) -> Answer:
         run = await self._run(call)
-        return Answer.json(self._encode(run, call), run_id=run.id)
+        return Answer.json(self._detail(run, call), run_id=run.id)
 
     async def start_run(self, call: Call) -> Reply:
-        who, asked = call.principal, await _body(call, models.StartRun)
-        text_limit = self._services.settings.limits.text
+        who, asked = call.principal, await read_body(call, models.StartRun)
+        text_limit = self.services.settings.limits.text
         content = asked.message.content()
         if any(len(part.get("text", "")) > text_limit for part in content):
             raise BadRequest(f"A text part has at most {text_limit} characters.", code="bad_request:input")
         agents = self._engine.agents()
         agent = asked.agent or (agents[0].name if agents else "")
-        thread_id = asked.thread
+        thread_id, message_id = asked.thread, asked.message.id
+        if message_id is None and (key := idempotency_key(call)) is not None:
+            message_id = _message_for(who, key)
         if thread_id is not None and (await self._thread(who, thread_id)).owner != who.user:
             raise Forbidden("Only its owner may write to this thread.", code="forbidden:thread")
-        if thread_id is None and asked.message.id is not None:
-            thread_id = _thread_for(who, asked.message.id)
+        if thread_id is None and message_id is not None:
+            thread_id = _thread_for(who, message_id)
         started = await self._engine.start(
             Turn(
                 who.tenant,
                 who.user,
                 agent,
                 thread_id=thread_id,
-                message_id=asked.message.id,
+                message_id=message_id,
                 parts=content,
                 new_thread=NewThread(title=asked.title or _title(content), visibility=asked.visibility),
                 reasoning=asked.reasoning,
                 client_tools=asked.client_tools,
-                approval_ttl=self._services.settings.kai.approval.ttl,
+                approval_ttl=self.services.settings.kai.approval.ttl,
                 busy=asked.busy,
                 quota=self._quota(who),
-                max_seconds=self._services.settings.run.max_seconds,
+                max_seconds=self.services.settings.run.max_seconds,
                 metadata=asked.metadata,
             )
         )
         run = started.run
         if prefers(call) == "stream":
             return self._stream(run, started.after, call)
-        body = {**self._encode(run, call), "outcome": started.outcome, "after": started.after}
+        body = {**self._detail(run, call), "outcome": started.outcome, "after": started.after}
         return Answer.json(body, 201 if started.outcome == "started" else 200, run_id=run.id)
 
     async def cancel_run(self, call: Call) -> Answer:
         run = await self._run(call)
-        if run.owner != call.principal.user and not call.principal.is_admin:
+        who = call.principal
+        if run.kind not in models.FLOW_KINDS and run.owner != who.user and not who.is_admin:
             raise Forbidden("Only its owner may cancel this run.", code="forbidden:run")
         cancelled = await self._engine.cancel(run.id)
         after = await self._store.run(run.id) or run
         return Answer.json({**self._encode(after, call), "cancelled": cancelled}, run_id=run.id)
 
     async def decide(self, call: Call) -> Answer:
-        run, asked = await self._run(call), await _body(call, models.Decisions)
+        run, asked = await self._run(call), await read_body(call, models.Decisions)
+        if run.thread_id is None:
+            raise NotFound("This run waits for nothing that is answered here.", code="not_found:call")
         if run.owner != call.principal.user:
             raise Forbidden("Only its owner may decide for this run.", code="forbidden:run")
-        if run.thread_id is None:
-            raise NotFound("This run waits for nothing.", code="not_found:call")
         decided = await self._engine.decide(
             run.tenant,
             run.owner,
@@ -127,7 +139,7 @@ class OwnFace:
         run, after = await self._run(call), seen_seq(call)
         if prefers(call) == "json":
             limit = number(call, "limit", default=1000, least=1, most=10_000)
-            return await list_events(self._services, run, after, limit, expose=self._exposes(call))
+            return await list_events(self.services, run, after, limit, expose=self._exposes(call))
         # The standard's way to tell an EventSource that there is no point in coming back.
         if "last-event-id" in call.headers and not run.is_active and after >= run.last_seq:
             return Answer(204, run_id=run.id)
@@ -187,60 +199,22 @@ class OwnFace:
     async def describe(self, call: Call) -> Answer:
         return self.openapi
 
-    # ------------------------------------------------------------------ who sees what
-
-    async def _run(self, call: Call) -> Run:
-        """The run of the path, if the caller may read it."""
-        who, run_id = call.principal, call.params["run"]
-        run = await self._store.run(run_id, tenant=who.tenant) if is_id(run_id) else None
-        if run is None or not (who.is_admin or run.owner == who.user or await self._is_public(run)):
-            raise NotFound("There is no such run.", code="not_found:run")
-        return run
-
-    async def _is_public(self, run: Run) -> bool:
-        thread = await self._store.thread_by_number(run.thread) if run.thread is not None else None
-        return thread is not None and thread.visibility == "public"
-
-    async def _thread(self, who: Principal, thread_id: str) -> Thread:
-        """The thread, if the caller may read it."""
-        thread = await self._store.thread(who.tenant, thread_id) if is_id(thread_id) else None
-        if thread is None or not (who.is_admin or thread.owner == who.user or thread.visibility == "public"):
-            raise NotFound("There is no such thread.", code="not_found:thread")
-        return thread
-
-    def _exposes(self, call: Call) -> bool:
-        """Whether the caller may see the text of a model's exception."""
-        return self._services.settings.errors.expose or call.principal.is_admin
-
-    def _encode(self, run: Run, call: Call) -> dict[str, Any]:
-        return models.encode_run(run, expose=self._exposes(call))
-
-    def _stream(self, run: Run, after: int, call: Call) -> EventStream:
-        source = stream_events(self._services, run.id, after, expose=self._exposes(call))
-        return EventStream(source, run_id=run.id)
-
     def _quota(self, who: Principal) -> Quota:
         limit = who.message_limit
         if limit is None:
-            limit = self._services.settings.kai.limits.messages_per_day
-        now = self._services.clock()
+            limit = self.services.settings.kai.limits.messages_per_day
+        now = self.services.clock()
         return Quota(MESSAGES, limit, now - now % DAY + DAY)
-
-
-async def _body(call: Call, model: type[M]) -> M:
-    """The body as a model. Raises BadRequest that names the first field that does not fit."""
-    value: Any = await call.json()
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "body"
-        raise BadRequest(f"{place}: {first['msg']}", code="bad_request:input") from error
 
 
 def _thread_for(who: Principal, message_id: str) -> str:
     """The id of the thread that this message begins: the same when it is sent again."""
     return str(uuid.uuid5(_BEGUN_BY_MESSAGE, "\0".join((who.tenant, who.user, message_id))))
+
+
+def _message_for(who: Principal, key: str) -> str:
+    """The id of the message that an idempotency key stands for."""
+    return str(uuid.uuid5(_GIVEN_A_KEY, "\0".join((who.tenant, who.user, key))))
 
 
 def _title(content: tuple[dict[str, Any], ...]) -> str:

@@ -19,26 +19,29 @@ from dragoman.core.records import Item, Run, Thread
 
 Id = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN.pattern}$")]
 
+FLOW_KINDS: frozenset[str] = frozenset({"execute", "step", "job"})
+"""Kinds of runs that belong to their tenant and not to a user."""
 
-class _In(BaseModel):
+
+class In(BaseModel):
     """A request body: unknown fields are ignored, so that older servers take newer clients."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class _Out(BaseModel):
+class Out(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
 # --------------------------------------------------------------------------- in
 
 
-class TextIn(_In):
+class TextIn(In):
     type: Literal["text"]
     text: str = Field(min_length=1)
 
 
-class FileIn(_In):
+class FileIn(In):
     type: Literal["file"]
     url: str = Field(min_length=1)
     media_type: str = Field(min_length=1)
@@ -48,7 +51,7 @@ class FileIn(_In):
 PartIn = Annotated[TextIn | FileIn, Field(discriminator="type")]
 
 
-class MessageIn(_In):
+class MessageIn(In):
     """`text` is short for one text part. `id` makes the message safe to send twice."""
 
     id: Id | None = None
@@ -68,7 +71,7 @@ class MessageIn(_In):
         return tuple(part.model_dump(exclude_none=True) for part in self.parts)
 
 
-class StartRun(_In):
+class StartRun(In):
     """A question to an agent (the first, if none is named), in a thread of one's own or a new one.
 
     `client_tools`: whoever reads the answer can run tools of its own and hand in their output.
@@ -85,7 +88,7 @@ class StartRun(_In):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
-class DecisionIn(_In):
+class DecisionIn(In):
     """An answer to one waiting call, named by `call` or `approval`.
 
     `approved` with perhaps `reason`, `input` (changed arguments) and `answers`; or, for a tool that
@@ -129,24 +132,24 @@ class DecisionIn(_In):
         )
 
 
-class Decisions(_In):
+class Decisions(In):
     decisions: list[DecisionIn] = Field(min_length=1, max_length=100)
 
 
 # --------------------------------------------------------------------------- out
 
 
-class ErrorBody(_Out):
+class ErrorBody(Out):
     code: str
     message: str
     request_id: str | None
 
 
-class ErrorOut(_Out):
+class ErrorOut(Out):
     error: ErrorBody
 
 
-class UsageOut(_Out):
+class UsageOut(Out):
     """Tokens as the providers report them; null: nobody did."""
 
     prompt_tokens: int | None
@@ -157,14 +160,20 @@ class UsageOut(_Out):
     reasoning_tokens: int | None
 
 
-class RunOut(_Out):
+class RunOut(Out):
+    """`agent` or `flow` names what runs. `flow_version` is the number of the flow's version, 0 for the draft;
+    `priority` that of a job: higher ones go first."""
+
     id: str
-    kind: str
-    agent: str
+    kind: Literal["chat", "execute", "step", "job", "command", "completion"]
+    agent: str | None
+    flow: str | None
+    flow_version: int | None
     version: str
     status: Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
     thread: str | None
     session: str | None
+    priority: int
     answer: str | None
     face: str
     created: float
@@ -176,7 +185,13 @@ class RunOut(_Out):
     error: dict[str, Any] | None
 
 
-class StartedOut(RunOut):
+class RunDetailOut(RunOut):
+    """`result` is what a flow gave, as far as its capture mode keeps it."""
+
+    result: Any
+
+
+class StartedOut(RunDetailOut):
     """`after`: the answer's events are those behind this seq."""
 
     outcome: Literal["started", "attached", "answered"]
@@ -197,13 +212,13 @@ class DecidedOut(RunOut):
     after: int
 
 
-class RunList(_Out):
+class RunList(Out):
     runs: list[RunOut]
     more: bool
     next: str | None
 
 
-class EventOut(_Out):
+class EventOut(Out):
     run: str
     seq: int
     time: float
@@ -212,13 +227,13 @@ class EventOut(_Out):
     payload: dict[str, Any]
 
 
-class EventList(_Out):
+class EventList(Out):
     events: list[EventOut]
     more: bool
     next: int
 
 
-class ThreadOut(_Out):
+class ThreadOut(Out):
     id: str
     title: str
     visibility: Literal["private", "public"]
@@ -230,13 +245,13 @@ class ThreadOut(_Out):
     active_run: str | None = None
 
 
-class ThreadList(_Out):
+class ThreadList(Out):
     threads: list[ThreadOut]
     more: bool
     next: str | None
 
 
-class ItemOut(_Out):
+class ItemOut(Out):
     id: str
     pos: int
     kind: str
@@ -249,13 +264,13 @@ class ItemOut(_Out):
     body: dict[str, Any]
 
 
-class ItemList(_Out):
+class ItemList(Out):
     items: list[ItemOut]
     more: bool
     next: int | None
 
 
-class ToolOut(_Out):
+class ToolOut(Out):
     name: str
     description: str
     parameters: dict[str, Any]
@@ -264,17 +279,17 @@ class ToolOut(_Out):
     client: bool
 
 
-class AgentOut(_Out):
+class AgentOut(Out):
     name: str
     model: str
     tools: list[ToolOut]
 
 
-class AgentList(_Out):
+class AgentList(Out):
     agents: list[AgentOut]
 
 
-class MeOut(_Out):
+class MeOut(Out):
     tenant: str
     user: str
     scopes: list[str]
@@ -290,14 +305,18 @@ def encode_run(run: Run, *, expose: bool) -> dict[str, Any]:
 
     `expose`: this reader may see the text of a model's exception.
     """
+    is_flow = run.kind in FLOW_KINDS
     return {
         "id": run.id,
         "kind": run.kind,
-        "agent": run.name,
+        "agent": None if is_flow else run.name,
+        "flow": run.name if is_flow else None,
+        "flow_version": run.options.get("flow_version") if is_flow else None,
         "version": run.version,
         "status": run.status,
         "thread": run.thread_id,
         "session": run.session,
+        "priority": run.priority,
         "answer": run.answer,
         "face": run.face,
         "created": run.created,
@@ -308,6 +327,11 @@ def encode_run(run: Run, *, expose: bool) -> dict[str, Any]:
         "cost": run.cost,
         "error": told_error(run.error, expose=expose),
     }
+
+
+def encode_run_detail(run: Run, *, expose: bool) -> dict[str, Any]:
+    """`RunDetailOut`."""
+    return {**encode_run(run, expose=expose), "result": run.result}
 
 
 def encode_thread(thread: Thread, principal: Principal) -> dict[str, Any]:

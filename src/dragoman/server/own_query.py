@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -10,6 +11,10 @@ from dragoman.core.ids import is_id
 from dragoman.server.http import Call
 
 MAX_SEQ = 2**53
+STATUSES = ("queued", "running", "paused", "completed", "failed", "cancelled")
+KINDS = ("chat", "execute", "step", "job", "command", "completion")
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def number(call: Call, name: str, *, default: int, least: int, most: int) -> int:
@@ -39,6 +44,24 @@ def choices(call: Call, name: str, allowed: Sequence[str]) -> Any:
         if word not in allowed:
             raise BadRequest(f"{name}: expected {', '.join(allowed)}, got {word[:40]!r}", code="bad_request:input")
     return words or None
+
+
+def one_of(call: Call, name: str, allowed: Sequence[str]) -> Any:
+    """One word of the query; None if there is none."""
+    word = call.query.get(name)
+    if word is not None and word not in allowed:
+        raise BadRequest(f"{name}: expected one of {', '.join(allowed)}, got {word[:40]!r}", code="bad_request:input")
+    return word
+
+
+def idempotency_key(call: Call) -> str | None:
+    """The header `Idempotency-Key`, None if there is none."""
+    key = call.headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise BadRequest(
+            "Idempotency-Key: expected 1 to 255 visible ASCII characters without blanks", code="bad_request:input"
+        )
+    return key
 
 
 def seen_seq(call: Call) -> int:

@@ -7,7 +7,6 @@ server starts, so that a provider that is unknown, or whose key is missing, is t
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import anyio.to_thread
@@ -17,7 +16,7 @@ from dragoman.ai.model import ProviderModel, provider_model
 from dragoman.ai.protocol import ProtocolLoader
 from dragoman.core.errors import DragomanError, MissingExtra, UsageError
 from dragoman.core.ports import Model
-from dragoman.engine.agents import Agent, ModelLike, as_model
+from dragoman.engine.agents import as_model
 from dragoman.engine.app import App
 from dragoman.server.settings import ModelSettings
 
@@ -34,14 +33,14 @@ class Providers:
         self._made: dict[str, ProviderModel] = {}
 
     async def prepare(self) -> None:
-        """Look up every model that an agent names. Raises UsageError that tells of all that cannot be used."""
+        """Look up every model that an agent or a flow names. Raises UsageError that tells of all that cannot be used."""
         await anyio.to_thread.run_sync(self.look)
 
     def look(self) -> None:
         """The same, for a thread of its own: it reads files and asks the keyring."""
-        faults: dict[str, list[str]] = {}
+        faults: dict[str, list[tuple[str, str]]] = {}
         cause: DragomanError | None = None
-        for agent, model in self._named():
+        for kind, name, model in self._app.named_models():
             try:
                 found = as_model(model, self._app.models, self.resolve)
                 if isinstance(found, ProviderModel):
@@ -49,10 +48,10 @@ class Providers:
             except MissingExtra:
                 raise
             except DragomanError as error:
-                faults.setdefault(_told(error, model), []).append(repr(agent.name))
+                faults.setdefault(_told(error, model), []).append((kind, name))
                 cause = cause or error
         if faults:
-            lines = [f"{_agents(names)}: {told}" for told, names in faults.items()]
+            lines = [f"{_who(named)}: {told}" for told, named in faults.items()]
             raise UsageError("; ".join(lines), code="model") from cause
 
     def resolve(self, name: str) -> Model:
@@ -79,16 +78,10 @@ class Providers:
             max_inflight=settings.concurrent,
         )
 
-    def _named(self) -> Iterator[tuple[Agent, ModelLike]]:
-        for agent in self._app.agents:
-            yield agent, agent.model
-            if agent.reasoning_model is not agent.model:
-                yield agent, agent.reasoning_model
-
     async def aclose(self) -> None:
         """Close the connections of all models, those that the app made itself too."""
         own = [model for model in self._app.models.values() if isinstance(model, ProviderModel)]
-        direct = [model for _, model in self._named() if isinstance(model, ProviderModel)]
+        direct = [model for _, _, model in self._app.named_models() if isinstance(model, ProviderModel)]
         for model in {id(model): model for model in (*self._made.values(), *own, *direct)}.values():
             try:
                 await model.aclose()
@@ -104,9 +97,12 @@ def place_of_manifests(settings: ModelSettings) -> str | None:
     return named
 
 
-def _agents(names: list[str]) -> str:
-    different = list(dict.fromkeys(names))
-    return f"agent{'s' if len(different) > 1 else ''} {', '.join(different)}"
+def _who(named: list[tuple[str, str]]) -> str:
+    told = []
+    for kind in dict.fromkeys(kind for kind, _ in named):
+        names = list(dict.fromkeys(repr(name) for one, name in named if one == kind))
+        told.append(f"{kind}{'s' if len(names) > 1 else ''} {', '.join(names)}")
+    return ", ".join(told)
 
 
 def _told(error: DragomanError, model: object) -> str:

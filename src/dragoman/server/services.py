@@ -15,6 +15,7 @@ from dragoman.server.closing import Closing
 from dragoman.server.http import Call
 from dragoman.server.logs import logger
 from dragoman.server.metrics import Metrics
+from dragoman.server.rates import SlidingWindows
 from dragoman.server.settings import Settings
 
 
@@ -35,5 +36,6 @@ class Services:
     closing: Closing = field(default_factory=Closing)
     log: structlog.stdlib.BoundLogger = field(default_factory=logger)
     metrics: Metrics = field(default_factory=Metrics)
+    rates: SlidingWindows = field(default_factory=SlidingWindows)
     demo: bool = False
     started: float = field(default_factory=time.monotonic)

@@ -6,11 +6,16 @@ of the docs from them. Nothing here looks at the environment or at files.
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import from_json
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from dragoman.core.ports import CaptureMode
+from dragoman.engine.masking import RULES, Rule
 
 
 def _split(value: Any) -> Any:
@@ -100,6 +105,52 @@ class KaiSettings(Group):
     )
 
 
+class NoukaiSettings(Group):
+    base_version: Literal["auto", "draft", "production"] = Field(
+        "auto",
+        description="what a path without version means; `auto`: the draft for clients up to 0.4, else production",
+    )
+
+
+class CreditSettings(Group):
+    balances: dict[str, Annotated[Decimal, Field(allow_inf_nan=False)]] = Field(
+        default_factory=dict,
+        description="dollars that the flows of a tenant may cost in all: tenant = amount; a tenant without: no limit",
+    )
+
+
+class JobSettings(Group):
+    workers: int = Field(4, ge=1, le=10_000, description="jobs that run at once")
+    queue: int = Field(100_000, ge=1, description="jobs that may wait; more are refused with 503")
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is no regular expression: {error}") from error
+    return text
+
+
+class CaptureSettings(Group):
+    mode: CaptureMode = Field(
+        "redacted",
+        description="what is kept of inputs and outputs of flows that have no mode of their own: `off` nothing,"
+        " `metadata_only` sizes, `redacted` all but what is masked, `full` all",
+    )
+    rules: Annotated[list[Rule], NoDecode, BeforeValidator(_split)] = Field(
+        default_factory=lambda: list(RULES),
+        description="mode `redacted`: what is masked beside secrets: e-mail addresses, card numbers",
+    )
+    names: Names = Field(
+        default_factory=list, description="mode `redacted`: more fields whose values are masked, by name"
+    )
+    patterns: Annotated[list[Annotated[str, AfterValidator(_pattern)]], NoDecode, BeforeValidator(_split)] = Field(
+        default_factory=list,
+        description="mode `redacted`: regular expressions of more that is masked; in the environment a JSON list",
+    )
+
+
 class RetentionSettings(Group):
     threads_days: float | None = Field(
         None,
@@ -108,13 +159,23 @@ class RetentionSettings(Group):
         description="threads that nobody wrote to for so long are deleted; unset: never",
     )
     runs_days: float | None = Field(
-        30.0, gt=0, allow_inf_nan=False, description="runs without a thread are deleted so long after their end"
+        30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="runs without a thread or session are deleted so long after their end; unset: never",
+    )
+    sessions_days: float = Field(
+        30.0, gt=0, allow_inf_nan=False, description="sessions are deleted, with their runs, so long after the last run"
+    )
+    tombstones_days: float = Field(
+        90.0, gt=0, allow_inf_nan=False, description="how long it is known then that there was such a session (410)"
     )
     paused_hours: float | None = Field(
         24.0,
         gt=0,
         allow_inf_nan=False,
-        description="runs that wait for a client's tool for so long are cancelled, reason `expired`; unset: never",
+        description="runs that wait for a client's tool, or for the call of their next step, for so long are cancelled,"
+        " reason `expired`; unset: never",
     )
     sweep_seconds: float = Field(
         3600.0,
@@ -201,7 +262,7 @@ class Settings(BaseSettings):
     data: str | None = Field(
         None, description="data directory; `:memory:` keeps nothing; unset: the user's data directory + `dragoman/NAME`"
     )
-    faces: Names = Field(default_factory=lambda: ["kai", "own"], description="the faces that are served")
+    faces: Names = Field(default_factory=lambda: ["kai", "noukai", "own"], description="the faces that are served")
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s/?#]+[^\s?#]*$",
@@ -214,6 +275,10 @@ class Settings(BaseSettings):
     models: ModelSettings = Field(default_factory=ModelSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     kai: KaiSettings = Field(default_factory=KaiSettings)
+    noukai: NoukaiSettings = Field(default_factory=NoukaiSettings)
+    credits: CreditSettings = Field(default_factory=CreditSettings)
+    jobs: JobSettings = Field(default_factory=JobSettings)
+    capture: CaptureSettings = Field(default_factory=CaptureSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     errors: ErrorSettings = Field(default_factory=ErrorSettings)
     cors: CorsSettings = Field(default_factory=CorsSettings)
@@ -235,6 +300,7 @@ class Settings(BaseSettings):
 
 
 DEMO_DEFAULTS: dict[str, Any] = {
+    "capture": {"mode": "full"},
     "errors": {"expose": True},
     "kai": {
         "approval": {"mode": "hybrid", "hold_seconds": 1.0},

@@ -8,7 +8,7 @@ It knows bytes only; what they mean is the source's business. Called by `dispatc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from starlette.types import Receive, Send
 
@@ -30,13 +30,14 @@ class EventStream:
     gone and when the server stops it; whatever it reads from goes on. After `heartbeat` seconds
     without a piece a comment is sent. `on_error` may turn an exception of the source into last
     bytes; without it the connection is cut, so that no client takes the answer for complete.
-    `release` is set by `dispatch`, to free the stream's place.
+    `on_gone` is awaited when the client left or stopped reading before the end. `release` is set by
+    `dispatch`, to free the stream's place.
 
     A source that waits for events should wait with `closing.read`, catch ServerClosing and yield
     its wire's farewell; see `dragoman.server.closing`.
     """
 
-    __slots__ = ("headers", "heartbeat", "on_error", "release", "run_id", "source", "status")
+    __slots__ = ("headers", "heartbeat", "on_error", "on_gone", "release", "run_id", "source", "status")
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class EventStream:
         heartbeat: float | None = None,
         status: int = 200,
         on_error: Callable[[Exception], bytes] | None = None,
+        on_gone: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.source = source
         self.headers = headers or {}
@@ -54,6 +56,7 @@ class EventStream:
         self.heartbeat = heartbeat
         self.status = status
         self.on_error = on_error
+        self.on_gone = on_gone
         self.release: Callable[[], None] | None = None
 
     async def close(self) -> None:

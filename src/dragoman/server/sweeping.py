@@ -90,7 +90,7 @@ class Sweeper:
             await asyncio.sleep(pause)
 
     async def _end_waiting(self) -> None:
-        """Cancel the runs whose client has not come back with a tool's output.
+        """Cancel the runs whose client has not come back with a tool's output, or for the next step.
 
         Those that wait for an approval end as it expires, which the engine sees to.
         """
@@ -105,7 +105,7 @@ class Sweeper:
             if (
                 last
                 and isinstance(last[0].body, RunPaused)
-                and last[0].body.reason == "client_tool"
+                and last[0].body.reason in ("client_tool", "segment")
                 and last[0].time < due
             ):
                 await self._cancel(run.id, "expired")
@@ -116,6 +116,7 @@ class Sweeper:
             now,
             threads_since=None if threads is None else now - threads * DAY,
             runs_since=None if runs is None else now - runs * DAY,
+            tombstone_seconds=self._settings.tombstones_days * DAY,
         )
 
     def _count(self, removed: Removed) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dragoman.core.errors import ProtocolError
 from dragoman.core.events import BlockDelta, Event, ToolInputDelta, decode_body, encode_body
 from dragoman.store.columns import dump, load
 from dragoman.store.rows import Row
@@ -85,3 +86,31 @@ def events_of(run: str, row: Row, after: int) -> list[Event]:
         Event(run, first + index, times[index], of(block, deltas[index]), step)
         for index in range(max(0, after - first + 1), count)
     ]
+
+
+def replaced(run: str, held: Sequence[Row], events: Sequence[Event]) -> list[tuple[int, str]]:
+    """For each row of `held` that changes, its seq and its new payload; times, steps and numbers stay.
+
+    Raises ProtocolError for an event that is not held, or whose type, run or block is another one.
+    """
+    new = {event.seq: event for event in events}
+    payloads: list[tuple[int, str]] = []
+    for row in held:
+        last, count = row[0], row[1]
+        if not any(seq in new for seq in range(last - count + 1, last + 1)):
+            continue
+        stored = events_of(run, row, 0)
+        merged = [_put_in_place(event, new.pop(event.seq, event)) for event in stored]
+        payloads.append((last, dump(encode_body(merged[0].body)) if count == 1 else _join(merged)))
+    if new:
+        raise ProtocolError(f"run {run!r} has no event {min(new)} that could be replaced")
+    return payloads
+
+
+def _put_in_place(stored: Event, event: Event) -> Event:
+    event = Event(event.run, stored.seq, stored.time, event.body, stored.step)
+    if event.run != stored.run or event.type != stored.type or _block(event) != _block(stored):
+        raise ProtocolError(
+            f"event {stored.seq} of {stored.run!r} is a {stored.type}, and stays that of the same block"
+        )
+    return event

@@ -21,7 +21,9 @@ from dragoman.core.records import (
     Page,
     Repeat,
     Run,
+    RunKind,
     RunStatus,
+    Session,
     Setting,
     Step,
     Thread,
@@ -133,9 +135,12 @@ def votes(db: sqlite3.Connection, thread: int, user: str | None) -> Sequence[Vot
 RUN = f"SELECT {rows.RUN} FROM runs WHERE id = ?"
 RUN_OF = f"SELECT {rows.RUN} FROM runs WHERE id = ? AND tenant = ?"
 UNFINISHED = (
-    f"SELECT {rows.RUN} FROM runs INDEXED BY runs_active"
-    " WHERE status IN ('queued', 'running', 'paused') ORDER BY number"
+    f"SELECT {rows.RUN} FROM runs INDEXED BY runs_unfinished"
+    " WHERE (status IN ('running', 'paused') OR (status = 'queued' AND kind <> 'job')) ORDER BY number"
 )
+_QUEUED = "runs INDEXED BY runs_queue WHERE kind = 'job' AND status = 'queued'"
+QUEUED = f"SELECT {rows.RUN} FROM {_QUEUED} ORDER BY priority DESC, number LIMIT ?"
+QUEUE_LENGTH = f"SELECT count(*) FROM {_QUEUED}"
 
 
 def run(db: sqlite3.Connection, id: str, tenant: str | None) -> Run | None:
@@ -148,14 +153,30 @@ def unfinished(db: sqlite3.Connection) -> Sequence[Run]:
     return tuple(rows.run_of(row) for row in db.execute(UNFINISHED).fetchall())
 
 
-@lru_cache(maxsize=64)
-def runs_sql(states: int, owner: bool, thread: bool, name: bool) -> str:
-    """The listing for this many states: each an ordered stretch of one index, merged by number."""
-    index = "runs_thread" if thread else "runs_owner" if owner else "runs_name" if name else "runs_tenant"
+def queued(db: sqlite3.Connection, limit: int) -> Sequence[Run]:
+    return tuple(rows.run_of(row) for row in db.execute(QUEUED, (limit,)).fetchall())
+
+
+def queue_length(db: sqlite3.Connection) -> int:
+    return int(db.execute(QUEUE_LENGTH).fetchone()[0])
+
+
+# the narrowest first
+_INDEXES = {"thread": "thread", "session": "session_status", "owner": "owner", "name": "name", "kind": "kind"}
+
+
+@lru_cache(maxsize=128)
+def runs_sql(states: int, filters: frozenset[str], jobs: bool = False) -> str:
+    """The listing for this many states: each an ordered stretch of one index, merged by number.
+
+    `filters` are some of thread, session, owner, name, kind; `jobs`: the kind is that of jobs.
+    """
+    index = next((f"runs_{_INDEXES[one]}" for one in _INDEXES if one in filters), "runs_tenant")
+    if jobs and index == "runs_name":
+        index = "runs_jobs"
     where = "tenant = :tenant AND number < :place"
-    where += " AND owner = :owner" if owner else ""
-    where += " AND thread = :thread" if thread else ""
-    where += " AND name = :name" if name else ""
+    where += "".join(f" AND {one} = :{one}" for one in sorted(filters))
+    where += " AND kind = 'job'" if jobs else ""  # as a literal, so that the index of jobs alone is seen to fit
     arms = (
         f"SELECT {rows.RUN} FROM runs INDEXED BY {index} WHERE status = :state{n} AND {where}" for n in range(states)
     )
@@ -169,11 +190,15 @@ def runs(
     thread: int | None,
     status: Sequence[RunStatus] | None,
     name: str | None,
+    kind: RunKind | None,
+    session: str | None,
     limit: int,
     after: str | None,
 ) -> Page[Run]:
     states = _STATES if status is None else tuple(dict.fromkeys(status))
-    values = {"tenant": tenant, "owner": owner, "thread": thread, "name": name, "place": _END, "rows": limit + 1}
+    chosen = {"owner": owner, "thread": thread, "name": name, "kind": kind, "session": session}
+    filters = {one: value for one, value in chosen.items() if value is not None}
+    values = {"tenant": tenant, "place": _END, "rows": limit + 1, **filters}
     if after is not None:
         found = db.execute("SELECT number, owner FROM runs WHERE id = ? AND tenant = ?", (after, tenant)).fetchall()
         if not found or owner not in (None, found[0][1]):
@@ -182,8 +207,18 @@ def runs(
     if not states:
         return Page((), False)
     values.update((f"state{n}", state) for n, state in enumerate(states))
-    sql = runs_sql(len(states), owner is not None, thread is not None, name is not None)
+    sql = runs_sql(len(states), frozenset(filters), kind == "job")
     return _page(rows.run_of, db.execute(sql, values).fetchall(), limit)
+
+
+SESSION_RUNS = (
+    f"SELECT {rows.RUN} FROM runs INDEXED BY runs_session WHERE tenant = ? AND session = ? AND number > ?"
+    " ORDER BY number LIMIT ?"
+)
+
+
+def session_runs(db: sqlite3.Connection, tenant: str, id: str, after: int, limit: int) -> Page[Run]:
+    return _page(rows.run_of, db.execute(SESSION_RUNS, (tenant, id, after, limit + 1)).fetchall(), limit)
 
 
 EVENTS = (
@@ -246,6 +281,37 @@ def approvals(db: sqlite3.Connection, run: str) -> Sequence[Approval]:
 def pending_approvals(db: sqlite3.Connection, before: float | None, limit: int) -> Sequence[Approval]:
     found = db.execute(PENDING, (float("inf") if before is None else before, limit)).fetchall()
     return tuple(rows.approval_of(row) for row in found)
+
+
+# --------------------------------------------------------------------------- sessions
+
+SESSION = f"SELECT {rows.SESSION} FROM sessions WHERE tenant = ? AND id = ?"
+SESSION_ELSEWHERE = "SELECT EXISTS (SELECT 1 FROM sessions WHERE id = ?2 AND (tenant < ?1 OR tenant > ?1))"
+_SESSIONS = (
+    f"SELECT {rows.SESSION} FROM sessions INDEXED BY sessions_updated"
+    " WHERE tenant = ? AND tombstone IS NULL AND (expires IS NULL OR expires > ?)"
+)
+SESSIONS = f"{_SESSIONS} ORDER BY updated DESC, id LIMIT ?"
+SESSIONS_AFTER = f"{_SESSIONS} AND updated <= ? AND (updated < ? OR id > ?) ORDER BY updated DESC, id LIMIT ?"
+
+
+def session(db: sqlite3.Connection, tenant: str, id: str) -> Session | None:
+    return _one(db, rows.session_of, SESSION, tenant, id)
+
+
+def has_session_elsewhere(db: sqlite3.Connection, tenant: str, id: str) -> bool:
+    return bool(db.execute(SESSION_ELSEWHERE, (tenant, id)).fetchone()[0])
+
+
+def sessions(db: sqlite3.Connection, tenant: str, limit: int, after: str | None, now: float) -> Page[Session]:
+    if after is None:
+        found = db.execute(SESSIONS, (tenant, now, limit + 1)).fetchall()
+        return _page(rows.session_of, found, limit)
+    place = session(db, tenant, after)
+    if place is None:
+        raise NotFound(f"there is no session {after!r} to page from", code="not_found:cursor")
+    bounds = (place.updated, place.updated, place.id)
+    return _page(rows.session_of, db.execute(SESSIONS_AFTER, (tenant, now, *bounds, limit + 1)).fetchall(), limit)
 
 
 # --------------------------------------------------------------------------- the small tables

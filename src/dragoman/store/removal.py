@@ -3,7 +3,8 @@
 A thread goes in two steps. It is buried: its row becomes a mark, and nobody finds it any more. Then
 what hung on it goes slice by slice, whole runs at a time, so that no transaction holds the
 others up for long. The marks are the list of what is left to clear, so that a crash between the
-steps leaves nothing that the next pass does not find.
+steps leaves nothing that the next pass does not find. A session goes likewise: it becomes a tombstone, then its
+runs go. A run of it that belongs to a thread, or has not ended, only leaves the session.
 
 Functions that find run over a reading connection. Those that remove run inside the writer's
 transaction and look again at what they were told, since it may have changed.
@@ -24,6 +25,9 @@ T = TypeVar("T")
 
 SLICE = 2000
 """Rows that one transaction removes, unless a single run has more."""
+
+_MOST_RUNS = 100
+"""Runs that one transaction removes at most."""
 
 FOUND = 5000
 """Rows of a kind that one pass looks for."""
@@ -48,10 +52,13 @@ class _Over:
 
     buried: Sequence[int]
     threads: Sequence[int]
+    sessions: Sequence[Row]
+    entombed: Sequence[Row]
     runs: bool
     counters: Sequence[Row]
     marks: int
     repeats: int
+    tombstones: int
 
 
 async def sweep(find: Find[_Over], remove: Remove, keep: Keep) -> AsyncIterator[Removed]:
@@ -62,12 +69,19 @@ async def sweep(find: Find[_Over], remove: Remove, keep: Keep) -> AsyncIterator[
     for number in (*over.buried, *over.threads):
         while removed := await remove(partial(_clear, number=number)):
             yield removed
+    for places in _slices(over.sessions, 100):
+        yield await remove(partial(_entomb, places=places, keep=keep))
+    for place in (*over.entombed, *over.sessions):
+        while removed := await remove(partial(_empty_session, place=place)):
+            yield removed
     while over.runs and (removed := await remove(partial(_runs, where=_LONE, values=(keep.runs_since,)))):
         yield removed
     for _ in range(0, over.marks, SLICE):
         yield await remove(partial(_forget_marks, now=keep.now))
     for _ in range(0, over.repeats, SLICE):
         yield await remove(partial(_forget_repeats, now=keep.now))
+    for _ in range(0, over.tombstones, SLICE):
+        yield await remove(partial(_forget_tombstones, now=keep.now))
     for keys in _slices(over.counters, SLICE):
         yield await remove(partial(_forget_counters, keys=keys, now=keep.now))
 
@@ -97,7 +111,7 @@ async def erase(find: Find[_Owned], remove: Remove, tenant: str, owner: str, now
                 yield removed
         for numbers in _slices((*owned.buried, *owned.threads), SLICE):
             yield await remove(partial(_unmark, numbers=numbers))
-        while owned.runs and (removed := await remove(partial(_runs, where=_OWN, values=(tenant, owner)))):
+        while owned.runs and (removed := await remove(partial(_own_runs, tenant=tenant, owner=owner))):
             yield removed
         for numbers in _slices(owned.votes, SLICE):
             yield await remove(partial(_votes_of, numbers=numbers, owner=owner))
@@ -118,8 +132,14 @@ _LEFT = " OR ".join(
     f"EXISTS (SELECT 1 FROM {table} WHERE thread = threads_gone.number)"
     for table in ("runs", "items", "votes", "blobs")
 )
-_LONE = f"thread IS NULL AND ended IS NOT NULL AND ended < ? AND status NOT IN {_ACTIVE}"
+_LONE = f"thread IS NULL AND session IS NULL AND ended IS NOT NULL AND ended < ? AND status NOT IN {_ACTIVE}"
 _OWN = "tenant = ? AND owner = ? AND thread IS NULL"
+_OF_SESSION = "tenant = ? AND session = ?"
+_EXPIRED = "tombstone IS NULL AND expires <= :now"
+_ENTOMBED = (
+    "SELECT tenant, id FROM sessions WHERE tombstone IS NOT NULL"
+    " AND EXISTS (SELECT 1 FROM runs WHERE tenant = sessions.tenant AND session = sessions.id) LIMIT ?"
+)
 
 
 def _over(db: sqlite3.Connection, keep: Keep) -> _Over:
@@ -133,6 +153,8 @@ def _over(db: sqlite3.Connection, keep: Keep) -> _Over:
     return _Over(
         _numbers(db, f"SELECT number FROM threads_gone WHERE {_LEFT}"),
         idle,
+        db.execute(f"SELECT tenant, id FROM sessions WHERE {_EXPIRED} LIMIT {FOUND}", {"now": keep.now}).fetchall(),
+        db.execute(_ENTOMBED, (FOUND,)).fetchall(),
         keep.runs_since is not None
         and bool(_numbers(db, f"SELECT number FROM runs WHERE {_LONE} LIMIT 1", (keep.runs_since,))),
         db.execute(
@@ -140,6 +162,7 @@ def _over(db: sqlite3.Connection, keep: Keep) -> _Over:
         ).fetchall(),
         _count(db, "SELECT count(*) FROM threads_gone WHERE forget_at <= ?", keep.now),
         _count(db, "SELECT count(*) FROM repeats WHERE expires <= ?", keep.now),
+        _count(db, "SELECT count(*) FROM sessions WHERE tombstone <= ?", keep.now),
     )
 
 
@@ -226,7 +249,7 @@ def _clear(db: sqlite3.Connection, number: int) -> Removed:
 def _runs(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> Removed:
     """Whole runs, until a slice is full: at least one if there is any."""
     size = "COALESCE((SELECT max(seq) FROM events WHERE run = runs.number), 0)"
-    found = db.execute(f"SELECT number, id, {size} FROM runs WHERE {where} LIMIT 100", values).fetchall()
+    found = db.execute(f"SELECT number, id, {size} FROM runs WHERE {where} LIMIT {_MOST_RUNS}", values).fetchall()
     removed, taken = Removed(), 0
     for number, id, events in found:
         if taken and taken + events > SLICE:
@@ -241,6 +264,46 @@ def _runs(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> Removed:
             repeats=db.execute("DELETE FROM repeats WHERE run = ?", (id,)).rowcount,
         )
     return removed
+
+
+def _own_runs(db: sqlite3.Connection, tenant: str, owner: str) -> Removed:
+    """Like `_runs`, for a user's; sessions that are empty then go without a tombstone, the others know their ends."""
+    sql = f"SELECT DISTINCT session FROM (SELECT session FROM runs WHERE {_OWN} LIMIT {_MOST_RUNS})"
+    sessions = [id for (id,) in db.execute(sql, (tenant, owner)).fetchall() if id is not None]
+    removed = _runs(db, _OWN, (tenant, owner))
+    for id in sessions:
+        left = f"(SELECT id FROM runs WHERE {_OF_SESSION} ORDER BY number"
+        ends = f"UPDATE sessions SET first_run = {left} LIMIT 1), last_run = {left} DESC LIMIT 1)"
+        db.execute(f"{ends} WHERE tenant = ? AND id = ? AND tombstone IS NULL", (tenant, id) * 3)
+        empty = "DELETE FROM sessions WHERE tenant = ? AND id = ? AND tombstone IS NULL AND first_run IS NULL"
+        removed += Removed(sessions=db.execute(empty, (tenant, id)).rowcount)
+    return removed
+
+
+def _entomb(db: sqlite3.Connection, places: Sequence[Row], keep: Keep) -> Removed:
+    sql = (
+        f"UPDATE sessions SET tombstone = :until, metadata = '{{}}' WHERE tenant = :tenant AND id = :id AND {_EXPIRED}"
+    )
+    values = {"until": keep.now + keep.tombstone_seconds, "now": keep.now}
+    return Removed(
+        sessions=sum(db.execute(sql, {**values, "tenant": tenant, "id": id}).rowcount for tenant, id in places)
+    )
+
+
+def _empty_session(db: sqlite3.Connection, place: Row) -> Removed:
+    """A slice of what a tombstone stands for; nothing if it is a session (again) or all is gone."""
+    if not db.execute("SELECT 1 FROM sessions WHERE tenant = ? AND id = ? AND tombstone IS NOT NULL", place).fetchall():
+        return Removed()
+    removed = _runs(db, f"{_OF_SESSION} AND thread IS NULL AND status NOT IN {_ACTIVE}", place)
+    if not removed:
+        db.execute(f"UPDATE runs SET session = NULL WHERE {_OF_SESSION}", place)
+    return removed
+
+
+def _forget_tombstones(db: sqlite3.Connection, now: float) -> Removed:
+    found = db.execute(f"SELECT tenant, id FROM sessions WHERE tombstone <= ? LIMIT {SLICE}", (now,)).fetchall()
+    sql = "DELETE FROM sessions WHERE tenant = ? AND id = ? AND tombstone <= ?"
+    return Removed(sessions=sum(db.execute(sql, (*place, now)).rowcount for place in found))
 
 
 def _votes_of(db: sqlite3.Connection, numbers: Sequence[int], owner: str) -> Removed:

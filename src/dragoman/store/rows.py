@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from dragoman.core.records import Approval, Item, Key, Repeat, Run, Setting, Step, Thread, Vote
+from dragoman.core.records import Approval, Item, Key, Repeat, Run, Session, Setting, Step, Thread, Vote
 from dragoman.store.columns import dump, dump_optional, dump_usage, load, load_optional, load_usage, plain
 
 Row: TypeAlias = tuple[Any, ...]
@@ -75,7 +75,8 @@ def item_of(row: Row) -> Item:
 
 RUN_STORED = (
     "id, tenant, owner, kind, name, version, thread, thread_id, session, face, status, answer,"
-    " created, started, ended, queue, executor, lease, usage, cost, error, options, input"
+    " created, started, ended, queue, executor, lease, usage, cost, error, options, input,"
+    " priority, result"
 )
 RUN = f"number, COALESCE((SELECT max(seq) FROM events WHERE run = runs.number), 0), {RUN_STORED}"
 
@@ -106,13 +107,16 @@ def run_values(run: Run, thread: int | None) -> Row:
         dump_optional(run.error),
         dump(run.options),
         dump(run.input),
+        run.priority,
+        dump_optional(run.result),
     )
 
 
 def run_of(row: Row) -> Run:
     """The inverse of `run_values`, from the columns of `RUN`."""
     number, last_seq, id, tenant, owner, kind, name, version, thread, thread_id, session, face, *rest = row
-    status, answer, created, started, ended, queue, executor, lease, usage, cost, error, options, input_ = rest
+    status, answer, created, started, ended, queue, executor, lease, usage, cost, error, options, input_, *new = rest
+    priority, result = new
     return Run(
         id,
         tenant,
@@ -139,10 +143,15 @@ def run_of(row: Row) -> Run:
         queue,
         executor,
         lease,
+        priority,
+        load_optional(result),
     )
 
 
-STEP = "step, idx, attempt, kind, name, status, started, ended, model, usage, cost, error, input, output"
+STEP = (
+    "step, idx, attempt, kind, name, status, started, ended, model, usage, cost, error, input, output,"
+    " place, input_bytes, output_bytes, truncated"
+)
 
 
 def step_values(step: Step) -> Row:
@@ -162,12 +171,17 @@ def step_values(step: Step) -> Row:
         dump_optional(step.error),
         dump_optional(step.input),
         dump_optional(step.output),
+        step.place,
+        step.input_bytes,
+        step.output_bytes,
+        int(step.truncated),
     )
 
 
 def step_of(run: str, row: Row) -> Step:
     """The inverse of `step_values`."""
-    step, index, attempt, kind, name, status, started, ended, model, usage, cost, error, input_, output = row
+    step, index, attempt, kind, name, status, started, ended, model, usage, cost, error, *rest = row
+    input_, output, place, input_bytes, output_bytes, truncated = rest
     return Step(
         run,
         step,
@@ -184,6 +198,10 @@ def step_of(run: str, row: Row) -> Step:
         load_optional(input_),
         load_optional(output),
         load_optional(error),
+        place,
+        input_bytes,
+        output_bytes,
+        bool(truncated),
     )
 
 
@@ -227,6 +245,30 @@ def approval_of(row: Row) -> Approval:
 
 
 # --------------------------------------------------------------------------- the small tables
+
+SESSION = "tenant, id, first_run, last_run, created, updated, expires, tombstone, metadata"
+
+
+def session_values(session: Session) -> Row:
+    """The columns of `SESSION`."""
+    return (
+        session.tenant,
+        session.id,
+        session.first_run,
+        session.last_run,
+        session.created,
+        session.updated,
+        session.expires,
+        session.tombstone,
+        dump(session.metadata),
+    )
+
+
+def session_of(row: Row) -> Session:
+    """The inverse of `session_values`."""
+    tenant, id, first_run, last_run, created, updated, expires, tombstone, metadata = row
+    return Session(tenant, id, created, updated, first_run, last_run, expires, tombstone, load(metadata))
+
 
 VOTE = "thread, answer, user_id, up, created, id"
 

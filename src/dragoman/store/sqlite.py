@@ -29,7 +29,9 @@ from dragoman.core.records import (
     Removed,
     Repeat,
     Run,
+    RunKind,
     RunStatus,
+    Session,
     Setting,
     Step,
     Thread,
@@ -193,22 +195,32 @@ class SQLiteStore:
         thread: int | None = None,
         status: Sequence[RunStatus] | None = None,
         name: str | None = None,
+        kind: RunKind | None = None,
+        session: str | None = None,
         limit: int = 50,
         after: str | None = None,
     ) -> Page[Run]:
+        filters = (tenant, owner, thread, status, name, kind, session)
         if limit <= FEW:
-            return self._readers.near(reads.runs, tenant, owner, thread, status, name, limit, after)
-        return await self._readers.far(reads.runs, tenant, owner, thread, status, name, limit, after)
+            return self._readers.near(reads.runs, *filters, limit, after)
+        return await self._readers.far(reads.runs, *filters, limit, after)
 
     async def unfinished(self) -> Sequence[Run]:
         return await self._readers.far(reads.unfinished)
+
+    async def queued(self, *, limit: int) -> Sequence[Run]:
+        if limit <= FEW:
+            return self._readers.near(reads.queued, limit)
+        return await self._readers.far(reads.queued, limit)
+
+    async def queue_length(self) -> int:
+        return await self._readers.far(reads.queue_length)
 
     async def events(self, run: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         found = self._readers.near(reads.few_events, run, after, limit, FEW)
         return found if found is not None else await self._readers.far(reads.events, run, after, limit)
 
     async def steps(self, run: str) -> Sequence[Step]:
-        """The run's trace, in the order in which its steps began."""
         return await self._readers.far(reads.steps, run)
 
     async def approval(self, id: str, *, tenant: str | None = None) -> Approval | None:
@@ -219,6 +231,24 @@ class SQLiteStore:
 
     async def pending_approvals(self, *, before: float | None = None, limit: int = 100) -> Sequence[Approval]:
         return await self._readers.far(reads.pending_approvals, before, limit)
+
+    # ----------------------------------------------------------------------- sessions
+
+    async def session(self, tenant: str, id: str) -> Session | None:
+        return self._readers.near(reads.session, tenant, id)
+
+    async def has_session_elsewhere(self, tenant: str, id: str) -> bool:
+        return self._readers.near(reads.has_session_elsewhere, tenant, id)
+
+    async def sessions(self, tenant: str, *, limit: int = 50, after: str | None = None) -> Page[Session]:
+        if limit <= FEW:
+            return self._readers.near(reads.sessions, tenant, limit, after, self._clock())
+        return await self._readers.far(reads.sessions, tenant, limit, after, self._clock())
+
+    async def session_runs(self, tenant: str, id: str, *, after: int = 0, limit: int = 1000) -> Page[Run]:
+        if limit <= FEW:
+            return self._readers.near(reads.session_runs, tenant, id, after, limit)
+        return await self._readers.far(reads.session_runs, tenant, id, after, limit)
 
     # ----------------------------------------------------------------------- the small tables
 

@@ -57,6 +57,11 @@ PUT_VOTE = (
 )
 PUT_RUN = _insert("runs", rows.RUN_STORED)
 RUN_PLACE = "SELECT number, COALESCE((SELECT max(seq) FROM events WHERE run = runs.number), 0) FROM runs WHERE id = ?"
+EVENTS_BETWEEN = (
+    f"SELECT {journal.EVENT} FROM events WHERE run = ?1 AND seq >= ?2"
+    " AND seq <= COALESCE((SELECT min(seq) FROM events WHERE run = ?1 AND seq >= ?3), ?3) ORDER BY seq"
+)
+REPLACE_EVENT = "UPDATE events SET payload = ? WHERE run = ? AND seq = ?"
 PUT_EVENT = f"INSERT INTO events (run, {journal.EVENT}) VALUES (?, {_marks(journal.EVENT)})"
 _STEP_KEY = ("step", "idx", "attempt")
 PUT_STEP = (
@@ -69,6 +74,25 @@ PUT_APPROVAL = (
 )
 DECIDE_APPROVAL = (
     "UPDATE approvals SET state = ?, decision = ?, decided = ?, decided_by = ? WHERE id = ? AND state = 'pending'"
+)
+_SESSION_OVER = "(sessions.tombstone IS NOT NULL OR sessions.expires <= excluded.updated)"
+_SESSION_ANEW = ", ".join(
+    f"{name} = CASE WHEN {_SESSION_OVER} THEN excluded.{name} ELSE sessions.{name} END"
+    for name in ("created", "metadata")
+)
+PUT_SESSION = (
+    f"INSERT INTO sessions ({rows.SESSION}) VALUES ({_marks(rows.SESSION)})"
+    f" ON CONFLICT (tenant, id) DO UPDATE SET {_SESSION_ANEW},"
+    f" first_run = CASE WHEN {_SESSION_OVER} THEN excluded.first_run"
+    " ELSE COALESCE(sessions.first_run, excluded.first_run) END,"
+    f" last_run = CASE WHEN {_SESSION_OVER} THEN excluded.last_run"
+    " ELSE COALESCE(excluded.last_run, sessions.last_run) END,"
+    " updated = excluded.updated, expires = excluded.expires, tombstone = excluded.tombstone"
+)
+SESSION_OVER = "SELECT 1 FROM sessions WHERE tenant = ? AND id = ? AND (tombstone IS NOT NULL OR expires <= ?)"
+LEAVE_SESSION = (
+    "UPDATE runs SET session = NULL WHERE tenant = ?1 AND session = ?2"
+    " AND number < COALESCE((SELECT number FROM runs WHERE id = ?3), number + 1)"
 )
 PUT_SETTING = (
     f"INSERT INTO settings ({rows.SETTING}) VALUES ({_marks(rows.SETTING)})"
@@ -121,6 +145,9 @@ RUN_FIELDS: dict[str, _Encode] = {
     "lease": _same,
     "queue": _same,
     "options": columns.dump,
+    "input": columns.dump,
+    "result": columns.dump_optional,
+    "priority": _same,
 }
 
 

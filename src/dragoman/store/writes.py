@@ -30,12 +30,14 @@ from dragoman.core.records import (
     PutKey,
     PutRepeat,
     PutRun,
+    PutSession,
     PutSetting,
     PutStep,
     PutThread,
     PutVote,
     Removed,
     RemoveItems,
+    ReplaceEvents,
     RevokeKey,
 )
 from dragoman.store import journal, rows
@@ -200,6 +202,28 @@ def _append_events(scope: Scope, write: AppendEvents) -> None:
         scope.db.executemany(sql.PUT_EVENT, lines)
 
 
+def _replace_events(scope: Scope, write: ReplaceEvents) -> None:
+    if not write.events:
+        return
+    run = write.events[0].run
+    found = scope.db.execute(sql.RUN_PLACE, (run,)).fetchone()
+    if found is None:
+        raise _run_gone(run)
+    seqs = [event.seq for event in write.events]
+    held = scope.db.execute(sql.EVENTS_BETWEEN, (found[0], min(seqs), max(seqs))).fetchall()
+    payloads = journal.replaced(run, held, write.events)
+    scope.db.executemany(sql.REPLACE_EVENT, ((payload, found[0], seq) for seq, payload in payloads))
+
+
+def _put_session(scope: Scope, write: PutSession) -> None:
+    session = write.session
+    place = (session.tenant, session.id)
+    if scope.db.execute(sql.SESSION_OVER, (*place, session.updated)).fetchall():
+        # its runs belong to nobody's session any more, and are swept as such
+        scope.db.execute(sql.LEAVE_SESSION, (*place, session.last_run))
+    scope.db.execute(sql.PUT_SESSION, rows.session_values(session))
+
+
 def _put_step(scope: Scope, write: PutStep) -> None:
     if not scope.db.execute(sql.PUT_STEP, (*rows.step_values(write.step), write.step.run)).rowcount:
         raise _run_gone(write.step.run)
@@ -294,6 +318,8 @@ WRITES: dict[type, Callable[[Scope, Any], None]] = {
     PutRun: _put_run,
     ChangeRun: _change_run,
     AppendEvents: _append_events,
+    ReplaceEvents: _replace_events,
+    PutSession: _put_session,
     PutStep: _put_step,
     PutApproval: _put_approval,
     DecideApproval: _decide_approval,

@@ -1,0 +1,162 @@
+"""What a tenant or a key may still spend on flows, and the counting of what they have.
+
+A balance is a setting, what was spent a counter: the cost of a model call is counted in the very commit
+that journals it, so a crash loses neither. Without a balance and a budget nothing is counted or
+refused. Who refuses, and in which words, is a face's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol, cast
+
+from dragoman.core import events as ev
+from dragoman.core.ports import Clock, Store
+from dragoman.core.principal import Principal
+from dragoman.core.records import AppendEvents, Count, PutRun, Run, Write
+
+UNIT = Decimal("1e-9")
+"""What the counters count, in dollars."""
+
+EXHAUSTED = "CREDITS_EXHAUSTED"
+"""Why a run was cancelled whose tenant or key ran out of credits."""
+
+BUDGET_OF = "budget_key"
+"""Word in the metadata of a run: the key whose budget it is charged to."""
+
+_NEVER = 4e9
+_FLOWS = frozenset({"execute", "step", "job"})
+_KNOWN_RUNS = 10_000
+
+
+class Ledger(Protocol):
+    """Who can spend how much."""
+
+    async def left(self, principal: Principal) -> Decimal | None:
+        """What is left of the tenant's balance and the key's budget, the smaller; None where neither is set."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLedger:
+    """The ledger of this server: `balances` by tenant, budgets as the keys say, spendings as the store has them."""
+
+    store: Store
+    balances: Mapping[str, Decimal]
+    clock: Clock
+
+    async def left(self, principal: Principal) -> Decimal | None:
+        found: list[Decimal] = []
+        balance = self.balances.get(principal.tenant)
+        if balance is not None:
+            found.append(balance - await self._spent(principal.tenant, ""))
+        if principal.budget is not None:
+            found.append(Decimal(repr(principal.budget)) - await self._spent(principal.tenant, principal.key_id or ""))
+        return min(found, default=None)
+
+    async def _spent(self, tenant: str, key: str) -> Decimal:
+        counter = await self.store.counter(tenant, "", counter_name(key), now=self.clock())
+        return counter.used * UNIT if counter is not None else Decimal(0)
+
+
+def counter_name(key: str) -> str:
+    """The counter of what a key has spent; of "", what its tenant has."""
+    return f"credits:{key}" if key else "credits"
+
+
+@dataclass(frozen=True, slots=True)
+class _Payer:
+    """Who pays for a run."""
+
+    tenant: str
+    key: str | None
+
+
+class ChargingStore:
+    """Delegates to a store and adds what model calls of flows cost to the commits that journal them.
+
+    `on_spent(run)` is called once a run has used up what there was.
+    """
+
+    def __init__(self, store: Store, balances: Mapping[str, Decimal], clock: Clock) -> None:
+        self._store = store
+        self._balances = balances
+        self._clock = clock
+        self._ledger = StoredLedger(store, balances, clock)
+        self._payers: OrderedDict[str, _Payer | None] = OrderedDict()
+        self._budgets: dict[str, float] = {}
+        self._watching: set[asyncio.Task[None]] = set()
+        self.on_spent: Callable[[str], Awaitable[Any]] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def commit(self, *writes: Write) -> None:
+        charges: list[Count] = []
+        spending: set[str] = set()
+        for write in writes:
+            if isinstance(write, PutRun):
+                self._know(write.run)
+            elif isinstance(write, AppendEvents):
+                for event in write.events:
+                    if isinstance(event.body, ev.UsageCounted) and event.body.cost:
+                        made = await self._charges(event.run, event.body.cost)
+                        charges += made
+                        spending |= {event.run} if made else set()
+        await self._store.commit(*writes, *charges)
+        for run in spending:
+            task = asyncio.create_task(self._look(run), name="whether credits are left")
+            self._watching.add(task)
+            task.add_done_callback(self._watching.discard)
+
+    def _know(self, run: Run) -> _Payer | None:
+        payer = None
+        if run.kind in _FLOWS:
+            named: dict[str, Any] = (run.options.get("metadata") or {}).get(BUDGET_OF) or {}
+            key = named.get("key")
+            if key is not None:
+                self._budgets[key] = named["budget"]
+            if key is not None or run.tenant in self._balances:
+                payer = _Payer(run.tenant, key)
+        self._payers[run.id] = payer
+        while len(self._payers) > _KNOWN_RUNS:
+            self._payers.popitem(last=False)
+        return payer
+
+    async def _payer(self, run_id: str) -> _Payer | None:
+        if run_id in self._payers:
+            return self._payers[run_id]
+        run = await self._store.run(run_id)
+        return self._know(run) if run is not None else None
+
+    async def _charges(self, run: str, cost: float) -> list[Count]:
+        payer = await self._payer(run)
+        if payer is None:
+            return []
+        amount = int((Decimal(repr(cost)) / UNIT).to_integral_value())
+        names = [""] if payer.key is None else ["", payer.key]
+        now = self._clock()
+        return [Count(payer.tenant, "", counter_name(name), now=now, resets=_NEVER, amount=amount) for name in names]
+
+    async def _look(self, run: str) -> None:
+        payer = await self._payer(run)
+        if payer is None or self.on_spent is None:
+            return
+        budget = self._budgets.get(payer.key) if payer.key is not None else None
+        try:
+            left = await self._ledger.left(Principal(payer.tenant, "", key_id=payer.key, budget=budget))
+            if left is not None and left <= 0:
+                await self.on_spent(run)
+        except Exception:  # the run has been paid for; whoever looks next finds the same
+            logging.getLogger("dragoman.server").exception("credits could not be looked up", extra={"run_id": run})
+
+
+def charging(store: Store, balances: Mapping[str, Decimal], clock: Clock) -> tuple[Store, ChargingStore]:
+    """The same store, which counts what flows cost; and itself, to be told whom to call."""
+    made = ChargingStore(store, balances, clock)
+    return cast(Store, made), made

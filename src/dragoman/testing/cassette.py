@@ -1,0 +1,165 @@
+"""Cassettes: recorded sessions as files that people read, review and keep beside their tests.
+
+A file is one JSON object, indented and in an order that does not change, so that a change of it is a small diff:
+
+    dragoman_cassette   1, the version of this format; a reader refuses a higher one
+    app, session, kind  what was recorded; `kind` is `session` or `thread`
+    definitions         version of the app → its agents and flows, as their code said it then
+    executions          the runs in order, each a transcript (see `dragoman.core.cassette`):
+        run, name, kind, status, created, caller, app_version
+        given               what it was called with
+        answers             what the models answered, call by call, in the pieces in which it came
+        tools               each tool call: what it got, what it gave, who decided what
+        steps, result       of a flow; `flow_version` is its number, 0 for the draft
+        error               code and message of a run that failed
+
+Whatever looks like a secret was replaced by `[redacted]` before the file was made.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from dragoman.core.cassette import VERSION
+from dragoman.core.errors import UsageError
+from dragoman.core.redact import redact
+
+_LINE = 110
+"""Characters of a line of the file, where that is possible."""
+
+_TEST = '''"""Session {session} of app {app}, replayed against the code as it is now.
+
+Nothing is sent: models and writing tools answer as they did when it was recorded.
+"""
+
+
+def test_{name}_gives_what_it_gave(dragoman_replay):
+    dragoman_replay({file}, {against})
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class Cassette:
+    """A recorded session. `document` is the file's object; nobody changes it."""
+
+    document: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, document: Any, *, place: str = "this") -> Cassette:
+        """Check a decoded document. Raises UsageError, naming `place`, for anything but a cassette."""
+        if not isinstance(document, dict) or "dragoman_cassette" not in document:
+            raise UsageError(f"{place} is no cassette: it has no 'dragoman_cassette'")
+        version = document["dragoman_cassette"]
+        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+            raise UsageError(f"{place} is no cassette: its version is {version!r}, expected a number such as {VERSION}")
+        if version > VERSION:
+            raise UsageError(
+                f"{place} is a cassette of version {version}; this Dragoman reads up to {VERSION}: install a newer one"
+            )
+        executions = document.get("executions")
+        if not isinstance(executions, list) or not all(_is_transcript(each) for each in executions):
+            raise UsageError(f"{place} is a broken cassette: 'executions' is no list of transcripts; export it anew")
+        if not isinstance(document.get("definitions"), dict):
+            raise UsageError(f"{place} is a broken cassette: 'definitions' is missing; export it anew")
+        return cls(document)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Cassette:
+        """Read a file. Raises UsageError for one that is not there or is no cassette."""
+        place = repr(str(path))
+        try:
+            text = Path(path).read_text("utf-8")
+        except FileNotFoundError as error:
+            raise UsageError(f"there is no file {place}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{place} cannot be read: {error}") from error
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{place} is no JSON: {error}") from error
+        return cls.of(document, place=place)
+
+    @property
+    def app(self) -> str:
+        """The name of the app that was recorded."""
+        return str(self.document.get("app", ""))
+
+    @property
+    def session(self) -> str:
+        return str(self.document.get("session", ""))
+
+    @property
+    def executions(self) -> list[dict[str, Any]]:
+        """The transcripts, in the order in which the runs were called."""
+        found: list[dict[str, Any]] = self.document["executions"]
+        return found
+
+    def definitions(self, version: str) -> Mapping[str, Any] | None:
+        """What the app's code said at a version; None if nobody noted it."""
+        found: Mapping[str, Any] | None = self.document["definitions"].get(version)
+        return found
+
+    def text(self) -> str:
+        """The file's text. Secrets that somebody wrote into the document go here at the latest."""
+        return _indented(redact(self.document), 0) + "\n"
+
+
+def save(
+    cassette: Cassette, path: Path, *, format: Literal["json", "test"] = "json", against: str = "app:app"
+) -> list[Path]:
+    """Write the cassette to `path`, or a test of it there and the cassette beside; the files written.
+
+    A test that stands there already is kept as it is, and gets the new cassette. Its file has to be named as pytest wants it (`test_x.py`); `against` is the app it is to run.
+    Raises UsageError for another name and for a folder that is not there.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {str(path.parent)!r}")
+    if format == "json":
+        path.write_text(cassette.text(), encoding="utf-8")
+        return [path]
+    if path.suffix != ".py" or not path.name.startswith("test_"):
+        raise UsageError(f"pytest would not find {path.name!r}; name the file test_{_word(cassette.session)}.py")
+    beside = path.with_name(f"{path.stem.removeprefix('test_')}.cassette.json")
+    beside.write_text(cassette.text(), encoding="utf-8")
+    if path.exists():
+        return [beside]
+    words = {"session": _plain(cassette.session), "app": _plain(cassette.app), "name": _word(cassette.session)}
+    test = _TEST.format(**words, file=json.dumps(beside.name), against=json.dumps(against))
+    path.write_text(test, encoding="utf-8")
+    return [path, beside]
+
+
+def _word(text: str) -> str:
+    return re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or "session"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w.~:/ -]", "_", text)
+
+
+def _indented(value: Any, depth: int) -> str:
+    """JSON with what fits in a line on one."""
+    whole = json.dumps(value, ensure_ascii=False)
+    if len(whole) + 2 * depth <= _LINE or not value or not isinstance(value, Mapping | list | tuple):
+        return whole
+    inner, outer = "  " * (depth + 1), "  " * depth
+    if isinstance(value, Mapping):
+        parts = [
+            f"{json.dumps(str(name), ensure_ascii=False)}: {_indented(one, depth + 1)}" for name, one in value.items()
+        ]
+        return "{\n" + ",\n".join(inner + part for part in parts) + f"\n{outer}}}"
+    return "[\n" + ",\n".join(inner + _indented(one, depth + 1) for one in value) + f"\n{outer}]"
+
+
+def _is_transcript(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and all(isinstance(value.get(name), str) for name in ("run", "name", "kind", "status"))
+        and all(isinstance(value.get(name), list) for name in ("answers", "tools"))
+        and isinstance(value.get("given"), dict)
+    )
