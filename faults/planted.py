@@ -656,7 +656,14 @@ _FLOWS = (
         "                writes = await self._commit((), events)\n",
         "                self._carry_out(commands)\n                commands = []\n"
         "                writes = await self._commit((), events)\n",
-        "tests/engine/flows/test_running.py::test_steps_run_in_order_and_each_result_is_stored_before_the_next_begins",
+        "tests/engine/flows/test_step_order.py::test_no_step_runs_before_the_result_of_the_one_before_is_stored",
+    ),
+    Fault(
+        "an inner step gives its result before it is stored",
+        "engine/flows/inner.py",
+        "        await self._inbox.ask(what)\n",
+        "        self._inbox.ask(what)\n        await asyncio.sleep(0)\n",
+        "tests/engine/flows/test_step_order.py::test_no_inner_step_runs_before_the_result_of_the_one_before_is_stored",
     ),
     Fault(
         "after a crash a finished inner step runs again",
@@ -713,7 +720,7 @@ _FLOWS = (
         "engine/jobs.py",
         "for run in found if run.id not in self._busy and",
         "for run in found if",
-        "tests/engine/test_jobs.py",
+        "tests/engine/test_many_jobs.py::test_a_job_that_is_about_to_begin_is_not_taken_again_when_the_queue_is_looked_at",
     ),
     Fault(
         "the least urgent job goes first",
@@ -790,7 +797,7 @@ _FLOWS = (
         "testing/playback.py",
         "            self._tools = [tool for tool in self._tools if tool is not found]\n",
         "            pass\n",
-        "tests/testing/test_replaying.py",
+        "tests/testing/test_playback.py::test_the_same_call_made_twice_gives_both_outputs_in_their_order_and_no_third",
     ),
 )
 

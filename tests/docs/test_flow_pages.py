@@ -31,14 +31,14 @@ def commands(page: str, *needles: str) -> list[str]:
     return [body for body in found if any(needle in body for needle in needles)]
 
 
-def sh(script: str, server: Any, key: str) -> subprocess.CompletedProcess[str]:
+def sh(script: str, server: Any, key: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run lines of a page, which speak to the default server, against this one."""
     script = re.sub(r"^export DRAGOMAN_KEY=.*\n", "", script, flags=re.MULTILINE)
     script = script.replace("http://127.0.0.1:8080", server.url)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"DRAGOMAN_URL": server.url, "DRAGOMAN_KEY": key, "PATH": path}
     return subprocess.run(
-        ["sh", "-euc", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+        ["sh", "-euc", script], env=environment, cwd=folder, capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -57,6 +57,15 @@ def test_a_flow_of_ones_own_is_served_and_called_in_every_way_of_the_page(serve:
     assert told[0].stdout.splitlines()[-2:] == ["HELLO!", "HELLO?"]
     assert '"HELLO!"' in told[1].stdout.split("run.completed", 1)[1]
     assert '"result":"HELLO!"' in told[2].stdout.replace(": ", ":")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+@pytest.mark.parametrize("name", ["jobs.md", "tracing.md"])
+def test_the_commands_of_a_page_work_against_the_demo(name: str, demo_server: Any, tmp_path: Path) -> None:
+    job = sh("dragoman jobs submit basics/model 'echo: hello'", demo_server, "demo-you").stdout.strip()
+    for lines in commands((ROOT / "docs" / name).read_text("utf-8"), "dragoman", "curl"):
+        done = sh(re.sub(r"\b(RUN|JOB)\b", job, lines), demo_server, "demo-you", tmp_path)
+        assert (done.returncode, '"error":{' in done.stdout) == (0, False), (lines, done.stdout, done.stderr)
 
 
 def test_a_killed_flow_goes_on_where_it_was(serve: Callable[..., Any], tmp_path: Path) -> None:

@@ -5,9 +5,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from dragoman import App, Flow, FlowContext, step
 from dragoman.core.ports import FlowCall
+from dragoman.core.records import PutRun, Run
 from dragoman.engine.embedded import EmbeddedEngine
+from dragoman.engine.jobs import JobQueue
 from dragoman.store.sqlite import SQLiteStore, open_store
 
 JOBS = 1000
@@ -71,4 +74,32 @@ async def test_a_thousand_jobs_over_three_lives_run_exactly_once_each(tmp_path: 
         assert Counter(run.status for run in page.rows) == {"completed": JOBS}
         assert {run.result for run in page.rows} == set(map(str, range(JOBS)))
     finally:
+        await store.close()
+
+
+async def test_a_job_that_is_about_to_begin_is_not_taken_again_when_the_queue_is_looked_at(tmp_path: Path) -> None:
+    store = await open_store(tmp_path)
+    taken: list[str] = []
+    go = asyncio.Event()
+
+    async def take(run_id: str) -> None:
+        taken.append(run_id)
+        await go.wait()  # nothing is stored yet that says so
+
+    queue = JobQueue(store, take, workers=3, limit=10)
+    await queue.open()
+    try:
+        async with asyncio.timeout(LONG):
+            for count in (1, 2):  # the second makes the queue look again, while the first still waits in the store
+                await store.commit(PutRun(Run(f"j{count}", "t", "o", "job", "many/count", 1.0)))
+                queue.notice(0)
+                while len(taken) < count:
+                    await store.check()
+        for _ in range(20):
+            await store.check()
+        assert taken == ["j1", "j2"]
+        assert (queue.busy, queue.length) == (2, 0)
+    finally:
+        go.set()
+        await queue.close()
         await store.close()

@@ -12,7 +12,6 @@ import logging
 import os
 import socket
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -44,7 +43,7 @@ from dragoman.engine.drivers import Drivers
 from dragoman.engine.expiry import Expiry
 from dragoman.engine.flows.starting import FlowStarting
 from dragoman.engine.jobs import JobQueue
-from dragoman.engine.journal import Feed, Journal, JournalTail
+from dragoman.engine.journal import Journal, JournalTail
 from dragoman.engine.locks import Locks
 from dragoman.engine.masking import MASKING, Masking
 from dragoman.engine.starting import Starting
@@ -55,9 +54,6 @@ T = TypeVar("T")
 
 FORGET_DELETED = 24 * 3600.0
 """Seconds for which lists know the place of a deleted thread."""
-
-HELD = 64
-"""Newest runs of flows whose feeds are kept: what a capture mode takes out of the journal, the caller still gets."""
 
 _TAKE_UP_SECONDS = 5.0
 """How long a start waits for the first commit of the runs it goes on with."""
@@ -104,7 +100,6 @@ class EmbeddedEngine:
             masking=masking,
         )
         self._jobs = JobQueue(store, self._drivers.take, workers=workers, limit=queue_limit)
-        self._held: deque[Feed] = deque(maxlen=HELD)
         self._absence = Absence(store, self._journal, self._drivers)
         self._locks = Locks()
         self._starting = Starting(app, store, self._journal, self._drivers, self._locks, clock=clock)
@@ -116,7 +111,7 @@ class EmbeddedEngine:
             clock=clock,
             capture=capture,
             session_seconds=session_seconds,
-            hold=lambda run: self._held.append(self._journal.feed(run)),
+            journal=self._journal,
         )
         self._watches: list[asyncio.Task[None]] = []
         self._kept: set[asyncio.Future[Any]] = set()

@@ -19,8 +19,8 @@ KEPT = 2048
 """Events of a run kept in memory for readers that follow closely; the store has them all."""
 
 LINGERS = 1.0
-"""Seconds for which the feed of an ended run is kept for whoever started it and comes to read only now: what the store
-keeps of the run may be masked by then."""
+"""Seconds for which the feed of a run is kept for whoever has just started it and comes to read only now: what the
+store keeps of the run may be masked by then."""
 
 
 class Feed:
@@ -45,10 +45,12 @@ class Feed:
         self.events.extend(events)
         if len(self.events) > 2 * KEPT:
             del self.events[:-KEPT]
-        if final and not self.final:
-            asyncio.get_running_loop().call_later(LINGERS, self.wake)  # which holds on to this feed
         self.final = self.final or final
         self.wake()
+
+    def linger(self) -> None:
+        """Hold on to this feed for a while."""
+        asyncio.get_running_loop().call_later(LINGERS, self.wake)  # the timer does
 
     def forget(self) -> None:
         """The rows have changed without us: readers are to ask the store."""

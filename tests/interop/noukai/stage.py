@@ -31,6 +31,12 @@ TOOLS = [
         },
     }
 ]
+SLOW_TO_LOAD = (
+    "fastapi.responses",
+    "flask",
+    "opentelemetry.sdk.trace.export",
+    "opentelemetry.sdk.trace.export.in_memory_span_exporter",
+)
 SECONDS = 20.0
 """How long a scenario waits for something that happens beside it."""
 _END = object()
@@ -46,6 +52,8 @@ class Stage:
         self.ours = self.release == OURS
         self.blocking = blocking
         self.url = url
+        for name in SLOW_TO_LOAD:  # lest one scenario stops all others while it loads
+            importlib.import_module(name)
 
     # ------------------------------------------------------------------------------------ packages
 

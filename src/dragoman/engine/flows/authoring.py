@@ -32,13 +32,20 @@ _DOTS = frozenset({".", ".."})
 
 
 @overload
-def step(function: Callable[..., Any], /) -> FunctionStep: ...
+def step(
+    function: Callable[..., Any],
+    /,
+    *,
+    name: str | None = None,
+    id: str | None = None,
+    retries: int = 0,
+    timeout: float | None = None,
+    backoff: float = 1.0,
+) -> FunctionStep: ...
 
 
 @overload
 def step(
-    function: Callable[..., Any] | None = None,
-    /,
     *,
     name: str | None = None,
     id: str | None = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +22,7 @@ from dragoman.engine.flows.inputs import Stale
 from dragoman.engine.flows.overrides import check_overrides
 from dragoman.engine.flows.values import NotJson, as_json
 from dragoman.engine.jobs import JobQueue
+from dragoman.engine.journal import Journal
 
 QUEUE = "jobs"
 """The name of the one queue."""
@@ -50,9 +50,8 @@ class FlowStarting:
         clock: Clock,
         capture: CaptureMode,
         session_seconds: float,
-        hold: Callable[[str], None],
+        journal: Journal,
     ) -> None:
-        """`hold` keeps what a run's readers need for a while after its end."""
         self._app = app
         self._store = store
         self._drivers = drivers
@@ -60,7 +59,7 @@ class FlowStarting:
         self._clock = clock
         self._capture = capture
         self._session_seconds = session_seconds
-        self._hold = hold
+        self._journal = journal
 
     async def start(self, call: FlowCall) -> Started:
         """See `core.ports.Engine.start_flow`."""
@@ -88,8 +87,10 @@ class FlowStarting:
             stored = await self._drivers.enqueue(run, created, before)
             self._jobs.notice(run.priority)
             return stored
-        self._hold(run.id)
-        return await self._drivers.begin(run, created, before)
+        feed = self._journal.feed(run.id)
+        begun = await self._drivers.begin(run, created, before)
+        feed.linger()
+        return begun
 
     async def _known(self, repeat: Repeat) -> Started | None:
         """The run that this key has made before. Raises Conflict where it was made with something else."""
@@ -185,11 +186,12 @@ class FlowStarting:
         if run is None or "tree" not in run.options:
             raise NotFound(f"no run has the id {run_id!r}", code="not_found:run")
         given = _checked_continue(given)
-        self._hold(run_id)
+        feed = self._journal.feed(run_id)
         driver = await self._drivers.moving(run_id)
         if driver is not None:
             await self._refuse_stale(driver)
             told: Continued = await driver.go_on(given)
+            feed.linger()
         else:
             course = await self._drivers.fold(run)
             judged = course.judge(given) if isinstance(course, FlowCourse) else None

@@ -229,7 +229,7 @@ async def d14_a_pause_that_nobody_answers_ends_the_stream(stage: Stage) -> None:
         assert caught[0].code == "TOOL_CALLS_REQUIRED"
 
 
-@scenario.requirement("NOU-98")
+@scenario.requirement("NOU-98", alone=True)
 async def d17_waiting_ends_when_it_should(stage: Stage) -> None:
     async with stage.flow("slow") as flow:
         job = await stage.call(flow.execute_async, "later")
