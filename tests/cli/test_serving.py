@@ -71,14 +71,18 @@ def until(ready, seconds=SECONDS):
     raise AssertionError(f"{ready} gave nothing within {seconds} s")
 
 
-def test_what_to_do_next_is_three_lines():
+def test_what_to_do_next_is_four_lines():
     lines = demo_lines("http://127.0.0.1:8080")
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert lines[0] == "open   http://127.0.0.1:8080/"
     assert lines[1].endswith('dragoman chat "tool: add 2 3"')
-    assert lines[2].split()[1] == "curl"
+    assert lines[2].endswith("dragoman flows run basics/two-step hello")
+    assert lines[3].split()[1] == "curl"
     assert "--url http://127.0.0.1:9" in demo_lines("http://127.0.0.1:9")[1]
     assert "demo-you" not in "".join(app_lines("acme", "http://127.0.0.1:8080"))
+    told = "".join(app_lines("acme", "http://127.0.0.1:8080", agents=False, flows=["basics/shout"]))
+    assert "flows run basics/shout" in told
+    assert "chat" not in told
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -56,7 +57,8 @@ def serve(
         click.echo(f"warning: names in the environment that are no setting: {strange}", err=True)
 
     def started(url: str) -> None:
-        for line in demo_lines(url) if demo else app_lines(loaded.name, url):
+        flows = [flow.name for flow in loaded.flows]
+        for line in demo_lines(url) if demo else app_lines(loaded.name, url, agents=bool(loaded.agents), flows=flows):
             click.echo(line)
         sys.stdout.flush()
 
@@ -67,20 +69,26 @@ def serve(
 
 
 def demo_lines(url: str) -> list[str]:
-    """What to do next, in three lines."""
+    """What to do next, in four lines."""
     where = "" if url == DEFAULT_URL else f"--url {url} "
     return [
         f"open   {url}/",
         f'chat   {command()} chat {where}"tool: add 2 3"',
+        f"flow   {command()} flows run {where}basics/two-step hello",
         f"curl   curl -sN {url}/dragoman/v1/runs -H 'authorization: Bearer {DEMO_KEY}' -H 'accept: text/event-stream'"
         ' -H \'content-type: application/json\' -d \'{"message": {"text": "count: 5"}}\'',
     ]
 
 
-def app_lines(name: str, url: str) -> list[str]:
-    """Where the app is and how to talk to it."""
+def app_lines(name: str, url: str, *, agents: bool = True, flows: Sequence[str] = ()) -> list[str]:
+    """Where the app is, how to talk to its agents, if it has any, and how to run the first of its flows."""
     where = "" if url == DEFAULT_URL else f"--url {url} "
-    return [f"{name} listens on {url}; Ctrl-C ends it", f'chat   DRAGOMAN_KEY=… {command()} chat {where}"hello"']
+    lines = [f"{name} listens on {url}; Ctrl-C ends it"]
+    if agents:
+        lines.append(f'chat   DRAGOMAN_KEY=… {command()} chat {where}"hello"')
+    if flows:
+        lines.append(f'flow   DRAGOMAN_KEY=… {command()} flows run {where}{flows[0]} "hello"')
+    return lines
 
 
 def command() -> str:

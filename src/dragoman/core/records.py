@@ -107,7 +107,7 @@ FLOW_OPTIONS = (
 )
 """What the options of a flow's run may hold: `flow_version` is the number (0: draft), `tree` the frozen steps as
 `ports.encode_node` spells them, `remaining` whether it runs on to its end, `capture` one of off, metadata_only,
-redacted, full; the others are as in `ports.FlowCall`."""
+redacted, full, `keep_result` that a repetition must find the result; the others are as in `ports.FlowCall`."""
 
 
 @dataclass(frozen=True, slots=True)

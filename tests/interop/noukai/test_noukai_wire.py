@@ -46,7 +46,7 @@ def started(wire: Wire, **more: Any) -> tuple[str, Answer]:
         ("GET", "/nothing", None, 404, None),
         ("GET", "/a/b/c/d/e/f", None, 404, None),
         ("DELETE", f"{ECHO}/execute", None, 405, None),
-        ("GET", f"{ECHO}/jobs/{fresh()}", None, 404, "JOB_NOT_FOUND"),
+        ("GET", f"{ECHO}/jobs/00000000-0000-4000-8000-000000000404", None, 404, "JOB_NOT_FOUND"),
     ],
 )
 def test_every_refusal_has_the_one_envelope(
