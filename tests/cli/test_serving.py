@@ -235,7 +235,7 @@ def test_an_app_without_agents_is_one_line(tmp_path):
     (tmp_path / "own_empty.py").write_text("from dragoman import App\napp = App('acme')\n", "utf-8")
     done = command("serve", "own_empty:app", "--data", ":memory:", PYTHONPATH=str(tmp_path))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("error: app 'acme' has no agent, so nobody would answer; give it one")
+    assert done.stderr.startswith("error: app 'acme' has neither agents nor flows, so nobody would answer; give it one")
 
 
 def test_a_mistyped_variable_is_one_warning_and_no_error(demo_server):

@@ -8,6 +8,7 @@ from urllib.parse import urljoin
 
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
+from dragoman.engine.flows.authoring import Flow, FlowContext
 from dragoman.testing import ScriptedModel
 
 Start = Callable[..., Awaitable[Any]]
@@ -55,3 +56,15 @@ async def test_the_kai_face_keeps_what_lies_at_the_root(start_inside: Start) -> 
     assert (await inside.ask("GET", "/ping", token=None)).status == 200
     assert (await inside.ask("GET", "/nothing", token=None)).json()["code"].endswith(":api")
     assert (await inside.ask("POST", "/", token=None)).status == 405
+
+
+async def test_the_root_of_an_app_without_agents_points_at_its_flows_and_names_none(start_inside: Start) -> None:
+    def secret_step(ctx: FlowContext) -> str | None:
+        return ctx.message
+
+    app = App("secret-name", flows=[Flow("secret/flow", [secret_step])])
+    inside = await start_inside(app, demo=False)
+    answer = await inside.ask("GET", "/", token=None)
+    assert "dragoman flows list --url http://test.example --key dk_…" in answer.text
+    assert "dragoman chat" not in answer.text
+    assert "secret" not in answer.text

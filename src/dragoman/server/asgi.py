@@ -78,9 +78,10 @@ def asgi(
         given = settings
     else:
         given = load_settings(overrides=settings, app=app.settings, config=config, demo=demo).settings
-    if not app.agents and not getattr(app, "flows", ()):
+    if not app.agents and not app.flows:
         raise UsageError(
-            f"app {app.name!r} has no agent, so nobody would answer; give it one: App({app.name!r}, agents=[…])"
+            f"app {app.name!r} has neither agents nor flows, so nobody would answer;"
+            f" give it one: App({app.name!r}, agents=[…], flows=[…])"
         )
     unknown = [name for name in given.faces if name not in FACES]
     if unknown:

@@ -34,12 +34,16 @@ def _handler(services: Services) -> Handler:
     async def home(call: Call) -> Answer:
         lines = ["<!doctype html>", '<html lang="en">', "<title>Dragoman</title>", "<h1>Dragoman</h1>"]
         lines += ["<p>This is a Dragoman server: it stands between AI clients and AI models.</p>"]
-        if talks:
-            # the links are relative, so that they lead on behind a proxy that mounts us elsewhere
+        if talks and services.app.agents:
             lines += [
                 "<p>Talk to it:</p>",
                 f"<pre>dragoman {escape(hello.format(url=call.base_url), quote=False)}</pre>",
             ]
+        elif talks and services.app.flows:
+            told = f"dragoman flows list --url {call.base_url} --key dk_…"
+            lines += ["<p>See what it runs:</p>", f"<pre>{escape(told, quote=False)}</pre>"]
+        if talks:
+            # the links are relative, so that they lead on behind a proxy that mounts us elsewhere
             lines += ['<p>Its HTTP API: <a href="dragoman/v1/openapi.json">dragoman/v1/openapi.json</a></p>']
         if flows:
             told = escape(_FLOW.format(url=call.base_url), quote=False)
