@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,8 @@ STEPS, RUNS = 10, 20
 JOBS, JOB_STEPS, WORKERS = 60, 3, 4
 POLL_SECONDS = 0.01
 """How often DBOS looks into its queue; the fastest of those tried, its own default is a second."""
+
+ABSENT = "absent"
 
 TUNING = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL")
 
@@ -101,8 +104,11 @@ def dragoman(folder: Path, synchronous: Any = "NORMAL") -> Iterator[Works]:
 def dbos(folder: Path, tuning: tuple[str, ...] = TUNING) -> Iterator[Works]:
     """DBOS: synchronous workflows, which are its faster ones."""
     package, alchemy = peer("dbos"), peer("sqlalchemy")
-    if package is None or alchemy is None:
-        raise SystemExit("absent")
+    # its timestamps want a newer SQLite than some builds of Python bring
+    is_too_old = sys.version_info >= (3, 12) and sqlite3.sqlite_version_info < (3, 42)
+    if package is None or alchemy is None or is_too_old:
+        print(ABSENT, flush=True)
+        raise SystemExit(0)
 
     @alchemy.event.listens_for(alchemy.engine.Engine, "connect")
     def tune(connection: Any, record: Any) -> None:
@@ -164,7 +170,11 @@ class Contender:
     def __init__(self, name: str) -> None:
         command = [sys.executable, "-m", "bench.engines", name]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.is_there = self._line() == "ready"
+        said = self._line()
+        self.is_absent = said == ABSENT
+        if said not in ("ready", ABSENT):
+            self.close()
+            raise RuntimeError(f"{name} did not start; what it said is above")
 
     def _line(self) -> str:
         assert self._process.stdout is not None, "made with pipes"

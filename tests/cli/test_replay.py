@@ -82,3 +82,12 @@ def test_an_app_that_cannot_be_loaded_is_one_line(dragoman, server, cassette, tm
     result, _ = dragoman(["replay", str(tmp_path / "chat.json"), "--against", "no_such_module:app"], [])
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_strangers_cassette_does_not_drive_the_terminal(dragoman, server, cassette, tmp_path: Path):
+    hostile = Cassette.of({**cassette.document, "session": "chat\x1b[2J\x9b31m\u202e"})
+    save(hostile, tmp_path / "chat.json")
+    for more in ([], ["--json"]):
+        result, _ = dragoman(["replay", str(tmp_path / "chat.json"), "--against", USUAL, *more], [])
+        assert result.exit_code == 0
+        assert all(line.isprintable() for line in result.stdout.splitlines())

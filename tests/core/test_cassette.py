@@ -8,6 +8,7 @@ import pytest
 from dragoman.core import events as ev
 from dragoman.core.cassette import outcome, transcript
 from dragoman.core.records import Run
+from dragoman.core.redact import redact
 
 FLOW = Run("id-of-run", "acme", "ann", "execute", "a/b", 5.0, input={"message": "hi"}, options={"flow_version": 1})
 CHAT = Run("id-of-run", "acme", "ann", "chat", "helper", 5.0, thread=1, thread_id="t1", status="completed")
@@ -149,6 +150,7 @@ def test_a_flow_is_told_by_its_steps() -> None:
 @pytest.mark.parametrize("cut", [*itertools.combinations(range(1, 22), 2)])
 def test_a_secret_that_lies_over_pieces_goes_from_all_of_them(cut: tuple[int, int]) -> None:
     whole = "use sk-abcdefgh1234567 now"
+    assert "hush" not in str(redact('as told: {"jwt": "hush-0"}, and no more'))
     deltas = (whole[: cut[0]], whole[cut[0] : cut[1]], whole[cut[1] :])
     made = transcript(CHAT, journal(*model("model:1", *text("b", *deltas))))
     (piece,) = made["answers"][0]["pieces"]
@@ -164,3 +166,27 @@ def test_secrets_under_their_names_go_wherever_they_stand() -> None:
     )
     assert made["given"]["parameters"] == {"api_key": "[redacted]", "n": 1}
     assert made["steps"][0]["output"] == {"password": "[redacted]"}
+
+
+def test_secrets_in_names_lists_and_json_as_text_go_too() -> None:
+    given = {
+        "headers": [["x-api-key", "hush-1"], ["accept", "text"]],
+        "har": [{"name": "x-api-key", "value": "hush-2"}],
+        "text": '{"auth": "hush-3", "secrets": ["hush-4"], "n": 1}',
+        "sk-live-hush5hush5": 1,
+    }
+    deltas = ('{"au', 'th": "hush', '-6", "secrets": ["hush-7"]}')
+    made = transcript(
+        FLOW,
+        journal(
+            ("a", ev.StepStarted("flow", "a")),
+            ("a", ev.StepInput(given)),
+            *model(
+                "a/model:1", *text("b", *deltas), ev.ToolInputDelta("c", deltas[0]), ev.ToolInputDelta("c", deltas[1])
+            ),
+            ("a", ev.StepCompleted(output="".join(deltas))),
+        ),
+    )
+    assert "hush" not in str(made).replace("\"hush'", "")
+    assert made["steps"][0]["input"]["headers"] == [["x-api-key", "[redacted]"], ["accept", "text"]]
+    assert made["steps"][0]["input"]["text"] == '{"auth": "[redacted]", "secrets": "[redacted]", "n": 1}'

@@ -196,3 +196,65 @@ async def test_who_polls_or_repeats_gets_the_answer_as_it_was(
         more = {"repeat": Repeat("acme", "", "once", "digest", None, None, 0.0, 9e12)}
     run = await place.call("a/two", mode, **more)
     assert run.result == f"{MAIL} has hunter2!"
+
+
+BIG = "a payload of which nothing may be left, "
+
+
+@step
+def swells(ctx: Any) -> list[str]:
+    return [f"{ctx.message}{number}" for number in range(500)]
+
+
+@step
+async def says(ctx: Any) -> Any:
+    for number in range(300):
+        yield f"{ctx.message}{number}"
+
+
+@step(retries=1, backoff=0)
+async def breaks(ctx: Any) -> None:
+    await ctx.step("inner", str, ctx.message)
+    raise ValueError(f"cannot use {ctx.message}")
+
+
+@pytest.mark.parametrize("mode", ["off", "metadata_only"])
+@pytest.mark.parametrize("kind", ["execute", "job"])
+@pytest.mark.parametrize("ends", ["completed", "failed"])
+async def test_after_the_end_no_byte_of_the_payloads_is_on_the_disk(
+    tmp_path: Path, mode: CaptureMode, kind: Any, ends: str
+) -> None:
+    store = await open_store(tmp_path)
+    flow = Flow("a/big", [swells, says, client_tool("ask", arguments=lambda ctx: {"who": ctx.message})])
+    engine = EmbeddedEngine(App("test", flows=[flow, Flow("a/breaks", [swells, breaks])]), store)
+    await engine.open()
+    call = FlowCall("acme", "a/big" if ends == "completed" else "a/breaks", message=BIG, capture=mode, kind=kind)
+    started = await engine.start_flow(call)
+    async for event in engine.events(started.run.id):
+        if isinstance(event.body, ev.RunPaused):
+            output = Continue(outputs=dict.fromkeys(event.body.calls, "done"))
+            await engine.continue_flow("acme", started.run.id, output)
+    run = await store.run(started.run.id)
+    assert run is not None
+    assert run.status == ends
+    db = sqlite3.connect(tmp_path / "dragoman.db")
+    assert db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    db.close()
+    left = _bytes_in(tmp_path)
+    assert b"acme" in left
+    assert BIG.encode() not in left
+    await engine.close()
+    await store.close()
+
+
+def _bytes_in(directory: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in directory.iterdir() if path.is_file())
+
+
+async def test_what_who_polls_a_failed_job_gets_is_kept_but_no_text_of_an_exception(place: Place) -> None:
+    told = await place.call("a/fails", "off", kind="job")
+    assert told.error is not None
+    assert told.error["message"] == f"nobody is called {MAIL}"
+    alone = await place.call("a/fails", "off")
+    assert alone.error is not None
+    assert alone.error["message"] == "nobody is called [redacted]"

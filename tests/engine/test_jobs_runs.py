@@ -12,9 +12,9 @@ import pytest
 
 from dragoman import Flow, client_tool, step
 from dragoman.core import events as ev
-from dragoman.core.errors import Unavailable
+from dragoman.core.errors import Conflict, Unavailable
 from dragoman.core.ports import Continue, FlowCall
-from dragoman.core.records import Run
+from dragoman.core.records import Repeat, Run
 from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine
 from dragoman.store import SQLiteStore, open_store
@@ -47,7 +47,8 @@ class Hall:
                 self._inside -= 1
             return f"done {ctx.message}"
 
-        flows = [Flow("a/work", [work]), Flow("a/tool", [client_tool("ask", arguments={})])]
+        ask = client_tool("ask", arguments={})
+        flows = [Flow("a/work", [work]), Flow("a/tool", [ask]), Flow("a/tool_work", [ask, work])]
         self.engine = EmbeddedEngine(App("test", flows=flows), self.store, workers=workers, queue_limit=queue_limit)
         await self.engine.open()
 
@@ -177,3 +178,80 @@ async def test_a_thousand_jobs_all_run_exactly_once(hall: Hall) -> None:
     assert hall.ran == Counter({f"m{n}": 1 for n in range(1000)})
     assert hall.most <= 2
     assert (hall.engine.jobs.busy, hall.engine.jobs.length, hall.engine.moving) == (0, 0, 0)
+
+
+async def test_jobs_that_are_offered_at_once_never_pass_the_bound(hall: Hall) -> None:
+    await hall.engine.close()
+    await hall.open(workers=1, queue_limit=3)
+    await hall.offer("under way")
+    await hall.reach(1)
+    offered = await asyncio.gather(*(hall.offer(f"m{n}") for n in range(20)), return_exceptions=True)
+    refused = [one for one in offered if isinstance(one, Unavailable)]
+    assert len(refused) == 17
+    assert {one.code for one in refused} == {"unavailable:queue"}
+    assert await hall.store.queue_length() == hall.engine.jobs.length == 3
+
+
+async def test_a_job_that_is_cancelled_or_refused_while_it_waits_leaves_its_place_to_another(hall: Hall) -> None:
+    await hall.engine.close()
+    await hall.open(workers=1, queue_limit=3)
+    await hall.offer("under way")
+    await hall.reach(1)
+    jobs = [await hall.offer(f"m{n}") for n in range(3)]
+    for job in jobs:
+        assert await hall.engine.cancel(job.id)
+        assert not await hall.engine.cancel(job.id)
+    assert hall.engine.jobs.length == 0
+    repeat = Repeat("acme", "", "once", "digest", None, None, 0.0, 9e12)
+    twice = await asyncio.gather(*(hall.offer("r", repeat=repeat) for _ in range(3)))
+    assert len({run.id for run in twice}) == 1
+    assert hall.engine.jobs.length == 1
+    others = [await hall.offer(f"n{n}") for n in range(2)]
+    with pytest.raises(Unavailable):
+        await hall.offer("one too many")
+    hall.gate.set()
+    for job in (twice[0], *others):
+        assert (await hall.ended(job.id)).status == "completed"
+    assert not {"m0", "m1", "m2"} & set(hall.order)
+
+
+async def test_jobs_that_are_cancelled_while_they_are_claimed_end_once_and_free_their_workers(hall: Hall) -> None:
+    hall.gate.set()
+    jobs = [await hall.offer(f"m{n}") for n in range(12)]
+    cancelled = await asyncio.gather(*(hall.engine.cancel(job.id) for job in jobs))
+    for job, was in zip(jobs, cancelled, strict=True):
+        run = await hall.ended(job.id)
+        assert run.status == ("cancelled" if was else "completed")
+        finals = [event for event in await hall.store.events(job.id) if isinstance(event.body, ev.FINAL)]
+        assert len(finals) == 1
+    assert (await hall.ended((await hall.offer("after")).id)).status == "completed"
+    async with asyncio.timeout(20):
+        while hall.engine.jobs.busy:
+            await hall.store.check()
+    assert hall.engine.jobs.length == 0
+
+
+async def test_a_paused_job_goes_on_at_once_and_counts_as_under_way(hall: Hall) -> None:
+    waiting = await hall.offer("t", "a/tool_work")
+    async with asyncio.timeout(20):
+        async for event in hall.engine.events(waiting.id):
+            if isinstance(event.body, ev.RunPaused):
+                call = event.body.calls[0]
+                break
+    await hall.offer("a")
+    await hall.offer("b")
+    await hall.reach(2)
+    await hall.engine.continue_flow("acme", waiting.id, Continue(outputs={call: 1}))
+    await hall.reach(3)
+    assert hall.engine.jobs.busy == 3, "it is not kept waiting"
+    last = await hall.offer("c")
+    await hall.engine.cancel(waiting.id)
+    await hall.store.check()
+    assert "c" not in hall.order, "two are under way still"
+    hall.gate.set()
+    assert (await hall.ended(last.id)).status == "completed"
+    with pytest.raises(Conflict):
+        await hall.engine.continue_flow("acme", waiting.id, Continue(outputs={call: 2}))
+    async with asyncio.timeout(20):
+        while hall.engine.jobs.busy:
+            await hall.store.check()

@@ -8,7 +8,8 @@ from urllib.parse import urljoin
 
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
-from dragoman.engine.flows.authoring import Flow, FlowContext
+from dragoman.engine.flows.authoring import Flow
+from dragoman.engine.flows.context import FlowContext
 from dragoman.testing import ScriptedModel
 
 Start = Callable[..., Awaitable[Any]]

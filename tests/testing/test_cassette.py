@@ -101,3 +101,64 @@ def test_names_of_strangers_cannot_break_out_of_a_test(tmp_path: Path) -> None:
     made: dict[str, Any] = {}
     exec(compile(test.read_text("utf-8"), "test_x.py", "exec"), made)
     assert sum(name.startswith("test_") for name in made) == 1
+
+
+RUN: dict[str, Any] = {
+    "run": "run-1",
+    "name": "a/b",
+    "kind": "execute",
+    "status": "completed",
+    "given": {},
+    "answers": [{"step": "m", "pieces": [{"text": ["hi"]}]}],
+    "tools": [],
+    "app_version": "v",
+}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"created": "now"},
+        {"created": float("nan")},
+        {"created": 1e308},
+        {"caller": 5},
+        {"app_version": []},
+        {"flow_version": "x"},
+        {"answers": [1]},
+        {"answers": [{"step": "m"}]},
+        {"answers": [{"step": "m", "pieces": [1]}]},
+        {"answers": [{"step": "m", "pieces": [{"text": [5]}]}]},
+        {"tools": [{}]},
+        {"steps": 5},
+        {"steps": [{}]},
+        {"resumed": 5},
+    ],
+)
+@pytest.mark.requirement("CORE-05", "CORE-18")
+def test_a_transcript_that_is_none_is_refused_before_anything_runs(broken: dict[str, Any]) -> None:
+    Cassette.of({**SMALL, "executions": [RUN]})
+    with pytest.raises(UsageError, match="broken"):
+        Cassette.of({**SMALL, "executions": [{**RUN, **broken}]})
+
+
+@pytest.mark.parametrize("broken", [5, {"agents": [], "flows": {}}, {"agents": {}, "flows": {"a/b": {"1": [5]}}}])
+def test_definitions_that_are_none_are_refused(broken: Any) -> None:
+    with pytest.raises(UsageError, match="definitions"):
+        Cassette.of({**SMALL, "definitions": {"v": broken}})
+
+
+def test_what_is_no_file_or_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="no file"):
+        Cassette.load(tmp_path)
+    monkeypatch.setattr("dragoman.testing.cassette.MOST_BYTES", 10)
+    (tmp_path / "x.json").write_text(json.dumps(SMALL))
+    with pytest.raises(UsageError, match="larger"):
+        Cassette.load(tmp_path / "x.json")
+
+
+def test_a_file_shows_a_reviewer_what_it_holds(tmp_path: Path) -> None:
+    hostile = "\x1b[2J\x9b31m\u202epay\u2028\ud800 é"
+    cassette = Cassette.of({**SMALL, "executions": [{**RUN, "result": hostile}]})
+    assert all(line.isprintable() for line in cassette.text().splitlines())
+    (path,) = save(cassette, tmp_path / "x.json")
+    assert Cassette.load(path).executions[0]["result"] == hostile

@@ -119,7 +119,10 @@ async def test_a_failed_run_fails_the_same_way() -> None:
         cassette = await recorder.cassette()
     found = await replayed(cassette, Shop(model=Raising()))
     assert found.runs[0].document is not None
-    assert found.runs[0].document["error"] == {"code": "model_error", "message": "the provider is down"}
+    assert found.runs[0].document["error"] == {
+        "code": "model_error",
+        "message": "the text of an exception; the log has it",
+    }
     assert found.told() == ""
 
 

@@ -10,9 +10,12 @@ import pytest
 from tests.testing.flow_recordings import Works, run_flow
 from tests.testing.recordings import LONG, Recorder
 
+from dragoman import Agent, App
 from dragoman.core.cassette import outcome
+from dragoman.core.errors import UsageError
 from dragoman.core.messages import ToolSpec
 from dragoman.core.ports import Continue
+from dragoman.testing import ScriptedModel
 from dragoman.testing.cassette import Cassette
 from dragoman.testing.replaying import Replay, replay
 
@@ -206,3 +209,11 @@ async def test_a_run_that_was_broken_by_a_crash_and_went_on_is_replayed_as_one()
         cassette = await recorder.cassette("s1")
     assert cassette.executions[0]["result"] == "rain!"
     assert is_reproduced(await replayed(cassette))
+
+
+async def test_a_call_that_cannot_be_made_is_the_cassettes_fault() -> None:
+    run = {"run": "run-1", "name": "a/b", "kind": "execute", "status": "completed", "answers": [], "tools": []}
+    given = {"message": 5, "attachments": 5}
+    document = {"dragoman_cassette": 1, "definitions": {}, "executions": [{**run, "given": given}]}
+    with pytest.raises(UsageError, match="broken"):
+        await replay(Cassette.of(document), App("shop", agents=[Agent("helper", model=ScriptedModel())]))

@@ -46,8 +46,16 @@ def exact(value: Any) -> str:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value as one line on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    """One JSON value as one line on stdout; what is not printable is escaped, as JSON allows within texts."""
+    click.echo(printable_json(value))
+
+
+def printable_json(value: Any) -> str:
+    """JSON with nothing in it that would drive a terminal."""
+    text = json.dumps(value, ensure_ascii=False)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def note(text: str) -> None:

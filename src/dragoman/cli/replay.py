@@ -66,7 +66,8 @@ def replay(ctx: click.Context, connection: Connection, session: str, against: st
         count = len(found.differences)
         verdict = "no difference" if not count else f"{count} difference{'s' if count > 1 else ''}"
         plural = "s" if len(found.runs) != 1 else ""
-        click.echo(f"{cassette.session}: {len(found.runs)} run{plural} replayed against {chosen}, {verdict}")
+        line = f"{cassette.session}: {len(found.runs)} run{plural} replayed against {chosen}, {verdict}"
+        click.echo(visible(line).replace("\n", " "))
         if count:
             click.echo(visible(found.told()))
         for remark in found.remarks:

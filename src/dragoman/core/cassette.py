@@ -9,13 +9,15 @@ are taken out here, before anything is written. Knows no file and no engine.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dragoman.core import events as ev
 from dragoman.core.records import Run
-from dragoman.core.redact import REDACTED, redact, secret_spans
+from dragoman.core.redact import REDACTED, redact, redact_text, secret_spans
 from dragoman.core.steps import inner_key
 
 VERSION = 1
@@ -25,6 +27,10 @@ _AGENT_OPTIONS = ("reasoning", "instructions", "permissions", "approvals", "clie
 _FLOW_OPTIONS = ("overrides", "input_overrides", "tools", "tool_choice", "remaining", "client_tools", "metadata")
 _SURELY_AN_ID = 16
 """Ids of ours are longer; a shorter one may be a part of any word."""
+
+_IN_THE_LOG = "the text of an exception; the log has it"
+
+_WITHHELD = "[withheld] sha256:"
 
 _ANY_REDACTED = re.compile(re.escape(REDACTED), re.IGNORECASE)
 
@@ -59,6 +65,8 @@ def transcript(
         document["thread"] = run.thread_id
     if run.error:
         document["error"] = {name: value for name, value in run.error.items() if name != "ref"}
+        if "ref" in run.error:
+            document["error"]["message"] = _IN_THE_LOG
     names = {call: f"call-{n}" for n, call in enumerate(reader.tools, start=1)}
     return _plain(document, {run.id: label, **names})
 
@@ -146,9 +154,9 @@ class _Reader:
                 self.steps[step]["output"] = body.output
             case ev.StepFailed() if step in self.answers:
                 if body.code != "cancelled":
-                    self.answers[step]["failed"] = {"code": body.code, "message": body.message}
+                    self.answers[step]["failed"] = {"code": body.code, "message": _said(body)}
             case ev.StepFailed() if step in self.steps and body.code != "cancelled":
-                self.steps[step]["error"] = {"code": body.code, "message": body.message}
+                self.steps[step]["error"] = {"code": body.code, "message": _said(body)}
             case _:
                 pass
 
@@ -212,6 +220,11 @@ class _Reader:
                 pass
 
 
+def _said(body: ev.StepFailed) -> str:
+    """The message; the text of an exception is not for everyone who may read a cassette."""
+    return body.message if body.ref is None else _IN_THE_LOG
+
+
 def _without_none(value: Mapping[str, Any]) -> dict[str, Any]:
     # an output of None says something
     return {name: inner for name, inner in value.items() if inner is not None or name == "output"}
@@ -227,6 +240,35 @@ def _flow_given(run: Run) -> dict[str, Any]:
     return {**{name: value for name, value in run.input.items() if value not in (None, [], {}, ())}, **given}
 
 
+# ---------------------------------------------------------------------------------------------- withholding
+
+
+def withheld(text: str) -> str:
+    """What stands for a text that its reader may not see: enough to tell whether another is the same."""
+    return f"{_WITHHELD}{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def is_withheld(value: Any) -> bool:
+    """Whether this stands for a text that was not told."""
+    return isinstance(value, str) and value.startswith(_WITHHELD)
+
+
+def without_instructions(value: Any) -> Any:
+    """Definitions of apps without what their models are told."""
+    match value:
+        case Mapping():
+            return {
+                name: withheld(inner)
+                if name == "instructions" and isinstance(inner, str) and inner
+                else without_instructions(inner)
+                for name, inner in value.items()
+            }
+        case list() | tuple():
+            return [without_instructions(inner) for inner in value]
+        case _:
+            return value
+
+
 # ---------------------------------------------------------------------------------------------- cleaning
 
 
@@ -238,9 +280,10 @@ def _plain(document: dict[str, Any], labels: Mapping[str, str]) -> dict[str, Any
     def clean(value: Any) -> Any:
         match value:
             case str():
-                return _ANY_REDACTED.sub(REDACTED, pattern.sub(lambda found: labels[found[0]], value))
+                told = pattern.sub(lambda found: labels[found[0]], _without_fields(value))
+                return _ANY_REDACTED.sub(REDACTED, told)
             case Mapping():
-                return {str(clean(str(name))): clean(inner) for name, inner in value.items()}
+                return {str(clean(redact_text(str(name)))): clean(inner) for name, inner in value.items()}
             case list() | tuple():
                 return [clean(inner) for inner in value]
             case _:
@@ -259,9 +302,23 @@ def _plain(document: dict[str, Any], labels: Mapping[str, str]) -> dict[str, Any
     return cleaned
 
 
+def _without_fields(text: str) -> str:
+    """JSON as a text without what stands under secret names, which patterns see in part only; other texts as they are."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return text
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    plain = redact(value)
+    return text if plain == value else json.dumps(plain, ensure_ascii=False)
+
+
 def _masked(pieces: Sequence[str]) -> list[str]:
     """Pieces of one text without its secrets, also where one lies over several of them."""
     whole = "".join(pieces)
+    if (plain := _without_fields(whole)) != whole:
+        return [plain]
     spans = secret_spans(whole)
     if not spans:
         return list(pieces)

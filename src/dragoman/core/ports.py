@@ -276,12 +276,14 @@ class Started:
     """What became of a `Turn`. `after`: a reader of this answer begins behind this seq.
 
     `started`: a new run. `attached`: the same message came before and its run is still active.
-    `answered`: the same message came before and its answer is stored.
+    `answered`: the same message came before and its answer is stored. `live` is for runs of flows: see `Live`; None
+    where the run had ended before.
     """
 
     run: Run
     outcome: Literal["started", "attached", "answered"]
     after: int = 0
+    live: Live | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,11 +452,13 @@ class Continued:
     """What became of a `Continue`. `after`: the continuation is what follows this seq.
 
     `resumed`: the run goes on. `repeated`: the same was given before, and what follows is stored or under way.
+    `live`: see `Live`; None where the run had ended before.
     """
 
     run: Run
     outcome: Literal["resumed", "repeated"]
     after: int = 0
+    live: Live | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -479,6 +483,18 @@ class Tail(Protocol):
         Raises builtin TimeoutError after `timeout` seconds without an event; then call again.
         Raises Unavailable (code `closing`) when this engine shuts down: the run goes on elsewhere or later.
         """
+        ...
+
+
+class Live(Protocol):
+    """The journal of a run for whoever started it or let it go on.
+
+    What is read from here is what happened, however slow the reader is, also where the capture mode leaves
+    less of it in the store once the run has ended. It holds the run's events from then on, so let go of it.
+    """
+
+    def tail(self, *, after: int = 0) -> Tail:
+        """A reader of what follows this seq."""
         ...
 
 

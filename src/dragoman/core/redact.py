@@ -51,6 +51,11 @@ _PATTERNS = tuple(
             rf"{_NAME}\\{{0,3}}[\"']?{_IS}(?!(?:null|none|true|false)\b)(?:{_SCHEME}\s{{0,3}})?(?!{_SCHEME})"
             r"(?P<secret>[^\s\"'\\,;&<>(){}\[\]]+)",
         ),
+        # names that say too little in a sentence, but enough as a field of JSON
+        (
+            ("auth", "jwt", "bearer", "secrets", "passwords", "cookies"),
+            r'"(?:auth|jwt|bearer|secrets|passwords|cookies)"\s{0,4}:\s{0,4}"(?P<secret>(?:[^"\\]|\\.)+)"',
+        ),
         (("bearer",), r"(?<![a-z0-9])bearer\s{1,4}(?P<secret>[a-z0-9._~+/=:-]{6,})"),
         (
             ("basic",),  # base64 has a digit, a sign or a capital within; "basic knowledge" has not
@@ -128,9 +133,24 @@ def _redact(value: Any, depth: int) -> Any:
     if depth == 0:
         return REDACTED
     if isinstance(value, Mapping):
-        return {key: _redact_field(key, inner, depth - 1) for key, inner in value.items()}
-    inner = [_redact(element, depth - 1) for element in value]
+        return {key: _redact_field(_named(value, key), inner, depth - 1) for key, inner in value.items()}
+    if _is_pairs(value):
+        inner: list[Any] = [type(pair)((pair[0], _redact_field(pair[0], pair[1], depth - 1))) for pair in value]
+    else:
+        inner = [_redact(element, depth - 1) for element in value]
     return inner if isinstance(value, list) else tuple(inner)
+
+
+def _named(fields: Mapping[Any, Any], key: object) -> object:
+    """The name that a value stands under: in `{"name": "x-api-key", "value": …}` that of the header."""
+    return fields.get("name", fields.get("key", key)) if key == "value" else key
+
+
+def _is_pairs(value: Any) -> bool:
+    """Whether these are fields as a list of names and values, such as headers."""
+    if not isinstance(value, list | tuple) or not value:
+        return False
+    return all(isinstance(one, list | tuple) and len(one) == 2 and isinstance(one[0], str) for one in value)
 
 
 def _redact_field(name: object, value: Any, depth: int) -> Any:

@@ -19,7 +19,7 @@ from dragoman.core.records import Run, Write
 from dragoman.core.redact import redact_text
 from dragoman.engine.asking import Asked
 from dragoman.engine.conversation import conversation
-from dragoman.engine.course import Inbox, Work
+from dragoman.engine.course import Inbox, LastWrites, Work
 from dragoman.engine.decisions import judge
 from dragoman.engine.inputs import (
     CallModel,
@@ -173,8 +173,8 @@ class Answering:
     def writes(self, events: Sequence[Event]) -> list[Write]:
         return self._projector.writes(self.state, events)
 
-    async def last_writes(self, events: Sequence[Event]) -> list[Write]:
-        return []
+    async def last_writes(self, events: Sequence[Event]) -> LastWrites:
+        return LastWrites()
 
     def work(self, command: CallModel | RunTool, inbox: Inbox) -> Work:
         return self._work.work(command, inbox)

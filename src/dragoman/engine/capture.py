@@ -23,7 +23,8 @@ from dragoman.engine.masking import MASKING, Masking
 MOST_BYTES = 256 * 1024
 """What a trace keeps of one input or output at most, as JSON."""
 
-_NOT_KEPT = "[not kept]"
+NOT_KEPT = "[not kept]"
+"""Stands for a text of an error that is not kept."""
 
 B = TypeVar("B", bound=ev.EventBody)
 
@@ -68,6 +69,11 @@ def kept(value: Any, mode: CaptureMode, *, trace: bool = False, masking: Masking
     if shown_size <= MOST_BYTES:
         return Kept(shown, size)
     return Kept(_Cut(MOST_BYTES).of(shown), size, truncated=True)
+
+
+def quotes(body: ev.RunFailed | ev.StepFailed) -> bool:
+    """Whether the message is the text of an exception: of a step's or model's, and then the log has it, or of a tool's."""
+    return body.ref is not None or body.code == "tool_failed"
 
 
 def remains(value: Any, mode: CaptureMode, *, trace: bool = False, masking: Masking = MASKING) -> Any:
@@ -167,7 +173,7 @@ def _nothing(value: Any) -> Any:
 def _changed(body: B, keep: Callable[[Any], Any], keep_any: Callable[[Any], Any], masking: Masking) -> B:
     """The body with its payloads as `keep` gives them, or `keep_any` where they may be any JSON.
 
-    Messages about errors stay, without what is masked.
+    Messages about errors stay, without what is masked; the texts of exceptions are payloads.
     """
     match body:
         case ev.StepInput():
@@ -184,7 +190,7 @@ def _changed(body: B, keep: Callable[[Any], Any], keep_any: Callable[[Any], Any]
             return replace(body, provider=keep(body.provider))
         case ev.ToolInput():
             raw = keep(body.raw)
-            error = None if body.error is None else keep(body.error) or _NOT_KEPT
+            error = None if body.error is None else keep(body.error) or NOT_KEPT
             return replace(body, input=keep(body.input), error=error, raw=raw, provider=keep(body.provider))
         case ev.ToolApprovalDecided():
             return replace(body, input=keep(body.input), answers=keep(body.answers), reason=keep(body.reason))
@@ -192,7 +198,11 @@ def _changed(body: B, keep: Callable[[Any], Any], keep_any: Callable[[Any], Any]
             return replace(body, output=keep_any(body.output))
         case ev.ItemAdded() | ev.ItemChanged():
             return replace(body, body=keep(body.body))
-        case ev.RunFailed() | ev.StepFailed() | ev.StepRestarted() | ev.ToolFailed():
+        case ev.ToolFailed():  # what the model was told, like an output
+            return replace(body, message=keep(body.message) or NOT_KEPT)
+        case ev.RunFailed() | ev.StepFailed() if quotes(body):
+            return replace(body, message=keep(body.message) or NOT_KEPT)
+        case ev.RunFailed() | ev.StepFailed() | ev.StepRestarted():
             return replace(body, message=masking.masked_text(body.message))
         case _:
             return body

@@ -59,6 +59,14 @@ class Work:
     idle: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class LastWrites:
+    """What the commit that ends a run does besides. `was`: all events of the run, where the store keeps less of them."""
+
+    writes: Sequence[Write] = ()
+    was: Sequence[Event] | None = None
+
+
 class Course(Protocol):
     """One run, as the driver sees it."""
 
@@ -91,8 +99,8 @@ class Course(Protocol):
         """Everything that these events do to the store, themselves included."""
         ...
 
-    async def last_writes(self, events: Sequence[Event]) -> list[Write]:
-        """What the commit that ends the run does besides."""
+    async def last_writes(self, events: Sequence[Event]) -> LastWrites:
+        """What the commit of these events, which end the run, does besides."""
         ...
 
     def work(self, command: Any, inbox: Inbox) -> Work:

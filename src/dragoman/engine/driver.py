@@ -20,7 +20,7 @@ from dragoman.core.events import Event, RunCreated
 from dragoman.core.ports import Decided, Store
 from dragoman.core.records import PutApproval, Run, Write
 from dragoman.engine.asking import Answer, Asked, Channel, Decisions, refuse, settle
-from dragoman.engine.course import Course, Work
+from dragoman.engine.course import Course, LastWrites, Work
 from dragoman.engine.inputs import Begin, Cancel, Fact, GiveUp, StopWork
 from dragoman.engine.journal import Feed
 
@@ -63,6 +63,7 @@ class Driver:
         self._loop_task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self._over = False
 
     @property
     def run(self) -> Run:
@@ -126,7 +127,10 @@ class Driver:
     def ask(self, what: Any, by: str | None = None, channel: Channel = "side") -> asyncio.Future[Any]:
         """Put a request into the inbox; the course's answer comes behind the commit."""
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.put(Asked(what, reply, by, channel))
+        if self._over:  # nobody would take it any more: a step's function that cleans up after its run has ended
+            reply.set_exception(Unavailable("the run does not move here any more", retry_after=1.0))
+        else:
+            self.put(Asked(what, reply, by, channel))
         return reply
 
     def abandon(self) -> None:
@@ -198,6 +202,7 @@ class Driver:
             else:
                 logger.exception("run stopped by a fault", extra={"run_id": self.run.id})
         finally:
+            self._over = True
             self._stop_work()
             # in one go with the check of the inbox above, so that no request falls between
             self._on_exit(self, error)
@@ -268,10 +273,14 @@ class Driver:
         """Store the events and what follows from them, then show them."""
         writes = [*before, *self.course.writes(events)]
         is_final = self.course.state.is_final
-        if is_final:
-            writes += await self.course.last_writes(events)
+        last = await self.course.last_writes(events) if is_final else LastWrites()
+        writes += last.writes
         await self._store.commit(*writes)
-        self._feed.publish(events, final=is_final)
+        if last.was is not None:
+            self._feed.seal(last.was)
+            self._feed = Feed(self.run.id)  # all that the run has said is its readers' to hold
+        else:
+            self._feed.publish(events, final=is_final)
         return writes
 
     # ------------------------------------------------------------------ doing

@@ -54,12 +54,12 @@ class Drivers:
         clock: Clock,
         executor: str,
         on_asked: Callable[[], None],
-        on_idle: Callable[[str], None] = lambda run: None,
+        on_idle: Callable[[str, bool], None] = lambda run, unbegun: None,
         most: int | None = None,
         resolve: Resolve | None = None,
         masking: Masking = MASKING,
     ) -> None:
-        """`on_idle` is told of each run that has stopped moving here, for whatever reason."""
+        """`on_idle` is told of each run that has stopped moving here, and whether it ended before it had begun."""
         self.active: dict[int, str] = {}
         self.executor = executor
         self._app = app
@@ -266,9 +266,10 @@ class Drivers:
         run = driver.run
         if self._drivers.get(run.id) is driver:
             del self._drivers[run.id]
-        self._on_idle(run.id)
+        state = driver.course.state
+        self._on_idle(run.id, error is None and state.is_final and not state.active_since)
         if error is None:
-            if driver.course.state.is_final:
+            if state.is_final:
                 self._ended(run)
         elif is_gone(error):
             self._forget(run.id)

@@ -150,8 +150,8 @@ class EmbeddedEngine:
             now = self._clock()
             await self._store.commit(PutSetting(Setting("", "", name, self._app.definitions(), now, now)))
 
-    def _idle(self, run_id: str) -> None:
-        self._jobs.done(run_id)
+    def _idle(self, run_id: str, unbegun: bool) -> None:
+        self._jobs.done(run_id, waited=unbegun)
 
     async def close(self, *, grace: float = 5.0) -> None:
         self._journal.close()

@@ -12,7 +12,8 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from dragoman.core.errors import Unavailable
 from dragoman.core.ports import Store
@@ -54,6 +55,8 @@ class JobQueue:
         self._take = take
         self._look_seconds = look_seconds
         self._length = 0
+        self._coming = 0  # are being stored, and have their places already
+        self._told = 0  # how often the length grew
         self._busy: set[str] = set()
         self._next: deque[str] = deque()
         self._least = -math.inf  # the priority of the last of those
@@ -100,23 +103,48 @@ class JobQueue:
 
     def refuse_when_full(self) -> None:
         """Raises Unavailable (`unavailable:queue`) if as many jobs wait as may."""
-        if self._length >= self.limit:
+        if self._length + self._coming >= self.limit:
             raise Unavailable("as many jobs wait as may", code="unavailable:queue", retry_after=5.0)
+
+    @contextmanager
+    def place(self, priority: int | None = None) -> Iterator[None]:
+        """Keep a place for a job while it is stored; unless that raises, it waits from then on.
+
+        So the bound holds however many are stored at once. Raises what `refuse_when_full` raises.
+        """
+        self.refuse_when_full()
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
+        self.notice(priority)
 
     def notice(self, priority: int | None = None) -> None:
         """A job was stored that waits; with its `priority`, those that come before it need not be looked up again."""
-        self._length += 1
+        self._grow()
         self._empty = False
         if priority is None or priority > self._least:
             self._stale = True
         self._wake.set()
 
-    def done(self, run_id: str) -> None:
-        """The job has ended, or waits for somebody: its worker is free. Harmless for any other run."""
+    def resumed(self, run_id: str) -> None:
+        """A job that had paused goes on, at once: beyond `workers` if all are busy, and then none begins before fewer are."""
+        self._busy.add(run_id)
+
+    def done(self, run_id: str, *, waited: bool = False) -> None:
+        """The job has ended, or waits for somebody: its worker is free. Harmless for any other run.
+
+        `waited`: it has ended in the queue, unless a worker has it.
+        """
         self._faults.pop(run_id, None)
         if run_id in self._busy:
             self._busy.remove(run_id)
             self._wake.set()
+        elif waited:
+            self._length -= 1
+            if run_id in self._next:
+                self._next.remove(run_id)
 
     # ------------------------------------------------------------------ handing out
 
@@ -177,7 +205,7 @@ class JobQueue:
 
     def _put_aside(self, run_id: str) -> None:
         faults = self._faults[run_id] = self._faults.get(run_id, 0) + 1
-        self._length += 1
+        self._grow()
         delay = min(_FIRST_DELAY * 2.0 ** (faults - 1), _LONGEST_DELAY)
         self._aside[run_id] = asyncio.get_running_loop().call_later(delay, self._bring_back, run_id)
 
@@ -186,15 +214,20 @@ class JobQueue:
         self._stale, self._empty = True, False
         self._wake.set()
 
+    def _grow(self) -> None:
+        self._length += 1
+        self._told += 1
+
     async def _look(self) -> None:
         """Count what waits, and free the workers of jobs that others have ended or deleted."""
-        begun = 0
+        told, waiting, begun = self._told, await self._store.queue_length(), 0
         for run_id in list(self._busy):
             run = await self._store.run(run_id)
             if run is None or run.status not in ("queued", "running"):
                 self.done(run_id)
             elif run.status == "queued":
                 begun += 1
-        self._length = await self._store.queue_length() - begun
+        # what came meanwhile may count twice until the next look; the bound holds
+        self._length = waiting - begun + self._told - told
         self._faults = {run_id: count for run_id, count in self._faults.items() if run_id in self._aside}
         self._stale, self._empty = True, False

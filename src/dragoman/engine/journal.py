@@ -3,12 +3,16 @@
 A `JournalTail` reads what is committed, from memory where the driver has just published it,
 else from the store, and sleeps until there is more. Nothing reaches a reader that was not
 committed before.
+
+The commit that ends a run of a flow may take payloads out of the store. Whoever holds the run's feed by then still
+reads what happened: the feed is sealed, with all that the run has said, and whoever comes later reads the store.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from dragoman.core.errors import Unavailable
@@ -18,20 +22,20 @@ from dragoman.core.ports import Store
 KEPT = 2048
 """Events of a run kept in memory for readers that follow closely; the store has them all."""
 
-LINGERS = 1.0
-"""Seconds for which the feed of a run is kept for whoever has just started it and comes to read only now: what the
-store keeps of the run may be masked by then."""
-
 
 class Feed:
-    """The newest committed events of one run and those who wait for more."""
+    """The newest committed events of one run and those who wait for more.
 
-    __slots__ = ("__weakref__", "_waiters", "events", "final", "run")
+    A `sealed` one has all events as they were before the last commit changed them in the store.
+    """
+
+    __slots__ = ("__weakref__", "_waiters", "events", "final", "run", "sealed")
 
     def __init__(self, run: str) -> None:
         self.run = run
         self.events: list[Event] = []
         self.final = False
+        self.sealed = False
         self._waiters: set[asyncio.Future[None]] = set()
 
     @property
@@ -48,9 +52,11 @@ class Feed:
         self.final = self.final or final
         self.wake()
 
-    def linger(self) -> None:
-        """Hold on to this feed for a while."""
-        asyncio.get_running_loop().call_later(LINGERS, self.wake)  # the timer does
+    def seal(self, events: Sequence[Event]) -> None:
+        """Show the last of the run's committed events; these are all of them, and the store has them otherwise."""
+        self.events = list(events)
+        self.final = self.sealed = True
+        self.wake()
 
     def forget(self) -> None:
         """The rows have changed without us: readers are to ask the store."""
@@ -65,13 +71,14 @@ class Feed:
                 waiter.set_result(None)
 
     def after(self, seq: int) -> list[Event] | None:
-        """Events behind `seq`; None if this feed does not hold all of them."""
+        """The next events behind `seq`; None if this feed does not hold them."""
         if not self.events:
             return None
         first = self.events[0].seq
         if seq + 1 < first:
             return None
-        return self.events[seq + 1 - first :]
+        begin = seq + 1 - first
+        return self.events[begin : begin + KEPT]
 
     async def wait(self, timeout: float | None) -> None:
         """Until something is published. Raises TimeoutError."""
@@ -87,6 +94,17 @@ class Feed:
             self._waiters.discard(waiter)
 
 
+@dataclass(frozen=True, slots=True)
+class LiveRun:
+    """Holds a run's feed; see `core.ports.Live`."""
+
+    journal: Journal
+    feed: Feed
+
+    def tail(self, *, after: int = 0) -> JournalTail:
+        return JournalTail(self.journal, self.feed, after)
+
+
 class Journal:
     """The feeds of all runs that somebody writes or reads."""
 
@@ -98,9 +116,13 @@ class Journal:
     def feed(self, run: str) -> Feed:
         """The feed of a run; it lives as long as a driver or a reader holds it."""
         found = self._feeds.get(run)
-        if found is None:
+        if found is None or found.sealed:
             found = self._feeds[run] = Feed(run)
         return found
+
+    def live(self, run: str) -> LiveRun:
+        """The feed of an active run, held for whoever is to read what follows."""
+        return LiveRun(self, self.feed(run))
 
     def known(self) -> set[str]:
         """The runs that somebody writes or reads."""

@@ -24,6 +24,8 @@ _EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]+@[\w-]+(?:\.[\w-]+)+")
 _DIGITS = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,}(?![\w])", re.ASCII)
 _GROUP = re.compile(r"\d+", re.ASCII)
 _FEWEST, _MOST = 13, 19
+_FIRST_GROUP, _LATER_GROUP = 4, 3
+"""Digits of a group of a card number at least: 4-4-4-4, 4-6-5, 4-3-3-3, 4-4-4-4-3 …"""
 _SEPARATORS = re.compile(r"[\s_.-]")
 
 Span: TypeAlias = tuple[int, int]
@@ -136,7 +138,10 @@ def _cut_out(piece: str, begin: int, spans: Sequence[Span]) -> str:
 
 
 def _cards(match: re.Match[str]) -> list[Span]:
-    """The card numbers in a run of digit groups: they begin and end with a group."""
+    """The card numbers in a run of digit groups: they begin and end with a group.
+
+    Cards are written in groups of four, six or so; `2 3 4 … 13` is a row of numbers, whatever its check digit says.
+    """
     groups = [(group.start() + match.start(), group[0]) for group in _GROUP.finditer(match[0])]
     found: list[Span] = []
     first = 0
@@ -145,7 +150,7 @@ def _cards(match: re.Match[str]) -> list[Span]:
         for last in range(first, len(groups)):
             start, group = groups[last]
             digits += group
-            if len(digits) > _MOST:
+            if len(digits) > _MOST or len(group) < (_FIRST_GROUP if last == first else _LATER_GROUP):
                 break
             if _is_card(digits):
                 found.append((groups[first][0], start + len(group)))

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, overload
 
-from anyio import to_thread
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import from_json, to_json
 
 from dragoman.core.errors import UsageError
 from dragoman.core.messages import ToolSpec
+from dragoman.engine.threads import in_thread
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
@@ -115,7 +115,7 @@ class Tool:
         if inspect.iscoroutinefunction(self.function):
             result = await self.function(**given)
         else:
-            result = await to_thread.run_sync(partial(self.function, **given), abandon_on_cancel=True)
+            result = await in_thread(partial(self.function, **given))
             if inspect.isawaitable(result):
                 result = await result
         # through text, so that what is stored is JSON: no NaN, no type that only Python knows

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import orjson
 from pydantic_core import from_json
@@ -32,6 +33,7 @@ __all__ = [
     "Reply",
     "Route",
     "encode_json",
+    "is_https",
 ]
 
 BodyReader: TypeAlias = Callable[[int], Awaitable[bytes]]
@@ -44,6 +46,18 @@ MAX_NESTING = 200
 
 _MAYBE_TOO_LARGE = re.compile(rb"[eE]\+?\d{3}|\d{309}")
 """Only such numbers can be beyond a float; the parser would make them infinite, which no JSON can say."""
+
+
+def is_https(url: str) -> bool:
+    """Whether this is the https address of something on a host, without credentials in it."""
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:
+        return False
+    # parsers drop line ends and blanks, or read another host behind a backslash
+    is_plain = url.isprintable() and not {" ", "\\"} & set(url)
+    return parts.scheme == "https" and has_host and is_plain
 
 
 def encode_json(value: Any) -> bytes:

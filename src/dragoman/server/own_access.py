@@ -7,21 +7,27 @@ of is answered exactly like one that does not exist.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from dragoman.core.errors import BadRequest, NotFound
 from dragoman.core.ids import is_id
+from dragoman.core.ports import Live
 from dragoman.core.principal import Principal
-from dragoman.core.records import Page, Run, Thread
+from dragoman.core.records import Page, Run, Session, Thread
 from dragoman.server import own_models as models
 from dragoman.server.http import Call, EventStream
 from dragoman.server.own_events import stream_events
-from dragoman.server.own_query import identifier
+from dragoman.server.own_query import identifier, number
 from dragoman.server.services import Services
 
 M = TypeVar("M", bound=BaseModel)
+R = TypeVar("R", Run, Session)
+
+_LOOKED_AT = 100
+"""Rows at once where some are not the caller's to read."""
 
 
 class Access:
@@ -79,15 +85,42 @@ class Access:
     def _detail(self, run: Run, call: Call) -> dict[str, Any]:
         return models.encode_run_detail(run, expose=self._exposes(call))
 
-    def _page(self, page: Page[Run], call: Call, *, of_thread: bool = False) -> dict[str, Any]:
-        """`RunList` of those that the caller may read: all, if they are of a thread that the caller may read."""
-        last = page.rows[-1].id if page.more and page.rows else None
-        rows = [self._encode(run, call) for run in page.rows if of_thread or self._may_read(call.principal, run)]
-        return {"runs": rows, "more": page.more, "next": last}
+    async def _run_page(
+        self, call: Call, *, default: int = 50, after: str | None, of_thread: bool = False, **chosen: Any
+    ) -> dict[str, Any]:
+        """`RunList` of those chosen that the caller may read: all, if they are of a thread that the caller may read."""
+        who, limit = call.principal, number(call, "limit", default=default, least=1, most=1000)
 
-    def _stream(self, run: Run, after: int, call: Call) -> EventStream:
-        source = stream_events(self.services, run.id, after, expose=self._exposes(call))
+        async def rows(limit: int, after: str | None) -> Page[Run]:
+            return await self._store.runs(who.tenant, limit=limit, after=after, **chosen)
+
+        async def readable(run: Run) -> Run | None:
+            return run if self._may_read(who, run) else None
+
+        page = await (rows(limit, after) if of_thread or who.projects is None else sifted(rows, readable, limit, after))
+        last = page.rows[-1].id if page.more and page.rows else None
+        told = [self._encode(run, call) for run in page.rows if of_thread or self._may_read(who, run)]
+        return {"runs": told, "more": page.more, "next": last}
+
+    def _stream(self, run: Run, after: int, call: Call, live: Live | None = None) -> EventStream:
+        source = stream_events(self.services, run.id, after, expose=self._exposes(call), live=live)
         return EventStream(source, run_id=run.id)
+
+
+async def sifted(
+    rows: Callable[[int, str | None], Awaitable[Page[R]]],
+    keep: Callable[[R], Awaitable[R | None]],
+    limit: int,
+    after: str | None,
+) -> Page[R]:
+    """A page of what `keep` keeps: what a caller may not know of neither shortens it nor is named as the place to go on."""
+    found: list[R] = []
+    while True:
+        page = await rows(_LOOKED_AT, after)
+        found += [kept for row in page.rows if (kept := await keep(row)) is not None]
+        if len(found) > limit or not page.more or not page.rows:
+            return Page(tuple(found[:limit]), len(found) > limit)
+        after = page.rows[-1].id
 
 
 def _number_of(thread: Thread | None) -> int:

@@ -9,6 +9,7 @@ import orjson
 from dragoman.core.errors import Unavailable
 from dragoman.core.events import FINAL, BlockDelta, Event, encode_event
 from dragoman.core.failures import told_event
+from dragoman.core.ports import Live
 from dragoman.core.records import Run
 from dragoman.server.closing import read
 from dragoman.server.http import Answer, encode_json
@@ -41,13 +42,15 @@ def frame(event: Event, *, expose: bool) -> bytes:
     return b"id: %d\ndata: %b\n\n" % (event.seq, encode_json(encode_event(told_event(event, expose=expose))))
 
 
-async def stream_events(services: Services, run_id: str, after: int, *, expose: bool) -> AsyncIterator[bytes]:
+async def stream_events(
+    services: Services, run_id: str, after: int, *, expose: bool, live: Live | None = None
+) -> AsyncIterator[bytes]:
     """Frames of the events behind `after`, to the run's last one; a farewell if the server closes first.
 
-    `expose`: this reader may see the text of a model's exception.
+    `expose`: this reader may see the text of a model's exception. `live`: it has started the run, or let it go on.
     """
     yield OPENING
-    tail = services.engine.tail(run_id, after=after)
+    tail = live.tail(after=after) if live is not None else services.engine.tail(run_id, after=after)
     try:
         while events := await read(tail, services.closing):
             is_last = isinstance(events[-1].body, FINAL)

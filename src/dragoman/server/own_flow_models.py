@@ -16,6 +16,7 @@ from dragoman.core.messages import ToolSpec
 from dragoman.core.ports import CaptureMode, Continue, FlowInfo, Node
 from dragoman.core.records import Session
 from dragoman.core.redact import redact
+from dragoman.server.http import is_https
 from dragoman.server.own_models import Id, In, Out, RunDetailOut, RunOut, UsageOut
 
 MOST_TOOLS = 64
@@ -50,9 +51,23 @@ class ToolIn(In):
         return ToolSpec(self.name, self.description, self.parameters)
 
 
+def _is_address(url: str) -> str:
+    if not is_https(url):
+        raise ValueError("expected an https address without credentials")
+    return url
+
+
+def _is_media_type(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("expected a media type")
+    return text
+
+
 class AttachmentIn(In):
-    url: str = Field(min_length=1)
-    media_type: str = Field(min_length=1)
+    """A file by reference: an https address, which the server never fetches."""
+
+    url: Annotated[str, AfterValidator(_is_address)] = Field(min_length=1)
+    media_type: Annotated[str, AfterValidator(_is_media_type)] = Field(min_length=1)
 
 
 class UtteranceIn(In):

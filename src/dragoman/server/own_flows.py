@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from typing import Any, Literal
 
 from dragoman.core.errors import BadRequest, Gone, NotFound, RemoteError
@@ -16,11 +17,11 @@ from dragoman.core.failures import told_event
 from dragoman.core.ids import is_id
 from dragoman.core.ports import FlowCall, FlowInfo
 from dragoman.core.principal import Principal
-from dragoman.core.records import Repeat, Session, Thread
+from dragoman.core.records import Page, Repeat, Session, Thread
 from dragoman.server import own_flow_models as models
 from dragoman.server.credits import BUDGET_OF, StoredLedger
 from dragoman.server.http import Answer, Call, Reply
-from dragoman.server.own_access import Access, read_body
+from dragoman.server.own_access import Access, read_body, sifted
 from dragoman.server.own_models import FLOW_KINDS
 from dragoman.server.own_query import STATUSES, choices, idempotency_key, identifier, number, prefers
 from dragoman.server.own_trace import Timeline, encode_trace
@@ -28,6 +29,7 @@ from dragoman.server.sessions import export_session
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _EVENTS_AT_ONCE = 1000
+_RUNS_AT_ONCE = 100
 _REPEAT_SECONDS = 86400.0
 
 
@@ -58,7 +60,7 @@ class OwnFlows(Access):
         await self._check_credits(call.principal)
         continued = await self._engine.continue_flow(run.tenant, run.id, asked.given())
         if prefers(call) == "stream":
-            return self._stream(continued.run, continued.after, call)
+            return self._stream(continued.run, continued.after, call, continued.live)
         body = {**self._detail(continued.run, call), "outcome": continued.outcome, "after": continued.after}
         return Answer.json(body, run_id=run.id)
 
@@ -66,7 +68,7 @@ class OwnFlows(Access):
         started = await self._engine.start_flow(asked)
         run = started.run
         if prefers(call) == "stream" and asked.kind != "job":
-            return self._stream(run, started.after, call)
+            return self._stream(run, started.after, call, started.live)
         body = {**self._detail(run, call), "outcome": started.outcome, "after": started.after}
         return Answer.json(body, 201 if started.outcome == "started" else 200, run_id=run.id)
 
@@ -81,7 +83,6 @@ class OwnFlows(Access):
     ) -> FlowCall:
         """The call as the engine takes it."""
         who, traceparent = call.principal, call.headers.get("traceparent", "")
-        longest = self.services.settings.run.max_seconds
         repeat = await self._repeat(call)
         await self._check_credits(who, repeat)
         return FlowCall(
@@ -105,7 +106,7 @@ class OwnFlows(Access):
             session=asked.session,
             priority=priority,
             repeat=repeat,
-            max_seconds=None if asked.max_seconds is None else min(asked.max_seconds, longest),
+            max_seconds=asked.max_seconds,
             metadata=_metadata(who, asked.metadata),
             traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
         )
@@ -144,15 +145,14 @@ class OwnFlows(Access):
     # ------------------------------------------------------------------ jobs
 
     async def list_jobs(self, call: Call) -> Answer:
-        page = await self._store.runs(
-            call.principal.tenant,
+        page = await self._run_page(
+            call,
+            after=await self._older_than(call),
             kind="job",
             status=choices(call, "status", STATUSES),
             name=call.query.get("flow"),
-            limit=number(call, "limit", default=50, least=1, most=1000),
-            after=await self._older_than(call),
         )
-        return Answer.json(self._page(page, call))
+        return Answer.json(page)
 
     # ------------------------------------------------------------------ traces
 
@@ -174,28 +174,37 @@ class OwnFlows(Access):
     # ------------------------------------------------------------------ sessions
 
     async def list_sessions(self, call: Call) -> Answer:
-        page = await self._store.sessions(
-            call.principal.tenant,
-            limit=number(call, "limit", default=50, least=1, most=1000),
-            after=identifier(call, "after"),
-        )
+        who, after = call.principal, identifier(call, "after")
+        limit = number(call, "limit", default=50, least=1, most=1000)
+
+        async def rows(limit: int, after: str | None) -> Page[Session]:
+            return await self._store.sessions(who.tenant, limit=limit, after=after)
+
+        async def readable(session: Session) -> Session | None:
+            return await self._of_projects(who, session)
+
+        if who.projects is None:
+            page = await rows(limit, after)
+        else:
+            place = await self._store.session(who.tenant, after) if after is not None else None
+            if place is not None and await readable(place) is None:
+                raise NotFound(f"there is no session {after!r} to page from", code="not_found:cursor")
+            page = await sifted(rows, readable, limit, after)
         last = page.rows[-1].id if page.more and page.rows else None
-        rows = [models.encode_session(session) for session in page.rows]
-        return Answer.json({"sessions": rows, "more": page.more, "next": last})
+        told = [models.encode_session(session) for session in page.rows]
+        return Answer.json({"sessions": told, "more": page.more, "next": last})
 
     async def get_session(self, call: Call) -> Answer:
         who, id = call.principal, call.params["session"]
         session, thread = await self._session(who, id)
-        page = await self._store.runs(
-            who.tenant,
+        page = await self._run_page(
+            call,
+            after=await self._older_than(call, thread),
+            of_thread=thread is not None,
             session=id if thread is None else None,
             thread=None if thread is None else thread.number,
-            limit=number(call, "limit", default=50, least=1, most=1000),
-            after=await self._older_than(call, thread),
         )
-        of_thread = thread is not None
-        told = {**models.encode_session(session), "thread": of_thread, **self._page(page, call, of_thread=of_thread)}
-        return Answer.json(told)
+        return Answer.json({**models.encode_session(session), "thread": thread is not None, **page})
 
     async def get_cassette(self, call: Call) -> Answer:
         who, id = call.principal, call.params["session"]
@@ -203,7 +212,8 @@ class OwnFlows(Access):
         owner = None if thread is None else thread.owner
         if who.projects is not None and thread is None:
             await self._must_use_all(who, id)
-        return Answer.json(await export_session(self.services, who.tenant, id, owner=owner))
+        told = await export_session(self.services, who.tenant, id, owner=owner, instructions=who.is_admin)
+        return Answer.json(told)
 
     async def _must_use_all(self, who: Principal, id: str) -> None:
         """Raises NotFound for a session with a run of a project that is not the key's: it is told whole or not at all."""
@@ -214,12 +224,29 @@ class OwnFlows(Access):
                 raise NotFound("There is no such session.", code="not_found:session")
             after, more = page.rows[-1].number if page.rows else 0, page.more
 
+    async def _of_projects(self, who: Principal, session: Session) -> Session | None:
+        """The session as a key that is bound to projects may know of it: None without a run of theirs."""
+        if who.projects is None:
+            return session
+        known: dict[str, str | None] = {}
+        for name, id in (("first_run", session.first_run), ("last_run", session.last_run)):
+            run = await self._store.run(id, tenant=who.tenant) if id is not None else None
+            known[name] = run.id if run is not None and self._may_read(who, run) else None
+        seen, after, more = any(known.values()), 0, True
+        while more and not seen:
+            page = await self._store.session_runs(who.tenant, session.id, after=after, limit=_RUNS_AT_ONCE)
+            seen = any(self._may_read(who, run) for run in page.rows)
+            after, more = page.rows[-1].number if page.rows else 0, page.more
+        return replace(session, first_run=known["first_run"], last_run=known["last_run"]) if seen else None
+
     async def _session(self, who: Principal, id: str) -> tuple[Session, Thread | None]:
         """The tenant's session of this id; else the thread that the caller may read, as one. Raises Gone for one that has expired."""
         found = await self._store.session(who.tenant, id) if is_id(id) else None
         now = self.services.clock()
         if found is not None and found.tombstone is None and (found.expires is None or found.expires > now):
-            return found, None
+            found = await self._of_projects(who, found)
+            if found is not None:
+                return found, None
         try:
             thread = await self._thread(who, id, called="session")
         except NotFound:

@@ -54,18 +54,18 @@ class OwnFace(Access):
             raise BadRequest("expected either 'agent' or 'flow', got both", code="bad_request:input")
         thread = await self._thread(who, named) if named is not None else None
         is_flows = kind in models.FLOW_KINDS if kind else session is not None or (flow is not None and "/" in flow)
-        page = await self._store.runs(
-            who.tenant,
+        page = await self._run_page(
+            call,
+            after=await self._older_than(call) if is_flows else identifier(call, "after"),
+            of_thread=thread is not None,
             owner=None if who.is_admin or is_flows or thread is not None else who.user,
             thread=thread.number if thread is not None else None,
             status=choices(call, "status", STATUSES),
             name=agent if flow is None else flow,
             kind=kind,
             session=session,
-            limit=number(call, "limit", default=50, least=1, most=1000),
-            after=await self._older_than(call) if is_flows else identifier(call, "after"),
         )
-        return Answer.json(self._page(page, call, of_thread=thread is not None))
+        return Answer.json(page)
 
     async def get_run(self, call: Call) -> Answer:
         run = await self._run(call)

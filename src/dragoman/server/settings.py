@@ -37,7 +37,7 @@ class Group(BaseModel):
 
 class RunSettings(Group):
     max_seconds: Seconds = Field(
-        600.0, description="longest time that a run may execute; waiting for a human not counted"
+        600.0, description="longest time that an agent may answer; waiting for a human not counted; flows say their own"
     )
     grace_seconds: Seconds = Field(5.0, description="time that running tools get at shutdown before they are cut")
 

@@ -112,6 +112,8 @@ def connect(file: Path, *, synchronous: Synchronous = "NORMAL", reading: bool = 
             raise UsageError(f"the disk of {str(file)!r} cannot do SQLite's WAL; put the data on a local disk")
         db.execute(f"PRAGMA synchronous = {synchronous}")
         db.execute("PRAGMA journal_size_limit = 67108864")
+        # what a commit takes out is overwritten in the file; not every SQLite does that by itself
+        db.execute("PRAGMA secure_delete = ON")
     except sqlite3.DatabaseError as error:
         db.close()
         if isinstance(error, sqlite3.OperationalError):

@@ -29,8 +29,15 @@ from dragoman.core.cassette import VERSION
 from dragoman.core.errors import UsageError
 from dragoman.core.redact import redact
 
+_TEXTS = frozenset({"text", "reasoning", "refusal", "pieces"})
+_LATEST = 253402300800.0
+"""The end of the year 9999, in seconds since the epoch."""
+
 _LINE = 110
 """Characters of a line of the file, where that is possible."""
+
+MOST_BYTES = 256 * 1024 * 1024
+"""Of a file that is read; exports are smaller."""
 
 _TEST = '''"""Session {session} of app {app}, replayed against the code as it is now.
 
@@ -64,8 +71,11 @@ class Cassette:
         executions = document.get("executions")
         if not isinstance(executions, list) or not all(_is_transcript(each) for each in executions):
             raise UsageError(f"{place} is a broken cassette: 'executions' is no list of transcripts; export it anew")
-        if not isinstance(document.get("definitions"), dict):
-            raise UsageError(f"{place} is a broken cassette: 'definitions' is missing; export it anew")
+        definitions = document.get("definitions")
+        if not isinstance(definitions, dict) or not all(map(_is_definitions, definitions.values())):
+            raise UsageError(f"{place} is a broken cassette: 'definitions' is missing or broken; export it anew")
+        if not all(isinstance(document.get(name, ""), str) for name in ("app", "session")):
+            raise UsageError(f"{place} is a broken cassette: 'app' and 'session' are names; export it anew")
         return cls(document)
 
     @classmethod
@@ -73,6 +83,10 @@ class Cassette:
         """Read a file. Raises UsageError for one that is not there or is no cassette."""
         place = repr(str(path))
         try:
+            if Path(path).exists() and not Path(path).is_file():
+                raise UsageError(f"{place} is no file")
+            if Path(path).stat().st_size > MOST_BYTES:
+                raise UsageError(f"{place} is larger than {MOST_BYTES} bytes, which no export is")
             text = Path(path).read_text("utf-8")
         except FileNotFoundError as error:
             raise UsageError(f"there is no file {place}") from error
@@ -105,8 +119,11 @@ class Cassette:
         return found
 
     def text(self) -> str:
-        """The file's text. Secrets that somebody wrote into the document go here at the latest."""
-        return _indented(redact(self.document), 0) + "\n"
+        """The file's text. Secrets that somebody wrote into the document go here at the latest.
+
+        What a terminal or a reviewer would not see as it is (control characters, those that turn the writing) is escaped.
+        """
+        return "\n".join(map(_shown, _indented(redact(self.document), 0).split("\n"))) + "\n"
 
 
 def save(
@@ -156,10 +173,70 @@ def _indented(value: Any, depth: int) -> str:
     return "[\n" + ",\n".join(inner + _indented(one, depth + 1) for one in value) + f"\n{outer}]"
 
 
+def _shown(line: str) -> str:
+    """A line of JSON, with escapes for what is not printable."""
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)
+
+
 def _is_transcript(value: Any) -> bool:
     return (
-        isinstance(value, dict)
-        and all(isinstance(value.get(name), str) for name in ("run", "name", "kind", "status"))
-        and all(isinstance(value.get(name), list) for name in ("answers", "tools"))
-        and isinstance(value.get("given"), dict)
+        _has(value, str, "run", "name", "kind", "status")
+        and _has(value, dict, "given")
+        and _has(value, list, "answers", "tools")
+        and all(map(_is_answer, value["answers"]))
+        and all(_has(tool, str, "name", "step") for tool in value["tools"])
+        and all(_has(step, str, "step") for step in _optional(value, "steps", list, []))
+        and all(isinstance(one, dict) for one in _optional(value, "resumed", list, []))
+        and isinstance(_optional(value, "app_version", str, ""), str)
+        and isinstance(_optional(value, "caller", dict, {}), dict)
+        and _is_number(value.get("flow_version", 0) or 0)
+        and _is_number(value.get("created", 0))
     )
+
+
+def _is_answer(value: Any) -> bool:
+    return (
+        _has(value, str, "step")
+        and _has(value, list, "pieces")
+        and all(isinstance(piece, dict) for piece in value["pieces"])
+        and all(_is_texts(piece[name]) for piece in value["pieces"] for name in _TEXTS & piece.keys())
+    )
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LATEST
+
+
+def _is_definitions(value: Any) -> bool:
+    return (
+        _has(value, dict, "agents", "flows")
+        and all(isinstance(agent, dict) and _are_dicts(agent.get("tools", {})) for agent in value["agents"].values())
+        and all(isinstance(flow, dict) and all(map(_are_nodes, flow.values())) for flow in value["flows"].values())
+    )
+
+
+def _are_dicts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(one, dict) for one in value.values())
+
+
+def _are_nodes(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        _has(node, str, "id", "kind") and _are_nodes(node.get("children", [])) and _are_nodes(node.get("otherwise", []))
+        for node in value
+    )
+
+
+def _has(value: Any, kind: type, *names: str) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(name), kind) for name in names)
+
+
+def _optional(value: dict[str, Any], name: str, kind: type, default: Any) -> Any:
+    """The field if it is of its kind, `default` if there is none; else something that is no value of a transcript."""
+    found = value.get(name, default)
+    return found if isinstance(found, kind) else [None] if kind is list else None

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dragoman.core.cassette import is_withheld, withheld
 from dragoman.core.redact import REDACTED
 
 NOTHING: Any = type("Nothing", (), {"__repr__": lambda self: "(nothing)"})()
@@ -85,6 +86,8 @@ def leaves(where: tuple[str, ...], before: Any, after: Any) -> Iterator[Differen
 
 
 def _same(before: Any, after: Any) -> bool:
+    if is_withheld(before):
+        return isinstance(after, str) and withheld(after) == before
     if isinstance(before, str) and REDACTED in before:
         # what was masked is not known, so anything may stand there
         kept = ".*".join(map(re.escape, before.split(REDACTED)))

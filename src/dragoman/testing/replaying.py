@@ -170,6 +170,8 @@ async def _replayed(engine: EmbeddedEngine, store: Store, playback: Playback, *,
     except DragomanError as error:
         said = {"code": error.code, "message": redact_text(error.message)}
         return Replayed(recorded, None, (Difference((label, "cannot be run"), _ended(recorded), said),))
+    except (TypeError, ValueError, LookupError, AttributeError) as error:  # what the app's code raises ends its run
+        raise UsageError(f"{label} is broken in this cassette: {type(error).__name__}: {error}") from error
     run = await store.run(run_id)
     assert run is not None, "it was started"
     question = {"parts": recorded["given"].get("parts")}

@@ -110,6 +110,9 @@ BODIES: list[tuple[Any, int, str]] = [
     ({"message": "x", "attachments": [{"url": "http://files.example/a"}]}, 400, "ATTACHMENTS_INVALID"),
     ({"message": "x", "attachments": [{"url": "file:///etc/passwd"}]}, 400, "ATTACHMENTS_INVALID"),
     ({"message": "x", "attachments": [{"url": "https://u@files.example/a"}]}, 400, "ATTACHMENTS_INVALID"),
+    ({"message": "x", "attachments": [{"url": "https://f.example/a\r\nX: y"}]}, 400, "ATTACHMENTS_INVALID"),
+    ({"message": "x", "attachments": [{"url": "https://in\\@f.example/"}]}, 400, "ATTACHMENTS_INVALID"),
+    ({"message": "x", "attachments": [{"url": "https://f.example/", "mime_type": "a\nb"}]}, 400, "ATTACHMENTS_INVALID"),
     ({"message": "x", "attachments": [{"url": "https://f.example/a"}] * 11}, 400, "ATTACHMENTS_INVALID"),
     ({"message": "x", "attachments": "a"}, 400, "ATTACHMENTS_INVALID"),
     ({"executionId": "r"}, 400, "PAUSED_STEP_INVALID"),
@@ -199,3 +202,23 @@ async def test_who_has_no_credits_is_told_before_anything_runs() -> None:
             assert refusal(reply) == (402, "INSUFFICIENT_CREDITS")
         assert refusal(await poor.execute("model/v9", "echo: x")) == (404, "FLOW_VERSION_NOT_FOUND")
         assert (await served.services.store.runs("demo")).rows == ()
+
+
+@pytest.mark.requirement("NOU-35")
+@pytest.mark.parametrize("number", ["9" * 5000, "\u00b2", "5x"])
+async def test_a_user_agent_that_claims_an_impossible_version_counts_as_a_new_one(number: str) -> None:
+    async with noukai_app() as served:
+        caller = served.caller(agent=f"noukai-python/0.{number}.1 (x)")
+        assert (await caller.execute("versions", "hi")).json["result"] == "v2:hi"
+
+
+@pytest.mark.requirement("NOU-49")
+async def test_a_session_beyond_all_bounds_is_refused_with_a_word_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragoman.server.sessions.MOST_BYTES", 100_000)
+    async with noukai_app() as served:
+        caller = served.caller()
+        for _ in range(2):
+            assert (await caller.execute("echo", "x" * 20_000, x_session_id="fat")).status == 200
+            status = (await caller.get(f"{BASE}/sessions/fat")).status
+        assert status == 413
+        assert refusal(await caller.get(f"{BASE}/sessions/fat")) == (413, "SESSION_TOO_LARGE")

@@ -164,7 +164,7 @@ class Flow:
     With `steps` alone they are version 1, production and draft at once. `versions` maps published numbers
     to steps, `production` names the one that is used by default (the highest), `draft` is what is not published
     yet (default: production's steps). `capture` says what traces keep (default: the server's setting). `max_seconds` bounds
-    a run from start or resume to pause or end, `max_rounds` how often it may pause for the caller's tools.
+    a run from start or resume to pause or end (default: no limit), `max_rounds` how often it may pause for the caller's tools.
     """
 
     def __init__(

@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from anyio import to_thread
-
 from dragoman.core.errors import DragomanError, UsageError
+from dragoman.engine.threads import in_thread
 
 Perform: TypeAlias = Callable[[str, Callable[[], Awaitable[Any]], int], Awaitable[Any]]
 """Name, work and retries of an inner step → what it gave."""
@@ -93,5 +92,5 @@ async def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> An
     target = function if not hasattr(function, "__wrapped_step__") else function.__wrapped_step__
     if inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(type(target).__call__):
         return await target(*args, **kwargs)
-    result = await to_thread.run_sync(lambda: target(*args, **kwargs), abandon_on_cancel=True)
+    result = await in_thread(lambda: target(*args, **kwargs))
     return await result if inspect.isawaitable(result) else result

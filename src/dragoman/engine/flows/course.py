@@ -14,7 +14,7 @@ from dragoman.engine.agents import Agent
 from dragoman.engine.answering import AgentWork
 from dragoman.engine.asking import Asked
 from dragoman.engine.capture import keeps_payloads, remains, run_changes, scrubbed
-from dragoman.engine.course import Inbox, Work
+from dragoman.engine.course import Inbox, LastWrites, Work
 from dragoman.engine.flows.asking_model import question
 from dragoman.engine.flows.continuing import judge
 from dragoman.engine.flows.declared import AgentStep, ModelStep, Step
@@ -34,6 +34,7 @@ from dragoman.engine.flows.state import FlowState, evolve
 from dragoman.engine.flows.working import FlowWork
 from dragoman.engine.inputs import Cancel, Outcome, Rules
 from dragoman.engine.masking import MASKING, Masking
+from dragoman.engine.projection import run_changes_of
 
 
 class FlowCourse:
@@ -112,7 +113,6 @@ class FlowCourse:
         if not self.state.is_final:
             check_overrides(self._rules.steps, given.overrides, given.input_overrides)
         judged = judge(self.state, given, max_rounds=self._max_rounds)
-        # the resumption itself is not among what follows: a reader of the first answer did not get it either
         return judged if isinstance(judged, GoOn) else Continued(self.run, "repeated", judged.seq - 1)
 
     # ------------------------------------------------------------------ what is stored
@@ -120,7 +120,7 @@ class FlowCourse:
     def writes(self, events: Sequence[ev.Event]) -> list[Write]:
         return self._projector.writes(self.state, events)
 
-    async def last_writes(self, events: Sequence[ev.Event]) -> list[Write]:
+    async def last_writes(self, events: Sequence[ev.Event]) -> LastWrites:
         """The result where it is kept, and the journal and the row without what the capture mode does not keep."""
         run, mode, trace = self.run, self._projector.mode, self._projector.trace
         changes = run_changes(run, mode, trace=trace, masking=self._masking)
@@ -131,12 +131,18 @@ class FlowCourse:
             changes["result"] = result if asked_for else remains(result, mode, trace=trace, masking=self._masking)
         writes: list[Write] = [ChangeRun(run.id, changes)] if changes else []
         if mode == "full":
-            return writes
+            return LastWrites(writes)
         stored: list[ev.Event] = []
         while page := await self._store.events(run.id, after=stored[-1].seq if stored else 0):
             stored.extend(page)
-        changed = scrubbed([*stored, *events], mode, trace=trace, masking=self._masking)
-        return [*writes, ReplaceEvents(tuple(changed))] if changed else writes
+        was = [*stored, *events]
+        changed = scrubbed(was, mode, trace=trace, masking=self._masking)
+        if not changed:
+            return LastWrites(writes)
+        last, masked = events[-1], changed[-1]
+        if masked.seq == last.seq and isinstance(last.body, ev.RunFailed) and (not asked_for or last.body.ref):
+            writes.append(ChangeRun(run.id, run_changes_of(masked.body, last.time)))
+        return LastWrites([*writes, ReplaceEvents(tuple(changed))], was)
 
     # ------------------------------------------------------------------ what is done
 

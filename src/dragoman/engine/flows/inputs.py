@@ -51,6 +51,14 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Rested:
+    """The time before another attempt is over."""
+
+    key: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The step's function raised, took too long, or gave no JSON. `ref`: the message is for the log."""
 
@@ -118,7 +126,7 @@ class Stale:
 
 
 FlowInput: TypeAlias = (
-    Proceed | Prepared | Worked | Told | Failed | Chose | OfAgent | InnerBegins | InnerEnds | GoOn | Stale
+    Proceed | Prepared | Worked | Told | Rested | Failed | Chose | OfAgent | InnerBegins | InnerEnds | GoOn | Stale
 )
 
 
@@ -127,11 +135,19 @@ FlowInput: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class RunStep:
-    """Run the step's function, after `delay` seconds."""
+    """Run the step's function."""
 
     key: str
     attempt: int
-    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Wait before the step's function is run again."""
+
+    key: str
+    attempt: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +183,7 @@ class DoAsAgent:
     command: agent.CallModel | agent.RunTool
 
 
-FlowCommand: TypeAlias = RunStep | Prepare | Conclude | Choose | DoAsAgent
+FlowCommand: TypeAlias = RunStep | Rest | Prepare | Conclude | Choose | DoAsAgent
 
 
 @dataclass(frozen=True, slots=True)

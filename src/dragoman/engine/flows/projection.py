@@ -15,7 +15,7 @@ from dragoman.core.ports import CaptureMode
 from dragoman.core.records import AppendEvents, ChangeRun, PutStep, Run, Step, Write
 from dragoman.core.steps import inner_key, split_key
 from dragoman.core.usage import Usage
-from dragoman.engine.capture import effective, kept
+from dragoman.engine.capture import NOT_KEPT, effective, keeps_payloads, kept, quotes
 from dragoman.engine.flows.state import FlowState
 from dragoman.engine.masking import MASKING, Masking
 from dragoman.engine.projection import run_changes_of
@@ -117,7 +117,7 @@ class FlowProjector:
     def _ended(self, event: ev.Event, key: str, body: ev.StepCompleted | ev.StepFailed) -> list[Step]:
         row = replace(self._steps[key], ended=event.time)
         if isinstance(body, ev.StepFailed):
-            error: dict[str, Any] = {"code": body.code, "message": self._told(body.message)}
+            error: dict[str, Any] = {"code": body.code, "message": self._told(body.message, quoted=quotes(body))}
             error |= {name: value for name in ("ref", "status") if (value := getattr(body, name)) is not None}
             row = replace(row, status="cancelled" if body.code == "cancelled" else "failed", error=error)
         elif row.kind == "flow":
@@ -157,8 +157,10 @@ class FlowProjector:
         made = kept(output, self.mode, trace=self.trace, masking=self._masking)
         return replace(row, output=made.value, output_bytes=made.size, truncated=row.truncated or made.truncated)
 
-    def _told(self, message: str) -> str:
-        """The message of an error as the trace tells it."""
+    def _told(self, message: str, *, quoted: bool = False) -> str:
+        """The message of an error as the trace tells it; `quoted`: it is the text of an exception."""
+        if quoted and not keeps_payloads(self.mode, self.trace):
+            return NOT_KEPT
         return message if effective(self.mode, self.trace) == "full" else self._masking.masked_text(message)
 
     def _put(self, key: str, row: Step) -> Step:

@@ -31,6 +31,8 @@ from dragoman.engine.flows.inputs import (
     Prepare,
     Prepared,
     Proceed,
+    Rest,
+    Rested,
     RunStep,
     Stale,
     Told,
@@ -39,6 +41,9 @@ from dragoman.engine.flows.inputs import (
 from dragoman.engine.flows.resolving import agent_output, current, resolved_input
 from dragoman.engine.flows.state import FlowState, Frame, OpenStep
 from dragoman.engine.inputs import Begin, Cancel, GiveUp, Outcome, Recover
+
+_MOST_DOUBLINGS = 16
+"""How often the time before another attempt is doubled at most."""
 
 
 def decide(state: FlowState, given: FlowInput | agent.Input, rules: FlowRules) -> Outcome:
@@ -58,6 +63,8 @@ def decide(state: FlowState, given: FlowInput | agent.Input, rules: FlowRules) -
             _proceed(state, rules, out)
         case Worked(key, attempt, output) if open_step := _meant(state, key, attempt):
             _complete(open_step, output, "stop", out)
+        case Rested(key, attempt) if _meant(state, key, attempt) and not rules.is_closing():
+            out.commands.append(RunStep(key, attempt))
         case Prepared(key, attempt, value) if open_step := _meant(state, key, attempt):
             _prepared(state, open_step, value, rules, out)
         case Failed(key, attempt) if state.open is None and state.frames[-1].key == key:
@@ -238,8 +245,8 @@ def _failed(state: FlowState, open_step: OpenStep, given: Failed, rules: FlowRul
     made = rules.steps.get(open_step.node.id)
     if isinstance(made, FunctionStep) and open_step.failures < made.retries:
         _restart(open_step, given.code, _tellable(given), out)
-        delay = made.backoff * 2.0**open_step.failures
-        out.commands.append(RunStep(open_step.key, open_step.attempt + 1, delay))
+        seconds = made.backoff * 2.0 ** min(open_step.failures, _MOST_DOUBLINGS)
+        out.commands.append(Rest(open_step.key, open_step.attempt + 1, seconds))
     else:
         endings.fail(state, open_step.key, given, out)
 

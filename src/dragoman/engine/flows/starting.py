@@ -72,8 +72,9 @@ class FlowStarting:
         run = self._new_run(call, chosen, now)
         before = self._before(call, run, now)
         created = ev.RunCreated(run.kind, run.name, run.version, str(run.answer))
+        live = self._journal.live(run.id)  # before it can end
         try:
-            return Started(await self._store_run(run, created, before), "started")
+            return Started(await self._store_run(run, created, before), "started", live=live)
         except StaleWrite as stale:
             if stale.what == "repeat" and call.repeat is not None:
                 known = await self._known(call.repeat)
@@ -83,14 +84,9 @@ class FlowStarting:
 
     async def _store_run(self, run: Run, created: ev.RunCreated, before: list[Write]) -> Run:
         if run.kind == "job":
-            self._jobs.refuse_when_full()
-            stored = await self._drivers.enqueue(run, created, before)
-            self._jobs.notice(run.priority)
-            return stored
-        feed = self._journal.feed(run.id)
-        begun = await self._drivers.begin(run, created, before)
-        feed.linger()
-        return begun
+            with self._jobs.place(run.priority):
+                return await self._drivers.enqueue(run, created, before)
+        return await self._drivers.begin(run, created, before)
 
     async def _known(self, repeat: Repeat) -> Started | None:
         """The run that this key has made before. Raises Conflict where it was made with something else."""
@@ -99,10 +95,11 @@ class FlowStarting:
             return None
         if kept.digest != repeat.digest:
             raise Conflict("this idempotency key was used for another request", code="conflict:repeat")
+        live = self._journal.live(kept.run) if kept.run is not None else None
         run = await self._store.run(kept.run, tenant=repeat.tenant) if kept.run is not None else None
         if run is None:
             raise Conflict("this idempotency key was used for a run that is gone", code="conflict:repeat")
-        return Started(run, "attached" if run.is_active else "answered")
+        return Started(run, "attached", live=live) if run.is_active else Started(run, "answered")
 
     # ------------------------------------------------------------------ what is called
 
@@ -186,12 +183,13 @@ class FlowStarting:
         if run is None or "tree" not in run.options:
             raise NotFound(f"no run has the id {run_id!r}", code="not_found:run")
         given = _checked_continue(given)
-        feed = self._journal.feed(run_id)
+        live = self._journal.live(run_id)  # before it can end
         driver = await self._drivers.moving(run_id)
         if driver is not None:
             await self._refuse_stale(driver)
-            told: Continued = await driver.go_on(given)
-            feed.linger()
+            if run.kind == "job" and run.status == "paused":
+                self._jobs.resumed(run_id)  # if it is refused, the driver leaves, and frees the worker
+            told: Continued = replace(await driver.go_on(given), live=live)
         else:
             course = await self._drivers.fold(run)
             judged = course.judge(given) if isinstance(course, FlowCourse) else None

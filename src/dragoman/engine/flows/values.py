@@ -14,6 +14,8 @@ from pydantic_core import from_json, to_json
 from dragoman.core.errors import UsageError
 from dragoman.wire.json_text import mended
 
+_OUR_WORDS = ("Unable to serialize unknown type", "Circular reference detected", "invalid utf-8 sequence")
+
 
 class NotJson(UsageError):
     """A value that has no JSON form."""
@@ -39,4 +41,10 @@ def _mended(value: Any, what: str, error: ValueError) -> Any:
     try:
         return mended(json.loads(json.dumps(value, allow_nan=False)))
     except (TypeError, ValueError, RecursionError):
-        raise NotJson(f"{what} is no JSON: {error}") from None
+        raise NotJson(f"{what} is no JSON{_reason(error)}") from error
+
+
+def _reason(error: ValueError) -> str:
+    """Why, where it is this program that says so: what a serializer of the user's raises may say anything."""
+    text = str(error)
+    return f": {text}" if text.startswith(_OUR_WORDS) else ""

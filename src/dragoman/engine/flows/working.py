@@ -29,6 +29,8 @@ from dragoman.engine.flows.inputs import (
     FlowRules,
     Prepare,
     Prepared,
+    Rest,
+    Rested,
     RunStep,
     Told,
     Worked,
@@ -48,25 +50,30 @@ class FlowWork:
         self._state = state
         self._rules = rules
 
-    def work(self, command: RunStep | Prepare | Conclude | Choose, inbox: Inbox) -> Work:
+    def work(self, command: RunStep | Rest | Prepare | Conclude | Choose, inbox: Inbox) -> Work:
         """How a command is carried out."""
         if isinstance(command, Choose):
             lost = Failed(command.key, 1, "STEP_FAILED", "the decision was cancelled")
             return Work(self._choose(command, inbox), lost, idle=True)
         lost = Failed(command.key, command.attempt, "STEP_FAILED", "the step was cancelled from within")
         if isinstance(command, RunStep):
-            return Work(self._run_step(command, inbox), lost, idle=command.delay > 0)
+            return Work(self._run_step(command, inbox), lost)
+        if isinstance(command, Rest):
+            return Work(self._rest(command, inbox), lost, idle=True)
         doing = self._prepared if isinstance(command, Prepare) else self._concluded
         return Work(self._tell(command, doing, inbox), lost, idle=True)
 
     # ------------------------------------------------------------------ functions
 
+    @staticmethod
+    async def _rest(command: Rest, inbox: Inbox) -> None:
+        await asyncio.sleep(command.seconds)
+        inbox.put(Rested(command.key, command.attempt))
+
     async def _run_step(self, command: RunStep, inbox: Inbox) -> None:
         open_step, made = self._state.open, self._rules.steps[self._open().node.id]
         if open_step is None or not isinstance(made, FunctionStep):
             return
-        if command.delay:
-            await asyncio.sleep(command.delay)
         async with _Telling(self, command, inbox, made.timeout) as tell:
             inner = InnerSteps(open_step, self._state.nodes, inbox, self.failure)
             context = self._context(open_step.node.id, open_step.input or {}, open_step, inner.perform)
@@ -247,11 +254,16 @@ def _decider(made: Step, what: str) -> Callable[..., Any]:
     raise NotJson(f"step {made.id!r} decides by a function that is not there any more")
 
 
+def _shown(value: Any) -> str:
+    # the message is for callers, and only a number says nothing of what a value holds
+    return repr(value) if isinstance(value, int) else type(value).__name__
+
+
 def _choice(id: str, what: str, value: Any) -> Any:
     match what:
         case "times":
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise NotJson(f"loop {id!r} runs a number of times, 0 or more, got {value!r}")
+                raise NotJson(f"loop {id!r} runs a number of times, 0 or more, got {_shown(value)}")
             return value
         case "over":
             made = as_json(value, f"what loop {id!r} runs over")

@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
@@ -30,7 +29,7 @@ from dragoman.noukai.types import (
     SESSION_HEADER,
     is_session_id,
 )
-from dragoman.server.http import Call
+from dragoman.server.http import Call, is_https
 from dragoman.server.noukai.errors import refuse
 
 M = TypeVar("M", bound=BaseModel)
@@ -147,20 +146,12 @@ def attachments(entries: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], .
 def _attachment(place: int, entry: Mapping[str, Any]) -> dict[str, Any]:
     url = entry.get("url")
     kind = entry.get("mime_type", entry.get("mimeType"))
-    if not isinstance(url, str) or not _is_https(url):
+    if not isinstance(url, str) or not is_https(url):
         raise refuse(400, "ATTACHMENTS_INVALID", f"attachments[{place}].url: expected an https address.")
-    if kind is not None and not isinstance(kind, str):
+    if kind is not None and not (isinstance(kind, str) and kind.isprintable()):
         raise refuse(400, "ATTACHMENTS_INVALID", f"attachments[{place}].mime_type: expected a media type.")
     made = {name: value for name, value in entry.items() if name != "mimeType"}
     return {**made, "mime_type": kind} if kind is not None else made
-
-
-def _is_https(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme == "https" and bool(parts.hostname) and parts.username is None and parts.port != 0
-    except ValueError:
-        return False
 
 
 def tools(entries: Sequence[Mapping[str, Any]]) -> tuple[ToolSpec, ...]:

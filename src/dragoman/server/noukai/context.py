@@ -21,7 +21,7 @@ from dragoman.server.http import Call
 from dragoman.server.noukai.errors import refuse
 from dragoman.server.services import Services
 
-_OLD_CLIENT = re.compile(r"noukai-python/0\.(\d+)(?:\.|\s|$)")
+_OLD_CLIENT = re.compile(r"noukai-python/0\.(\d{1,6})(?:\.|\s|$)", re.ASCII)
 _VERSION = re.compile(r"v(0|[1-9]\d{0,8})")
 _DRAFT_GENERATION = 5
 """The published client from which on the base path means the production version."""

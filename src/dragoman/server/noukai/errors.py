@@ -23,6 +23,7 @@ _BY_CODE: dict[str, str] = {
     "bad_request:outputs": "TOOL_RESULTS_MISMATCH",
     "bad_request:input": "INVALID_REQUEST",
     "conflict:run": "RUN_CONFLICT",
+    "too_large:session": "SESSION_TOO_LARGE",
     "conflict:rounds": "TOOL_ITERATION_LIMIT",
     "conflict:repeat": "IDEMPOTENCY_CONFLICT",
 }

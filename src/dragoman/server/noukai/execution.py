@@ -127,7 +127,7 @@ class Execution:
         await self._context.check_credits(call)
         given = Continue(outputs=outputs)
         continued = await self._services.engine.continue_flow(call.principal.tenant, run.id, given)
-        return Following(continued.run, continued.after, is_keyed(run), stored=continued.outcome == "repeated")
+        return Following(continued.run, continued.after, is_keyed(run), live=continued.live)
 
     # ------------------------------------------------------------------ step
 
@@ -165,12 +165,12 @@ class Execution:
             trace=request.trace,
         )
         continued = await self._services.engine.continue_flow(call.principal.tenant, run.id, given)
-        return Following(continued.run, continued.after, is_keyed(run), stored=continued.outcome == "repeated")
+        return Following(continued.run, continued.after, is_keyed(run), live=continued.live)
 
 
 def started_following(started: Started) -> Following:
     """What the caller of a fresh run waits for: all of it."""
-    return Following(started.run, 0, is_keyed(started.run), stored=started.outcome == "answered")
+    return Following(started.run, 0, is_keyed(started.run), live=started.live)
 
 
 def is_resume(request: ExecuteRequest) -> bool:

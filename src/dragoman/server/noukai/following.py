@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dragoman.core.errors import NotFound, Unavailable
 from dragoman.core.events import Event
-from dragoman.core.ports import Tail
+from dragoman.core.ports import Live, Tail
 from dragoman.core.records import Run
 from dragoman.noukai.translate import FlowFold, encode_frame
 from dragoman.server.closing import read
@@ -26,12 +26,15 @@ HEARTBEAT = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """A run that a caller waits for. `stays`: it runs on when the caller goes, for a repeat may ask for it."""
+    """A run that a caller waits for. `stays`: it runs on when the caller goes, for a repeat may ask for it.
+
+    `live` is the engine's, None for a run that had ended before: what is left of that one is in the store.
+    """
 
     run: Run
     after: int
     stays: bool
-    stored: bool = False
+    live: Live | None = None
 
 
 def is_keyed(run: Run) -> bool:
@@ -57,7 +60,7 @@ class Follower:
         match fold.state:
             case "completed":
                 result = fold.result
-                if following.stored:  # what the journal keeps of it may be masked
+                if following.live is None:  # what the journal keeps of it may be masked
                     kept = await self._services.store.run(run.id)
                     result = kept.result if kept is not None and kept.result is not None else result
                 return Answer.json(fold.completed_document(result), run_id=run.id)
@@ -75,12 +78,15 @@ class Follower:
     async def to_stop(self, following: Following) -> FlowFold:
         """Fold the run up to the first stop behind `after`: a pause for tools, or its end."""
         fold = self._context.fold(following.run)
-        tail = self._services.engine.tail(following.run.id)
+        tail = self._tail(following)
         while True:
             for event in await self._next(tail):
                 fold.feed(event)
                 if event.seq > following.after and fold.stopped:
                     return fold
+
+    def _tail(self, following: Following) -> Tail:
+        return following.live.tail() if following.live is not None else self._services.engine.tail(following.run.id)
 
     async def _next(self, tail: Tail) -> Sequence[Event]:
         events = await read(tail, self._services.closing)
@@ -100,7 +106,7 @@ class Follower:
 
     async def _segment(self, following: Following) -> AsyncIterator[bytes]:
         fold = self._context.fold(following.run)
-        tail = self._services.engine.tail(following.run.id)
+        tail = self._tail(following)
         while True:
             try:
                 events = await read(tail, self._services.closing)
@@ -138,13 +144,7 @@ class Follower:
                 yield b"".join(pieces)
 
     async def _told(self, run: Run) -> AsyncIterator[Sequence[Event]]:
-        """The run's events; of one that has ended what is stored, for memory may hold more than capture allows."""
-        if not run.is_active:
-            seen = 0
-            while page := await self._services.store.events(run.id, after=seen):
-                yield page
-                seen = page[-1].seq
-            return
+        """The run's events, until the server closes."""
         tail = self._services.engine.tail(run.id)
         while True:
             try:
