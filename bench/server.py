@@ -76,7 +76,7 @@ def serve_starlette() -> None:
 def serve_dragoman() -> None:
     """Ours, in a process of its own."""
     from dragoman.demo.app import demo_app
-    from dragoman.testing.serve import serve
+    from dragoman.testing.serving import serve
 
     with serve(demo_app(), demo=True) as served:
         print(served.url.rpartition(":")[2], flush=True)

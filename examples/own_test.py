@@ -1,7 +1,7 @@
 from dragoman import Agent, App, tool
 from dragoman.kai import KaiClientSync
 from dragoman.testing import ScriptedModel, tool_call
-from dragoman.testing.serve import serve
+from dragoman.testing.serving import serve
 
 
 @tool(read_only=True)

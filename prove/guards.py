@@ -19,12 +19,13 @@ from dragoman.core.ports import Decision
 from dragoman.core.records import AppendEvents, PutRun, Run
 from dragoman.engine import decisions
 from dragoman.engine.state import Call as ToolCall
-from dragoman.server import own_access
 from dragoman.server.http import Call
+from dragoman.server.own import access
 from dragoman.store import statements
 from dragoman.store.sqlite import SQLiteStore
-from dragoman.testing import network, replaying, understudies
-from dragoman.testing.comparing import Difference
+from dragoman.testing import replaying
+from dragoman.testing.replaying import network, understudies
+from dragoman.testing.replaying.comparing import Difference
 
 LATE_SECONDS = 0.1
 
@@ -89,7 +90,7 @@ def owner_check() -> None:
             raise NotFound("There is no such run.", code="not_found:run")
         return run
 
-    _replace(own_access.Access, "_run", anybodys)
+    _replace(access.Access, "_run", anybodys)
 
 
 def manifest_decides() -> None:

@@ -24,7 +24,7 @@ import httpx2
 
 from dragoman import App, Flow, client_tool
 from dragoman.server.http import Route
-from dragoman.testing.serve import serve
+from dragoman.testing.serving import serve
 from prove import app
 from prove.guards import take_out
 from prove.reading import V1

@@ -32,7 +32,7 @@ from dragoman.kai import exceptions as kai
 from dragoman.noukai import exceptions as noukai
 from dragoman.server import own
 from dragoman.server.metric_table import LONG, METRICS, QUICK
-from dragoman.server.own_handlers import OwnFace
+from dragoman.server.own.handlers import OwnFace
 from dragoman.server.settings_sources import settings_table
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -50,7 +50,7 @@ MODULES = (
     "dragoman.noukai.models",
     "dragoman.server.asgi",
     "dragoman.testing",
-    "dragoman.testing.serve",
+    "dragoman.testing.serving",
 )
 LISTED: set[type] = set()
 """The classes that the snapshot describes."""

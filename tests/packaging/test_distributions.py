@@ -61,7 +61,7 @@ def test_core_alone_has_the_clients_and_names_the_extra_of_the_command_line(clea
     assert "dragoman[cli]" in refused.stderr
 
 
-@pytest.mark.parametrize("use", ["dragoman.server.asgi", "dragoman.testing.serve"])
+@pytest.mark.parametrize("use", ["dragoman.server.asgi", "dragoman.testing.serving"])
 def test_core_alone_names_the_extra_of_the_server(clean_environment: Enter, use: str) -> None:
     answer = clean_environment("core")(
         "-c",
@@ -93,7 +93,7 @@ def test_the_server_extra_serves(clean_environment: Enter) -> None:
     code = (
         "import urllib.request\n"
         "from dragoman.demo.app import app\n"
-        "from dragoman.testing.serve import serve\n"
+        "from dragoman.testing.serving import serve\n"
         "with serve(app) as server:\n"
         "    print(urllib.request.urlopen(server.url + '/health/live').status)\n"
     )

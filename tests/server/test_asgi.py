@@ -93,7 +93,9 @@ async def test_a_directory_in_use_is_refused(tmp_path: Path, start_inside: Start
 
 
 def test_an_app_without_agents_is_refused_at_once() -> None:
-    with pytest.raises(UsageError, match=r"app 'acme' has neither agents nor flows, .*: App\('acme', agents=\[…\], flows=\[…\]\)"):
+    with pytest.raises(
+        UsageError, match=r"app 'acme' has neither agents nor flows, .*: App\('acme', agents=\[…\], flows=\[…\]\)"
+    ):
         asgi(App("acme"), data=":memory:")
 
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from dragoman.server import own, own_models
-from dragoman.server.own_handlers import OwnFace
+from dragoman.server import own
+from dragoman.server.own import models as own_models
+from dragoman.server.own.handlers import OwnFace
 
 Start = Callable[..., Awaitable[Any]]
 HTTP = {"get", "post", "put", "patch", "delete"}

@@ -12,7 +12,7 @@ from prove.wire import Wire
 
 from dragoman import Agent, App, openai_compatible
 from dragoman.demo.app import add, demo_app
-from dragoman.testing.serve import serve
+from dragoman.testing.serving import serve
 from dragoman.wire.sse import SSEDecoder
 
 V1 = "/dragoman/v1"

@@ -11,7 +11,7 @@ from dragoman.noukai import Noukai, trace_scope_sync
 from dragoman.noukai.exceptions import FlowExecutionError
 from dragoman.testing.cassette import Cassette
 from dragoman.testing.replaying import Replay, replay
-from dragoman.testing.serve import Served, serve
+from dragoman.testing.serving import Served, serve
 
 LONG = 20.0
 WEATHER = [{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}]

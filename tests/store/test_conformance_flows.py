@@ -185,6 +185,18 @@ async def test_sessions_are_listed_in_pages_the_last_written_to_first(store: Sto
         await store.sessions("other", after="s1")
 
 
+async def test_a_page_of_runs_ends_where_their_inputs_are_too_much_for_one(store: Store, make: Any) -> None:
+    large = {"message": "x" * (7 * 1024 * 1024)}
+    for number in range(5):
+        await store.commit(PutRun(make.run(f"r{number}", session="s", input=large)))
+    first = await store.runs("acme", limit=1000)
+    assert (ids(first), first.more) == (["r4", "r3", "r2"], True)
+    rest = await store.runs("acme", limit=1000, after="r2")
+    assert (ids(rest), rest.more) == (["r1", "r0"], False)
+    recorded = await store.session_runs("acme", "s", limit=1000)
+    assert (ids(recorded), recorded.more) == (["r0", "r1", "r2"], True)
+
+
 async def test_the_runs_of_a_session_come_oldest_first_and_in_pages(store: Store, make: Any) -> None:
     for n in range(5):
         await store.commit(PutRun(make.run(f"r{n}", session="s")))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dragoman.testing.comparing import (
+from dragoman.testing.replaying.comparing import (
     NOTHING,
     Difference,
     compare_agents,

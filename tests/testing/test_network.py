@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from dragoman.testing.network import NetworkCut, cut_network, watched
+from dragoman.testing.replaying.network import NetworkCut, cut_network, watched
 
 
 def listening() -> socket.socket:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dragoman.core.errors import UsageError
-from dragoman.testing.playback import MISS, Playback
+from dragoman.testing.replaying.playback import MISS, Playback
 
 
 def recorded(*calls: tuple[str, dict[str, Any], Any]) -> Playback:

@@ -15,7 +15,7 @@ from dragoman.cli.output import note, print_json, visible
 from dragoman.core.cassette import outcome
 from dragoman.core.errors import ConnectionFailed, NotFound
 from dragoman.testing.cassette import Cassette
-from dragoman.testing.comparing import NOTHING, Difference
+from dragoman.testing.replaying.comparing import NOTHING, Difference
 from dragoman.transport.io import run_blocking
 
 _DEMO = "demo"

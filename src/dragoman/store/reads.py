@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import lru_cache
 from typing import Any, TypeVar, get_args
 
@@ -33,6 +34,9 @@ from dragoman.store import journal, rows
 
 T = TypeVar("T")
 
+PAGE_CHARACTERS = 16 * 1024 * 1024
+"""What the runs of one page may hold of their callers' inputs, each up to a body's limit: the next page has the rest."""
+
 _END = 1 << 62
 _STATES: tuple[str, ...] = get_args(RunStatus)
 
@@ -44,6 +48,19 @@ def _one(db: sqlite3.Connection, decode: Callable[[rows.Row], T], sql: str, *val
 
 def _page(decode: Callable[[rows.Row], T], found: list[rows.Row], limit: int) -> Page[T]:
     return Page(tuple(decode(row) for row in found[:limit]), len(found) > limit)
+
+
+def _run_page(found: sqlite3.Cursor, limit: int) -> Page[Run]:
+    """Up to `limit` runs, and fewer where those come with more than `PAGE_CHARACTERS` of input and result."""
+    page: list[Run] = []
+    size = 0
+    with closing(found):  # one that is left open holds the snapshot that it reads from
+        for row in found:
+            if len(page) == limit or size > PAGE_CHARACTERS:
+                return Page(tuple(page), True)
+            page.append(rows.run_of(row))
+            size += sum(len(column) for column in row if isinstance(column, str))
+    return Page(tuple(page), False)
 
 
 # --------------------------------------------------------------------------- threads and items
@@ -208,7 +225,7 @@ def runs(
         return Page((), False)
     values.update((f"state{n}", state) for n, state in enumerate(states))
     sql = runs_sql(len(states), frozenset(filters), kind == "job")
-    return _page(rows.run_of, db.execute(sql, values).fetchall(), limit)
+    return _run_page(db.execute(sql, values), limit)
 
 
 SESSION_RUNS = (
@@ -218,7 +235,7 @@ SESSION_RUNS = (
 
 
 def session_runs(db: sqlite3.Connection, tenant: str, id: str, after: int, limit: int) -> Page[Run]:
-    return _page(rows.run_of, db.execute(SESSION_RUNS, (tenant, id, after, limit + 1)).fetchall(), limit)
+    return _run_page(db.execute(SESSION_RUNS, (tenant, id, after, limit + 1)), limit)
 
 
 EVENTS = (

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dragoman.testing.io import RecordingIO, ScriptedIO
     from dragoman.testing.model import ScriptedModel, tool_call
     from dragoman.testing.replaying import Replay, replay
-    from dragoman.testing.serve import Served, serve
+    from dragoman.testing.serving import Served, serve
 
 _NAMES = {
     "cassette": "Cassette",

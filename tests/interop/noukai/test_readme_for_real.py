@@ -23,7 +23,7 @@ from tests.noukai.web import ask
 
 import dragoman.noukai
 from dragoman.noukai import AsyncNoukai, Noukai
-from dragoman.testing.serve import Served, serve
+from dragoman.testing.serving import Served, serve
 
 pytestmark = [pytest.mark.requirement("NOU-90"), pytest.mark.timeout(120)]
 

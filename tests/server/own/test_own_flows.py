@@ -14,8 +14,8 @@ from dragoman.core.events import FINAL, decode_event
 from dragoman.core.flow_graph import flow_graph
 from dragoman.core.ports import decode_node
 from dragoman.core.principal import Principal
-from dragoman.server import own_flow_models as models
-from dragoman.server import own_models
+from dragoman.server.own import flow_models as models
+from dragoman.server.own import models as own_models
 from dragoman.testing import ScriptedModel
 from dragoman.wire.sse import SSEDecoder
 

@@ -12,9 +12,9 @@ from dragoman.core.events import Event, EventBody
 from dragoman.core.ports import Node, encode_node
 from dragoman.core.records import Run, Step
 from dragoman.core.usage import Usage
-from dragoman.server.own_flow_models import TraceOut
-from dragoman.server.own_models import encode_run
-from dragoman.server.own_trace import PAYLOAD_BYTES, Timeline, encode_trace
+from dragoman.server.own.flow_models import TraceOut
+from dragoman.server.own.models import encode_run
+from dragoman.server.own.trace import PAYLOAD_BYTES, Timeline, encode_trace
 
 TREE = (
     Node("plan", "plan", "function"),

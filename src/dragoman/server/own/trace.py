@@ -17,7 +17,7 @@ from dragoman.core.ports import Node, decode_node
 from dragoman.core.records import Run, Step
 from dragoman.core.steps import inner_key, split_key, step_key
 from dragoman.core.usage import Usage
-from dragoman.server.own_models import FLOW_KINDS
+from dragoman.server.own.models import FLOW_KINDS
 
 PAYLOAD_BYTES = 4 * 1024 * 1024
 """How much of inputs and outputs one answer holds."""

@@ -13,7 +13,7 @@ from typing import Any
 from dragoman.core import events as ev
 from dragoman.core.messages import ToolSpec
 from dragoman.core.ports import Continue, Decision, Engine, FlowCall, NewThread, Started, Turn
-from dragoman.testing.playback import Playback
+from dragoman.testing.replaying.playback import Playback
 
 NOT_RECORDED = "nobody was asked when this was recorded"
 """The reason of a denial that the recording has none for."""

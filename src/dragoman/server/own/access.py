@@ -17,10 +17,10 @@ from dragoman.core.ids import is_id
 from dragoman.core.ports import Live
 from dragoman.core.principal import Principal
 from dragoman.core.records import Page, Run, Session, Thread
-from dragoman.server import own_models as models
 from dragoman.server.http import Call, EventStream
-from dragoman.server.own_events import stream_events
-from dragoman.server.own_query import identifier, number
+from dragoman.server.own import models as models
+from dragoman.server.own.events import stream_events
+from dragoman.server.own.query import identifier, number
 from dragoman.server.services import Services
 
 M = TypeVar("M", bound=BaseModel)

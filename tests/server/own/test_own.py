@@ -11,8 +11,8 @@ import pytest
 
 from dragoman.core.events import FINAL, decode_event
 from dragoman.core.records import PutKey
-from dragoman.server import own_models as models
 from dragoman.server.keys import create_key
+from dragoman.server.own import models as models
 from dragoman.wire.sse import SSEDecoder
 
 Start = Callable[..., Awaitable[Any]]

@@ -27,7 +27,7 @@ from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine
 from dragoman.store.sqlite import open_store
 from dragoman.testing.cassette import Cassette
-from dragoman.testing.comparing import (
+from dragoman.testing.replaying.comparing import (
     NOTHING,
     Difference,
     compare_agents,
@@ -35,10 +35,10 @@ from dragoman.testing.comparing import (
     compare_outcomes,
     told,
 )
-from dragoman.testing.driving import Drive
-from dragoman.testing.network import cut_network
-from dragoman.testing.playback import MISS, Playback, Playbacks
-from dragoman.testing.understudies import with_understudies
+from dragoman.testing.replaying.driving import Drive
+from dragoman.testing.replaying.network import cut_network
+from dragoman.testing.replaying.playback import MISS, Playback, Playbacks
+from dragoman.testing.replaying.understudies import with_understudies
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from dragoman.engine.app import App
 from dragoman.engine.flows.authoring import Flow
 from dragoman.engine.flows.context import FlowContext, call
 from dragoman.engine.flows.declared import AgentStep, FunctionStep, Loop, ModelStep, Step, When, model_name
-from dragoman.testing.network import watched
-from dragoman.testing.playback import Playback, Playbacks, RecordedModel, RecordedTool
+from dragoman.testing.replaying.network import watched
+from dragoman.testing.replaying.playback import Playback, Playbacks, RecordedModel, RecordedTool
 
 
 def with_understudies(app: App, playbacks: Playbacks) -> App:

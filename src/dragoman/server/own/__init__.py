@@ -1,7 +1,7 @@
 """Dragoman's own face, `/dragoman/v1`: runs, events, threads, agents, flows. The console and curl speak it.
 
 Nothing is translated: what goes out are the core's words as JSON. This module is the table of
-its routes, with what the OpenAPI document says of each; `own_handlers` and `own_flows` do the work.
+its routes, with what the OpenAPI document says of each; `handlers` and `flows` do the work.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import Any
 
 from dragoman._version import __version__
 from dragoman.core.errors import DragomanError
-from dragoman.server import own_flow_models as flow_models
-from dragoman.server import own_models as models
 from dragoman.server.http import Answer, Call, Face, Route
 from dragoman.server.openapi import Operation, Query, document
-from dragoman.server.own_flows import OwnFlows
-from dragoman.server.own_handlers import OwnFace
-from dragoman.server.own_query import KINDS, STATUSES, prefers
+from dragoman.server.own import flow_models as flow_models
+from dragoman.server.own import models as models
+from dragoman.server.own.flows import OwnFlows
+from dragoman.server.own.handlers import OwnFace
+from dragoman.server.own.query import KINDS, STATUSES, prefers
 from dragoman.server.services import Services
 
 PREFIX = "/dragoman/v1"

@@ -18,13 +18,13 @@ from dragoman.core.ids import is_id
 from dragoman.core.ports import FlowCall, FlowInfo
 from dragoman.core.principal import Principal
 from dragoman.core.records import Page, Repeat, Session, Thread
-from dragoman.server import own_flow_models as models
 from dragoman.server.credits import BUDGET_OF, StoredLedger
 from dragoman.server.http import Answer, Call, Reply
-from dragoman.server.own_access import Access, read_body, sifted
-from dragoman.server.own_models import FLOW_KINDS
-from dragoman.server.own_query import STATUSES, choices, idempotency_key, identifier, number, prefers
-from dragoman.server.own_trace import Timeline, encode_trace
+from dragoman.server.own import flow_models as models
+from dragoman.server.own.access import Access, read_body, sifted
+from dragoman.server.own.models import FLOW_KINDS
+from dragoman.server.own.query import STATUSES, choices, idempotency_key, identifier, number, prefers
+from dragoman.server.own.trace import Timeline, encode_trace
 from dragoman.server.sessions import export_session
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")

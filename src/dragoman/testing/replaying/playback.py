@@ -28,7 +28,7 @@ from dragoman.core.messages import (
 from dragoman.core.steps import split_key
 from dragoman.core.usage import Usage
 from dragoman.engine.tools import Tool, ToolContext
-from dragoman.testing.network import watched
+from dragoman.testing.replaying.network import watched
 
 MISS = "replay_miss"
 """The code of a call that has no recording."""

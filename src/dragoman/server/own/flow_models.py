@@ -1,6 +1,6 @@
 """What Dragoman's own wire says of flows, jobs, sessions and traces: the models, and the encoders beside them.
 
-The other half of `own_models`, held together with it by the OpenAPI document. Times are seconds
+The other half of `models`, held together with it by the OpenAPI document. Times are seconds
 since the epoch; offsets and durations are seconds as well.
 """
 
@@ -17,7 +17,7 @@ from dragoman.core.ports import CaptureMode, Continue, FlowInfo, Node
 from dragoman.core.records import Session
 from dragoman.core.redact import redact
 from dragoman.server.http import is_https
-from dragoman.server.own_models import Id, In, Out, RunDetailOut, RunOut, UsageOut
+from dragoman.server.own.models import Id, In, Out, RunDetailOut, RunOut, UsageOut
 
 MOST_TOOLS = 64
 MOST_ATTACHMENTS = 10

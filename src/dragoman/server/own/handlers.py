@@ -1,6 +1,6 @@
 """What the own face does for each of its routes.
 
-What the caller may not know of is answered exactly like what does not exist (`own_access`); one that may
+What the caller may not know of is answered exactly like what does not exist (`access`); one that may
 be read but not changed (a public thread, or any of the tenant for scope `admin`) answers changes
 with 403. Which path leads here is said in `own`.
 """
@@ -13,11 +13,11 @@ from typing import Any
 from dragoman.core.errors import BadRequest, Forbidden, NotFound
 from dragoman.core.ports import NewThread, Quota, Turn
 from dragoman.core.principal import Principal
-from dragoman.server import own_models as models
 from dragoman.server.http import Answer, Call, Reply
-from dragoman.server.own_access import Access, read_body
-from dragoman.server.own_events import list_events
-from dragoman.server.own_query import (
+from dragoman.server.own import models as models
+from dragoman.server.own.access import Access, read_body
+from dragoman.server.own.events import list_events
+from dragoman.server.own.query import (
     KINDS,
     STATUSES,
     choices,
