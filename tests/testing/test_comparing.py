@@ -30,6 +30,18 @@ def test_an_output_that_goes_on_as_input_and_result_is_told_once() -> None:
     assert [each.place for each in found] == ["two · upper · output", "two · exclaim · output"]
 
 
+def test_the_output_of_a_branch_is_told_where_it_comes_from() -> None:
+    def steps(price: str) -> list[dict[str, Any]]:
+        return [
+            {"step": "price", "chosen": [True], "output": price},
+            {"step": "big", "input": {"message": "hi"}, "output": price},
+            {"step": "say", "input": {"output": price}, "output": "done"},
+        ]
+
+    found = compare_outcomes("trip", outcomes(steps=steps("dear")), outcomes(steps=steps("very dear")), cut=False)
+    assert [each.place for each in found] == ["trip · big · output"]
+
+
 def test_only_the_innermost_value_is_told() -> None:
     (found,) = leaves(("a",), {"x": [1, {"y": 2, "z": 3}]}, {"x": [1, {"y": 2, "z": 4}]})
     assert (found.where, found.recorded, found.replayed) == (("a", "x", "1", "z"), 3, 4)

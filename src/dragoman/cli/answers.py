@@ -38,9 +38,15 @@ def as_count(value: Any) -> int:
 
 
 def print_fields(found: Mapping[str, Any]) -> None:
-    """Everything that an object tells, a field a line; what is empty is left out."""
-    rows = [(name, _cell(name, value)) for name, value in found.items() if value not in (None, "", {}, [])]
+    """Everything that an object tells, a field a line; what is empty, or unknown in all its parts, is left out."""
+    rows = [(name, _cell(name, value)) for name, value in found.items() if not _is_empty(value)]
     print_table(("FIELD", "VALUE"), rows)
+
+
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(inner is None for inner in value.values())
+    return value in (None, "", [])
 
 
 def tell_of_more(page: Mapping[str, Any], name: str, command: str, url: str) -> None:

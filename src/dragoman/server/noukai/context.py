@@ -58,7 +58,7 @@ class Context:
         if version is not None and not _VERSION.fullmatch(version):
             raise NotFound(f"There is no {call.path[:200]!r} here.")
         if found is None:
-            raise NotFound("There is no such flow.", code="FLOW_NOT_FOUND")
+            raise NotFound(f"There is no flow {name[:200]!r}.", code="FLOW_NOT_FOUND")
         return found
 
     def version(self, call: Call, flow: FlowInfo) -> int | None:
@@ -119,7 +119,7 @@ class Context:
         if found is not None and self._is_at(found, name, call):
             return found
         if id is None and self.services.engine.flow(name) is None and not name.startswith(AGENTS + "/"):
-            raise NotFound("There is no such flow.", code="FLOW_NOT_FOUND")
+            raise NotFound(f"There is no flow {name[:200]!r}.", code="FLOW_NOT_FOUND")
         raise NotFound("There is no such run of this flow.", code="not_found:run")
 
     def _is_at(self, run: Run, name: str, call: Call) -> bool:

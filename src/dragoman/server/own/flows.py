@@ -139,7 +139,9 @@ class OwnFlows(Access):
         name = f"{call.params['project']}/{call.params['slug']}"
         flow = self._engine.flow(name)
         if flow is None or not self._may_use(call.principal, name):
-            raise NotFound("There is no such flow.", code="not_found:flow")
+            raise NotFound(
+                f"There is no flow {name[:200]!r}; GET /flows lists those that there are.", code="not_found:flow"
+            )
         return flow
 
     # ------------------------------------------------------------------ jobs

@@ -125,11 +125,17 @@ def _compare_steps(name: str, before: list[dict[str, Any]], after: list[dict[str
     if keys != now:
         yield Difference((name, "steps"), ", ".join(keys) or NOTHING, ", ".join(now) or NOTHING)
     found = {one["step"]: one for one in after}
+    around: list[Difference] = []
     for one in before:
         if one["step"] in found:
             other = found[one["step"]]
             for part in ("input", "chosen", "output", "error"):
-                yield from leaves((name, one["step"], part), one.get(part, NOTHING), other.get(part, NOTHING))
+                differences = leaves((name, one["step"], part), one.get(part, NOTHING), other.get(part, NOTHING))
+                if part == "output" and "chosen" in one:  # of a loop or branch: it comes from a step inside
+                    around += differences
+                else:
+                    yield from differences
+    yield from around
 
 
 def _compare_tools(
