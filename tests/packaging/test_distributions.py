@@ -26,7 +26,7 @@ Enter = Callable[[str], Run]
 IMPORT_ALL = """
 import importlib, pkgutil, dragoman
 for found in pkgutil.walk_packages(dragoman.__path__, "dragoman."):
-    if not found.name.endswith("__main__"):
+    if not found.name.endswith(("__main__", "pytest_plugin")):  # the plugin is pytest's to import
         importlib.import_module(found.name)
         print(found.name)
 """
@@ -61,7 +61,7 @@ def test_core_alone_has_the_clients_and_names_the_extra_of_the_command_line(clea
     assert "dragoman[cli]" in refused.stderr
 
 
-@pytest.mark.parametrize("use", ["dragoman.server.asgi", "dragoman.testing.serving"])
+@pytest.mark.parametrize("use", ["dragoman.server.asgi", "dragoman.testing.serve"])
 def test_core_alone_names_the_extra_of_the_server(clean_environment: Enter, use: str) -> None:
     answer = clean_environment("core")(
         "-c",

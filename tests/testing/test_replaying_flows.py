@@ -132,8 +132,8 @@ async def test_an_edited_function_shows_where_it_works_and_once() -> None:
     found = await replayed(cassette, Works(mark="?"))
     assert places(found) == [
         "basics/shout (run-1) · _exclaim · output",
-        "basics/words (run-2) · each · output · 0",
-        "basics/words (run-2) · each · output · 1",
+        "basics/words (run-2) · one[0] · output",
+        "basics/words (run-2) · one[1] · output",
         "basics/words (run-2) · join · output",
     ]
 

@@ -24,7 +24,7 @@ _NAMES = {
     "io": "RecordingIO ScriptedIO",
     "model": "ScriptedModel tool_call",
     "replaying": "Replay replay",
-    "serve": "Served serve",
+    "serving": "Served serve",
 }
 
 __all__ = [
