@@ -67,7 +67,8 @@ def shout(ctx, mark="!"):
 
 def authenticate(headers):
     token = headers.get("x-storageapi-token") or headers.get("authorization", "").removeprefix("Bearer ")
-    return Principal(*token.split(".")) if token.count(".") == 1 else None
+    # an admin, as the developer of an app is: others get recordings without the instructions
+    return Principal(*token.split("."), frozenset({"use", "admin"})) if token.count(".") == 1 else None
 
 
 clerk = Agent("clerk", model=shopkeeper, instructions="Be brief.", tools=[price, order])
