@@ -42,7 +42,7 @@ Works = dict[str, tuple[Callable[[], object], int]]
 def dragoman(folder: Path, synchronous: Any = "NORMAL") -> Iterator[Works]:
     """Our embedded engine: a declared list of steps, and one function that calls `ctx.step`."""
     from dragoman import App, Flow, FlowContext, flow, step  # only here: the process of a peer has no use for it
-    from dragoman.core.ports import FlowCall
+    from dragoman.core.flows import FlowCall
     from dragoman.engine.embedded import EmbeddedEngine
     from dragoman.store.sqlite import open_store
 

@@ -22,7 +22,8 @@ from bench.limits import RawStore
 from bench.measure import Figures, Report, Row, expect, interleave, main, median, quiet, ratio
 from bench.shapes import StoredItem, StoredThread
 from bench.streams import SEED
-from dragoman.core.records import Item, PutItem, PutThread, Thread
+from dragoman.core.records import Item, Thread
+from dragoman.core.writes import PutItem, PutThread
 from dragoman.store.sqlite import SQLiteStore, open_store
 
 SIZES = (1_000, 10_000, 100_000)

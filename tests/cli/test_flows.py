@@ -4,7 +4,7 @@ import pytest
 
 from dragoman.core import events as ev
 from dragoman.core.errors import ConnectionLost
-from dragoman.core.ports import Node, encode_node
+from dragoman.core.flows import Node, encode_node
 
 NODES = [
     encode_node(Node("upper", "upper", "function", digest="d1")),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.core.flow_graph import END, START, as_mermaid, as_text, count_steps, flow_graph
-from dragoman.core.ports import Node
+from dragoman.core.flows import Node
 
 STEPS = (
     Node("plan", "plan", "model", config={"temperature": 0.2}, model="demo"),

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from dragoman.core.ports import Store
-from dragoman.core.records import Write
+from dragoman.core.writes import Write
 
 
 class ScriptedStore:

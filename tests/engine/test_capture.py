@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dragoman.core import events as ev
 from dragoman.core.errors import UsageError
-from dragoman.core.ports import CaptureMode
+from dragoman.core.flows import CaptureMode
 from dragoman.core.records import Run
 from dragoman.engine.capture import (
     MOST_BYTES,

@@ -11,7 +11,7 @@ import pytest
 
 from dragoman import Flow, StepError, client_tool, step
 from dragoman.core import events as ev
-from dragoman.core.ports import CaptureMode, Continue, FlowCall
+from dragoman.core.flows import CaptureMode, Continue, FlowCall
 from dragoman.core.records import Repeat, Run
 from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine

@@ -10,7 +10,7 @@ from tests.engine.scripted_store import ScriptedStore
 from tests.engine.world import LONG, World, pending_call
 
 from dragoman.core.ports import Decision
-from dragoman.core.records import AppendEvents
+from dragoman.core.writes import AppendEvents
 from dragoman.store.sqlite import open_store
 
 

@@ -14,8 +14,8 @@ from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, Conflict, DragomanError, NotFound, ProtocolError, Unavailable
 from dragoman.core.messages import ModelRequest, ModelText, ModelToolCall, ModelToolDelta, ModelUsage
 from dragoman.core.ports import Decision, Turn
-from dragoman.core.records import AppendEvents, DeleteThread, PutRun
 from dragoman.core.usage import Usage
+from dragoman.core.writes import AppendEvents, DeleteThread, PutRun
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine

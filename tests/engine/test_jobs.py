@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from dragoman.core.errors import Unavailable
-from dragoman.core.records import ChangeRun, PutRun, Run
+from dragoman.core.records import Run
+from dragoman.core.writes import ChangeRun, PutRun
 from dragoman.engine import jobs as queueing
 from dragoman.engine.jobs import JobQueue
 from dragoman.store import SQLiteStore, open_store

@@ -13,7 +13,7 @@ import pytest
 from dragoman import Flow, client_tool, step
 from dragoman.core import events as ev
 from dragoman.core.errors import Conflict, Unavailable
-from dragoman.core.ports import Continue, FlowCall
+from dragoman.core.flows import Continue, FlowCall
 from dragoman.core.records import Repeat, Run
 from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from dragoman import App, Flow, FlowContext, step
-from dragoman.core.ports import FlowCall
-from dragoman.core.records import PutRun, Run
+from dragoman.core.flows import FlowCall
+from dragoman.core.records import Run
+from dragoman.core.writes import PutRun
 from dragoman.engine.embedded import EmbeddedEngine
 from dragoman.engine.jobs import JobQueue
 from dragoman.store.sqlite import SQLiteStore, open_store

@@ -2,7 +2,8 @@
 
 from tests.engine.playing import Play
 
-from dragoman.core.records import AppendEvents, PutItem, PutStep, Run
+from dragoman.core.records import Run
+from dragoman.core.writes import AppendEvents, PutItem, PutStep
 from dragoman.engine.inputs import Heard, ModelEnded
 from dragoman.engine.projection import Projector
 from dragoman.engine.state import Block, Call, Extra

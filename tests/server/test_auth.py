@@ -10,7 +10,7 @@ import pytest
 
 from dragoman.core.errors import Forbidden, UsageError
 from dragoman.core.principal import Principal
-from dragoman.core.records import PutKey, RevokeKey
+from dragoman.core.writes import PutKey, RevokeKey
 from dragoman.demo.app import demo_app
 from dragoman.server.auth import as_principal, demo_principal, demo_user, token_of
 from dragoman.server.keys import create_key

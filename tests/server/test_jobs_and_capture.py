@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dragoman import App, Flow, step
-from dragoman.core.ports import FlowCall
+from dragoman.core.flows import FlowCall
 from dragoman.server.asgi import Application, asgi
 from dragoman.server.services import Services
 from dragoman.testing import FakeClock

@@ -13,7 +13,8 @@ import httpx2
 import pytest
 
 from dragoman.core.events import Event, RunCreated, RunStarted
-from dragoman.core.records import AppendEvents, PutRun, Run
+from dragoman.core.records import Run
+from dragoman.core.writes import AppendEvents, PutRun
 from dragoman.server.measured import measured
 from dragoman.server.metric_table import METRICS
 from dragoman.server.metrics import Metrics

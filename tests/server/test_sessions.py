@@ -8,7 +8,8 @@ from tests.testing.recordings import WHO, Recorder, Shop
 
 from dragoman.core.errors import BadRequest, Conflict, Forbidden, Gone, NotFound
 from dragoman.core.ports import Decision
-from dragoman.core.records import PutRun, PutSession, PutStep, Run, Session, Step
+from dragoman.core.records import Run, Session, Step
+from dragoman.core.writes import PutRun, PutSession, PutStep
 from dragoman.server.sessions import export_session, read_session
 
 NOW = 1_000_000.0

@@ -13,19 +13,9 @@ import pytest
 from dragoman.core.errors import Unavailable
 from dragoman.core.events import Event, RunPaused
 from dragoman.core.ports import Store
-from dragoman.core.records import (
-    AppendEvents,
-    Keep,
-    PutItem,
-    PutRun,
-    PutSession,
-    PutThread,
-    Removed,
-    Run,
-    Session,
-    Thread,
-)
 from dragoman.core.records import Item as StoredItem
+from dragoman.core.records import Keep, Removed, Run, Session, Thread
+from dragoman.core.writes import AppendEvents, PutItem, PutRun, PutSession, PutThread
 from dragoman.server.logs import logger
 from dragoman.server.metrics import Metrics
 from dragoman.server.settings import RetentionSettings

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.core.records import PutKey
+from dragoman.core.writes import PutKey
 from dragoman.server.keys import create_key
 from dragoman.store import open_store
 from dragoman.testing import FakeClock

@@ -15,21 +15,8 @@ import pytest
 
 from dragoman.core.events import BlockDelta, Event, EventBody
 from dragoman.core.ports import Store
-from dragoman.core.records import (
-    Approval,
-    Item,
-    Key,
-    PutApproval,
-    PutItem,
-    PutRun,
-    PutThread,
-    Repeat,
-    Run,
-    Setting,
-    Step,
-    Thread,
-    Vote,
-)
+from dragoman.core.records import Approval, Item, Key, Repeat, Run, Setting, Step, Thread, Vote
+from dragoman.core.writes import PutApproval, PutItem, PutRun, PutThread
 from dragoman.store import SQLiteStore, open_store
 
 

@@ -23,13 +23,12 @@ from dragoman.core.events import (
     StepStarted,
     ToolOutput,
 )
-from dragoman.core.records import (
+from dragoman.core.records import Approval, Item, Key, Repeat, Run, Session, Setting, Step, Thread, Vote
+from dragoman.core.usage import Usage
+from dragoman.core.writes import (
     AppendEvents,
-    Approval,
     Count,
     DeleteThread,
-    Item,
-    Key,
     PutApproval,
     PutItem,
     PutKey,
@@ -40,15 +39,7 @@ from dragoman.core.records import (
     PutStep,
     PutThread,
     PutVote,
-    Repeat,
-    Run,
-    Session,
-    Setting,
-    Step,
-    Thread,
-    Vote,
 )
-from dragoman.core.usage import Usage
 from dragoman.store import SQLiteStore, open_store
 from dragoman.store.schema import load_migrations
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dragoman.core.errors import UsageError
-from dragoman.core.records import AppendEvents, PutItem, PutRun, PutThread
+from dragoman.core.writes import AppendEvents, PutItem, PutRun, PutThread
 from dragoman.store import SQLiteStore, open_store
 from dragoman.store.backup import back_up, restore
 

@@ -10,7 +10,8 @@ import pytest
 
 from dragoman.core.errors import StaleWrite, Unavailable
 from dragoman.core.ports import Store
-from dragoman.core.records import (
+from dragoman.core.records import Thread
+from dragoman.core.writes import (
     AppendEvents,
     ChangeThread,
     Count,
@@ -27,7 +28,6 @@ from dragoman.core.records import (
     PutVote,
     RemoveItems,
     RevokeKey,
-    Thread,
 )
 
 

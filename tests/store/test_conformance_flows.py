@@ -18,15 +18,8 @@ from dragoman.core.events import (
     ToolInputDelta,
 )
 from dragoman.core.ports import Store
-from dragoman.core.records import (
-    AppendEvents,
-    ChangeRun,
-    PutRun,
-    PutSession,
-    PutStep,
-    ReplaceEvents,
-    Session,
-)
+from dragoman.core.records import Session
+from dragoman.core.writes import AppendEvents, ChangeRun, PutRun, PutSession, PutStep, ReplaceEvents
 
 
 def ids(page: Any) -> list[str]:

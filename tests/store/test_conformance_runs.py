@@ -19,17 +19,9 @@ from dragoman.core.events import (
     ToolOutput,
 )
 from dragoman.core.ports import Store
-from dragoman.core.records import (
-    AppendEvents,
-    ChangeRun,
-    DecideApproval,
-    PutApproval,
-    PutRun,
-    PutStep,
-    PutThread,
-    Thread,
-)
+from dragoman.core.records import Thread
 from dragoman.core.usage import Usage
+from dragoman.core.writes import AppendEvents, ChangeRun, DecideApproval, PutApproval, PutRun, PutStep, PutThread
 
 
 async def refused(store: Store, what: str, *writes: Any) -> None:

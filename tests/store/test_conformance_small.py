@@ -10,7 +10,8 @@ import pytest
 
 from dragoman.core.errors import LimitExceeded, StaleWrite, UsageError
 from dragoman.core.ports import Store
-from dragoman.core.records import Count, Counter, PutKey, PutRepeat, PutSetting, RevokeKey
+from dragoman.core.records import Counter
+from dragoman.core.writes import Count, PutKey, PutRepeat, PutSetting, RevokeKey
 
 
 async def test_a_setting_keeps_its_birth_when_it_is_replaced(store: Store, make: Any) -> None:

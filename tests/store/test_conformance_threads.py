@@ -9,7 +9,8 @@ import pytest
 
 from dragoman.core.errors import NotFound, StaleWrite, UsageError
 from dragoman.core.ports import Store
-from dragoman.core.records import (
+from dragoman.core.records import Thread
+from dragoman.core.writes import (
     AppendEvents,
     ChangeThread,
     DeleteThread,
@@ -19,7 +20,6 @@ from dragoman.core.records import (
     PutThread,
     PutVote,
     RemoveItems,
-    Thread,
 )
 
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dragoman.core.events import BODIES, BlockDelta, Event, EventBody, ToolInputDelta
-from dragoman.core.records import AppendEvents, PutRun
+from dragoman.core.writes import AppendEvents, PutRun
 from dragoman.store import SQLiteStore
 from dragoman.store.journal import MAX_JOINED, event_rows, events_of
 

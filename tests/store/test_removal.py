@@ -10,12 +10,12 @@ import pytest
 
 from dragoman.core.errors import LimitExceeded, NotFound, StaleWrite
 from dragoman.core.ports import Store
-from dragoman.core.records import (
+from dragoman.core.records import Keep, Removed, Session, Thread
+from dragoman.core.writes import (
     AppendEvents,
     ChangeThread,
     Count,
     DeleteThread,
-    Keep,
     PutItem,
     PutKey,
     PutRepeat,
@@ -25,9 +25,6 @@ from dragoman.core.records import (
     PutStep,
     PutThread,
     PutVote,
-    Removed,
-    Session,
-    Thread,
 )
 from dragoman.store import open_beside, open_store, removal
 

@@ -21,8 +21,9 @@ from dragoman.core.events import (
     ToolOutput,
     UsageCounted,
 )
-from dragoman.core.records import Approval, Counter, Key, PutThread, Repeat, Session, Setting, Step, Thread, Vote
+from dragoman.core.records import Approval, Counter, Key, Repeat, Session, Setting, Step, Thread, Vote
 from dragoman.core.usage import Usage
+from dragoman.core.writes import PutThread
 from dragoman.store import SQLiteStore, open_store
 from dragoman.store.schema import load_migrations
 

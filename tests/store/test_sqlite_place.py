@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dragoman.core.errors import StaleWrite, UsageError
-from dragoman.core.records import PutThread
+from dragoman.core.writes import PutThread
 from dragoman.store import open_beside, open_store
 from dragoman.store.lock import MarkerLocking, WindowsLocking, hold
 

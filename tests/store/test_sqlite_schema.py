@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dragoman.core.errors import UsageError
-from dragoman.core.records import PutThread
+from dragoman.core.writes import PutThread
 from dragoman.store import open_beside, open_store, reads, removal, statements
 from dragoman.store.schema import Migration, load_migrations, migrate
 

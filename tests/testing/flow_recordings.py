@@ -24,7 +24,7 @@ from dragoman import (
     when,
 )
 from dragoman.core import events as ev
-from dragoman.core.ports import Continue, FlowCall
+from dragoman.core.flows import Continue, FlowCall
 from dragoman.core.records import Run
 
 

@@ -13,8 +13,8 @@ from tests.testing.recordings import LONG, Recorder
 from dragoman import Agent, App
 from dragoman.core.cassette import outcome
 from dragoman.core.errors import UsageError
+from dragoman.core.flows import Continue
 from dragoman.core.messages import ToolSpec
-from dragoman.core.ports import Continue
 from dragoman.testing import ScriptedModel
 from dragoman.testing.cassette import Cassette
 from dragoman.testing.replaying import Replay, replay

@@ -18,8 +18,8 @@ from dragoman.cli.following import Progress
 from dragoman.cli.output import note, print_json, print_table, visible
 from dragoman.core.errors import ProtocolError, UsageError
 from dragoman.core.flow_graph import as_mermaid, as_text, count_steps
+from dragoman.core.flows import Node, decode_node
 from dragoman.core.ids import new_id
-from dragoman.core.ports import Node, decode_node
 from dragoman.transport.io import run_blocking
 
 CAPTURE = ("off", "metadata_only", "redacted", "full")

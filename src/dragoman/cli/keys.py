@@ -14,7 +14,8 @@ import click
 from dragoman.cli.data import data_options, find_data, refuse_without_data
 from dragoman.cli.output import print_json, print_table, when
 from dragoman.core.errors import NotFound, UsageError
-from dragoman.core.records import Key, PutKey, RevokeKey, Write
+from dragoman.core.records import Key
+from dragoman.core.writes import PutKey, RevokeKey, Write
 from dragoman.server.keys import SCOPES, create_key
 from dragoman.store.directory import locate
 from dragoman.store.sqlite import open_beside, open_store

@@ -66,7 +66,7 @@ class RunResumed:
     """What the run waited for has come, in part or whole.
 
     In a flow, `step` is the index of the top-level step that goes on, `options` what the caller
-    has changed for the rest of the run (see `ports.Continue`), and `digest` tells whether the same is given again.
+    has changed for the rest of the run (see `flows.Continue`), and `digest` tells whether the same is given again.
     """
 
     type: ClassVar[str] = "run.resumed"

@@ -1,6 +1,6 @@
 """A flow's steps as a graph: nodes and edges for a console, plain text for a terminal, Mermaid for pages.
 
-Reads `ports.Node` and nothing else; knows neither engine nor server. An edge leads from one step to
+Reads `flows.Node` and nothing else; knows neither engine nor server. An edge leads from one step to
 the one that may run after it; its kind says when: `next`, at a condition `yes` or `no`, at a loop
 `each` (into a round), `again` (back for the next one) and `done` (out of it).
 """
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from dragoman.core.ports import Node, NodeKind
+from dragoman.core.flows import Node, NodeKind
 
 EdgeKind: TypeAlias = Literal["next", "yes", "no", "each", "again", "done"]
 START, END = ":start", ":end"

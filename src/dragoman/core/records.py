@@ -1,9 +1,7 @@
-"""Rows: what the store keeps, and the writes it is asked for.
+"""Rows: what the store keeps. `writes` says how they change.
 
-Every record names its tenant or hangs on one that does. The `Write` union is the whole
-vocabulary of change: a `commit` of several writes is one transaction, all or nothing, and a
-conditional write that does not hold raises `StaleWrite` or `LimitExceeded` and undoes the
-whole commit. Times are float seconds since the epoch; bodies are JSON values.
+Every record names its tenant or hangs on one that does. Times are float seconds since the epoch;
+bodies are JSON values.
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from dragoman.core.events import Event
 from dragoman.core.usage import Usage
 
 RunStatus: TypeAlias = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
@@ -106,8 +103,8 @@ FLOW_OPTIONS = (
     "keep_result",
 )
 """What the options of a flow's run may hold: `flow_version` is the number (0: draft), `tree` the frozen steps as
-`ports.encode_node` spells them, `remaining` whether it runs on to its end, `capture` one of off, metadata_only,
-redacted, full, `keep_result` that a repetition must find the result; the others are as in `ports.FlowCall`."""
+`flows.encode_node` spells them, `remaining` whether it runs on to its end, `capture` one of off, metadata_only,
+redacted, full, `keep_result` that a repetition must find the result; the others are as in `flows.FlowCall`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +115,7 @@ class Run:
     to go on after a crash), `last_seq` the highest committed event, `error` `{code, message}`.
 
     A flow's run has the flow's name (`project/slug`), `queue` and `priority` if it is a job (higher
-    goes first), `result` once it has completed, `input` as in `ports.FlowCall`
+    goes first), `result` once it has completed, `input` as in `flows.FlowCall`
     (`{message, messages, parameters, attachments}`), and in `options` the words of `FLOW_OPTIONS`.
     """
 
@@ -333,213 +330,3 @@ class Removed:
 
     def __bool__(self) -> bool:
         return any(getattr(self, one.name) for one in fields(self))
-
-
-# --------------------------------------------------------------------------- writes
-#
-# `thread=0` in PutItem, ChangeThread, RemoveItems and in PutRun's run means the thread that a PutThread
-# earlier in the same commit has made (its number is not known before).
-
-
-@dataclass(frozen=True, slots=True)
-class PutThread:
-    """Insert a thread. StaleWrite("thread_id") if its tenant has that id already (any owner)
-    while `tenant_wide` is set, else if its (tenant, owner) has it."""
-
-    thread: Thread
-    tenant_wide: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeThread:
-    """Set the fields given (any of title, visibility, branch, status, metadata, updated, expires).
-
-    StaleWrite("thread_gone") if there is no such thread.
-    """
-
-    thread: int
-    changes: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteThread:
-    """Delete the thread with items, runs, events, steps, approvals, votes and blobs.
-
-    A mark of its place is kept until `forget_at`, so that cursors go on working.
-    StaleWrite("thread_gone") if there is no such thread.
-    """
-
-    thread: int
-    forget_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class PutItem:
-    """Append an item at the end of the thread, or replace the one with its id (keeps pos, created).
-
-    Without `replace`, an id that the thread has already is StaleWrite("item_id").
-    With `replace`, an item that does not exist yet is appended.
-    StaleWrite("thread_gone") if the thread does not exist.
-    """
-
-    thread: int
-    item: Item
-    replace: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveItems:
-    """Delete all items of a thread from `from_pos` on (inclusive), and the votes on their answers."""
-
-    thread: int
-    from_pos: int
-
-
-@dataclass(frozen=True, slots=True)
-class PutRun:
-    """Insert a run."""
-
-    run: Run
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeRun:
-    """Set the fields given (status, usage, cost, error, started, ended, executor, lease, queue, priority, options, input, result).
-
-    With `only_if`, StaleWrite("run_status") unless the status is one of these.
-    """
-
-    run: str
-    changes: dict[str, Any]
-    only_if: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AppendEvents:
-    """Append events of one run; their seqs continue `last_seq` without a gap (else ProtocolError).
-
-    The run's `last_seq` moves along. Consecutive deltas of one block (or of one tool input)
-    become one row; readers get every event back as it was.
-    """
-
-    events: tuple[Event, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ReplaceEvents:
-    """Give stored events of one run other bodies of the same types: what a capture mode does not keep goes.
-
-    Done once, in the commit that ends the run; seqs, times, steps and the number of events stay.
-    """
-
-    events: tuple[Event, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PutSession:
-    """Insert a session, or move on the one of this (tenant, id): `updated`, `last_run` and `expires`.
-
-    A tombstone becomes a session again, as if it had never been.
-    """
-
-    session: Session
-
-
-@dataclass(frozen=True, slots=True)
-class PutStep:
-    """Insert or replace a step by (run, step, index, attempt)."""
-
-    step: Step
-
-
-@dataclass(frozen=True, slots=True)
-class PutApproval:
-    """Insert an approval; (run, call) is unique."""
-
-    approval: Approval
-
-
-@dataclass(frozen=True, slots=True)
-class DecideApproval:
-    """Decide, by one conditional update; StaleWrite("approval") unless it is still pending."""
-
-    approval: str
-    approved: bool
-    decision: dict[str, Any]
-    decided: float
-    by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PutVote:
-    """Insert or replace the vote of (thread, answer, user)."""
-
-    vote: Vote
-
-
-@dataclass(frozen=True, slots=True)
-class PutSetting:
-    """Insert or replace (tenant, owner, name); `created` of the first is kept."""
-
-    setting: Setting
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """Add `amount` to the counter (tenant, owner, name); a window that is over starts anew.
-
-    Raises LimitExceeded with `retry_after` when `limit` would be passed; nothing is counted then.
-    """
-
-    tenant: str
-    owner: str
-    name: str
-    now: float
-    resets: float
-    amount: int = 1
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PutKey:
-    """Insert a key."""
-
-    key: Key
-
-
-@dataclass(frozen=True, slots=True)
-class RevokeKey:
-    """Mark a key as revoked."""
-
-    key: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class PutRepeat:
-    """Insert an idempotency record; StaleWrite("repeat") if the key is there and has not expired."""
-
-    repeat: Repeat
-
-
-Write: TypeAlias = (
-    PutThread
-    | ChangeThread
-    | DeleteThread
-    | PutItem
-    | RemoveItems
-    | PutRun
-    | ChangeRun
-    | AppendEvents
-    | ReplaceEvents
-    | PutSession
-    | PutStep
-    | PutApproval
-    | DecideApproval
-    | PutVote
-    | PutSetting
-    | Count
-    | PutKey
-    | RevokeKey
-    | PutRepeat
-)

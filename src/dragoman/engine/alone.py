@@ -17,9 +17,11 @@ from dragoman.core.events import Event, RunPaused, StepFailed, ToolInput
 from dragoman.core.events import RunCancelled as Cancelled
 from dragoman.core.events import RunCompleted as Completed
 from dragoman.core.events import RunFailed as Failed
+from dragoman.core.flows import Continue, FlowCall
 from dragoman.core.messages import ToolSpec
-from dragoman.core.ports import Continue, FlowCall, Store
-from dragoman.core.records import AppendEvents, ChangeRun, PutRun, Run, Write
+from dragoman.core.ports import Store
+from dragoman.core.records import Run
+from dragoman.core.writes import AppendEvents, ChangeRun, PutRun, Write
 from dragoman.engine.agents import ModelLike
 from dragoman.engine.embedded import EmbeddedEngine
 from dragoman.engine.flows.context import call

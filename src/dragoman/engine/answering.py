@@ -15,8 +15,9 @@ from dragoman.core.errors import DragomanError, PolicyError, RemoteError, Transp
 from dragoman.core.events import Event
 from dragoman.core.messages import ModelFinish, ModelRequest
 from dragoman.core.ports import Decided, Model, Store
-from dragoman.core.records import Run, Write
+from dragoman.core.records import Run
 from dragoman.core.redact import redact_text
+from dragoman.core.writes import Write
 from dragoman.engine.asking import Asked
 from dragoman.engine.conversation import conversation
 from dragoman.engine.course import Inbox, LastWrites, Work

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dragoman.core.errors import UsageError
-from dragoman.core.ports import FlowInfo, encode_node
+from dragoman.core.flows import FlowInfo, encode_node
 from dragoman.engine.agents import Agent, ModelLike
 from dragoman.engine.flows.authoring import Flow, walk
 from dragoman.engine.flows.declared import AgentStep, ModelStep, model_name, source

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic_core import to_json
 
 from dragoman.core import events as ev
-from dragoman.core.ports import CaptureMode
+from dragoman.core.flows import CaptureMode
 from dragoman.core.records import Run
 from dragoman.engine.masking import MASKING, Masking
 

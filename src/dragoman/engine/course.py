@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dragoman.core.events import Event
-from dragoman.core.records import Run, Write
+from dragoman.core.records import Run
+from dragoman.core.writes import Write
 from dragoman.engine.asking import Asked
 from dragoman.engine.inputs import Outcome
 

@@ -17,7 +17,8 @@ from dragoman.core.errors import NotFound, Unavailable
 from dragoman.core.events import RunCreated
 from dragoman.core.ids import new_id
 from dragoman.core.ports import Clock, Model, Store
-from dragoman.core.records import Run, Write
+from dragoman.core.records import Run
+from dragoman.core.writes import Write
 from dragoman.engine.agents import Agent, Resolve, as_model
 from dragoman.engine.answering import Answering
 from dragoman.engine.app import App

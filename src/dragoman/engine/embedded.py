@@ -17,22 +17,11 @@ from typing import Any, Literal, TypeVar
 
 from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, Forbidden, NotFound, StaleWrite
+from dragoman.core.flows import CaptureMode, Continue, FlowCall, FlowInfo
 from dragoman.core.ids import is_id
-from dragoman.core.ports import (
-    AgentInfo,
-    CaptureMode,
-    Clock,
-    Continue,
-    Continued,
-    Decided,
-    Decision,
-    FlowCall,
-    FlowInfo,
-    Started,
-    Store,
-    Turn,
-)
-from dragoman.core.records import Approval, DeleteThread, PutSetting, Run, Setting, Thread
+from dragoman.core.ports import AgentInfo, Clock, Continued, Decided, Decision, Started, Store, Turn
+from dragoman.core.records import Approval, Run, Setting, Thread
+from dragoman.core.writes import DeleteThread, PutSetting
 from dragoman.engine.absence import Absence
 from dragoman.engine.agents import Resolve
 from dragoman.engine.answering import Answering

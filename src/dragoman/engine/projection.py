@@ -12,22 +12,18 @@ from typing import Any
 
 from dragoman.core import events as ev
 from dragoman.core.ids import derived_id
-from dragoman.core.records import (
+from dragoman.core.records import Approval, Item, ItemStatus, Run, Step
+from dragoman.core.usage import Usage
+from dragoman.core.writes import (
     AppendEvents,
-    Approval,
     ChangeRun,
     ChangeThread,
     DecideApproval,
-    Item,
-    ItemStatus,
     PutApproval,
     PutItem,
     PutStep,
-    Run,
-    Step,
     Write,
 )
-from dragoman.core.usage import Usage
 from dragoman.engine.state import Block, Call, Extra, RunState
 
 

@@ -14,7 +14,8 @@ from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, Conflict, Forbidden, LimitExceeded, NotFound, StaleWrite
 from dragoman.core.ids import is_id, new_id
 from dragoman.core.ports import Clock, Started, Store, Turn
-from dragoman.core.records import Count, Item, PutItem, PutRun, PutThread, RemoveItems, Run, Thread, Write
+from dragoman.core.records import Item, Run, Thread
+from dragoman.core.writes import Count, PutItem, PutRun, PutThread, RemoveItems, Write
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.drivers import Drivers

@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 from dragoman.core.errors import UsageError
 from dragoman.core.ids import is_id
 from dragoman.core.ports import Clock, Store
-from dragoman.core.records import PutKey
+from dragoman.core.writes import PutKey
 from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine
 from dragoman.engine.masking import Masking

@@ -18,7 +18,8 @@ from typing import Any, Protocol, cast
 from dragoman.core import events as ev
 from dragoman.core.ports import Clock, Store
 from dragoman.core.principal import Principal
-from dragoman.core.records import AppendEvents, Count, PutRun, Run, Write
+from dragoman.core.records import Run
+from dragoman.core.writes import AppendEvents, Count, PutRun, Write
 
 UNIT = Decimal("1e-9")
 """What the counters count, in dollars."""

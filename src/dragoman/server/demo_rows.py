@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dragoman.core.ports import Store
-from dragoman.core.records import PutSession, Session
+from dragoman.core.records import Session
+from dragoman.core.writes import PutSession
 from dragoman.server.auth import DEMO_TENANT
 
 EXPIRED_SESSION = "00000000-0000-4000-8000-000000000410"

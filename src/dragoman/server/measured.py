@@ -15,7 +15,8 @@ import structlog.stdlib
 
 from dragoman.core import events as ev
 from dragoman.core.ports import Store
-from dragoman.core.records import AppendEvents, PutRun, Run, Write
+from dragoman.core.records import Run
+from dragoman.core.writes import AppendEvents, PutRun, Write
 from dragoman.server import metric_table as names
 from dragoman.server.metrics import Metrics
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from dragoman.core import events as ev
-from dragoman.core.ports import CaptureMode, FlowInfo, Store, decode_node
+from dragoman.core.flows import CaptureMode, FlowInfo, decode_node
+from dragoman.core.ports import Store
 from dragoman.core.records import Item, Run, Step
 from dragoman.core.steps import split_key
 from dragoman.engine.capture import keeps_payloads

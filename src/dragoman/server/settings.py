@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import from_json
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from dragoman.core.ports import CaptureMode
+from dragoman.core.flows import CaptureMode
 from dragoman.engine.masking import RULES, Rule
 
 

@@ -36,8 +36,8 @@ from dragoman.core.records import (
     Step,
     Thread,
     Vote,
-    Write,
 )
+from dragoman.core.writes import Write
 from dragoman.store import reads, removal
 from dragoman.store.directory import Place, Sizes, Synchronous, connect, is_damage, locate, prepare, sizes
 from dragoman.store.lock import hold

@@ -18,7 +18,8 @@ from typing import Any
 
 from dragoman.core.errors import LimitExceeded, ProtocolError, StaleWrite
 from dragoman.core.ports import Clock
-from dragoman.core.records import (
+from dragoman.core.records import Removed
+from dragoman.core.writes import (
     AppendEvents,
     ChangeRun,
     ChangeThread,
@@ -35,7 +36,6 @@ from dragoman.core.records import (
     PutStep,
     PutThread,
     PutVote,
-    Removed,
     RemoveItems,
     ReplaceEvents,
     RevokeKey,

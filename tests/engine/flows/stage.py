@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from dragoman.core import events as ev
+from dragoman.core.flows import Continue, FlowCall
 from dragoman.core.messages import ModelRequest, ModelToolCall
-from dragoman.core.ports import Continue, Continued, FlowCall, Started, Store
+from dragoman.core.ports import Continued, Started, Store
 from dragoman.core.records import Run, Step
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from dragoman.core.errors import UsageError
+from dragoman.core.flows import Node, decode_node, encode_node
 from dragoman.core.messages import ModelRequest
-from dragoman.core.ports import Node, decode_node, encode_node
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine

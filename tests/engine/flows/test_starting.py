@@ -9,7 +9,7 @@ from tests.engine.flows.stage import Stage, told
 
 from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, Conflict, Unavailable
-from dragoman.core.ports import decode_node
+from dragoman.core.flows import decode_node
 from dragoman.core.records import Repeat
 from dragoman.engine.flows.authoring import Flow, client_tool, step
 from dragoman.engine.flows.context import FlowContext

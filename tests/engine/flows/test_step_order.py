@@ -10,7 +10,7 @@ from tests.engine.flows.stage import LONG, Stage
 from tests.engine.scripted_store import ScriptedStore
 
 from dragoman.core import events as ev
-from dragoman.core.records import AppendEvents
+from dragoman.core.writes import AppendEvents
 from dragoman.engine.flows.authoring import Flow, flow, step
 from dragoman.engine.flows.context import FlowContext
 from dragoman.store.sqlite import open_store

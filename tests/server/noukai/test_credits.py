@@ -12,8 +12,8 @@ from tests.server.noukai.test_refusals import refusal
 from dragoman.core.errors import Unavailable
 from dragoman.core.messages import ModelUsage
 from dragoman.core.principal import Principal
-from dragoman.core.records import PutKey
 from dragoman.core.usage import Usage
+from dragoman.core.writes import PutKey
 from dragoman.engine.flows.authoring import Flow, model_step
 from dragoman.server import noukai
 from dragoman.server.asgi import FACES

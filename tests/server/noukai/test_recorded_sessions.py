@@ -9,7 +9,7 @@ from tests.server.kai_app import message_body
 from tests.server.noukai.flow_app import BASE, DEMO, WEATHER_TOOL, noukai_app
 from tests.server.noukai.test_refusals import refusal
 
-from dragoman.core.records import PutKey
+from dragoman.core.writes import PutKey
 from dragoman.server.keys import create_key
 
 S = "6f0c9d2e-6d0b-4a55-9a1e-0f1f5b0f7c11"

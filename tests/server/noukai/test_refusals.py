@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.server.noukai.flow_app import BASE, DEMO, noukai_app
 
-from dragoman.core.records import PutKey
+from dragoman.core.writes import PutKey
 from dragoman.server.keys import create_key
 from dragoman.testing.clock import FakeClock
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dragoman.core.events import FINAL, decode_event
-from dragoman.core.records import PutKey
+from dragoman.core.writes import PutKey
 from dragoman.server.keys import create_key
 from dragoman.server.own import models as models
 from dragoman.wire.sse import SSEDecoder

@@ -12,7 +12,7 @@ import pytest
 from dragoman import Agent, App, Flow, StepError, agent_step, client_tool, loop, model_step, step, when
 from dragoman.core.events import FINAL, decode_event
 from dragoman.core.flow_graph import flow_graph
-from dragoman.core.ports import decode_node
+from dragoman.core.flows import decode_node
 from dragoman.core.principal import Principal
 from dragoman.server.own import flow_models as models
 from dragoman.server.own import models as own_models

@@ -9,7 +9,7 @@ import pytest
 
 from dragoman.core import events as ev
 from dragoman.core.events import Event, EventBody
-from dragoman.core.ports import Node, encode_node
+from dragoman.core.flows import Node, encode_node
 from dragoman.core.records import Run, Step
 from dragoman.core.usage import Usage
 from dragoman.server.own.flow_models import TraceOut

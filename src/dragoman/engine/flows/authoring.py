@@ -17,7 +17,7 @@ from copy import copy
 from typing import Any, Literal, TypeAlias, get_args, overload
 
 from dragoman.core.errors import UsageError
-from dragoman.core.ports import CaptureMode, Node
+from dragoman.core.flows import CaptureMode, Node
 from dragoman.engine.agents import Agent, ModelLike
 from dragoman.engine.flows.declared import AgentStep, ClientTool, FunctionStep, Loop, ModelStep, Step, When
 

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic_core import to_json
 
 from dragoman.core.errors import BadRequest, Conflict
+from dragoman.core.flows import Continue
 from dragoman.core.messages import ToolSpec
-from dragoman.core.ports import Continue
 from dragoman.engine.flows.inputs import GoOn
 from dragoman.engine.flows.state import FlowState, Resumed
 

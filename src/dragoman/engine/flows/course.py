@@ -7,9 +7,11 @@ from typing import Any
 
 from dragoman.core import events as ev
 from dragoman.core.errors import NotFound, UsageError
+from dragoman.core.flows import Continue, decode_node
 from dragoman.core.messages import ModelRequest, ToolSpec
-from dragoman.core.ports import Clock, Continue, Continued, Model, Store, decode_node
-from dragoman.core.records import ChangeRun, ReplaceEvents, Run, Write
+from dragoman.core.ports import Clock, Continued, Model, Store
+from dragoman.core.records import Run
+from dragoman.core.writes import ChangeRun, ReplaceEvents, Write
 from dragoman.engine.agents import Agent
 from dragoman.engine.answering import AgentWork
 from dragoman.engine.asking import Asked

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from dragoman.core.errors import UsageError
-from dragoman.core.ports import Node, NodeKind
+from dragoman.core.flows import Node, NodeKind
 from dragoman.core.steps import STEP_ID
 from dragoman.engine.agents import Agent, ModelLike
 from dragoman.engine.flows.config import Config, InvalidOverride

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from dragoman.core.ports import Continue
+from dragoman.core.flows import Continue
 from dragoman.engine import inputs as agent
 from dragoman.engine.flows.declared import Step
 from dragoman.engine.flows.state import FlowState

@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from dragoman.core import events as ev
-from dragoman.core.ports import CaptureMode
-from dragoman.core.records import AppendEvents, ChangeRun, PutStep, Run, Step, Write
+from dragoman.core.flows import CaptureMode
+from dragoman.core.records import Run, Step
 from dragoman.core.steps import inner_key, split_key
 from dragoman.core.usage import Usage
+from dragoman.core.writes import AppendEvents, ChangeRun, PutStep, Write
 from dragoman.engine.capture import NOT_KEPT, effective, keeps_payloads, kept, quotes
 from dragoman.engine.flows.state import FlowState
 from dragoman.engine.masking import MASKING, Masking

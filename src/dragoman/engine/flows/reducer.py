@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from dragoman.core import events as ev
-from dragoman.core.ports import Decision, Node
+from dragoman.core.flows import Node
+from dragoman.core.ports import Decision
 from dragoman.core.steps import inner_key, step_key
 from dragoman.engine import inputs as agent
 from dragoman.engine import reducer as agents

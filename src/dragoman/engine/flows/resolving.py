@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dragoman.core.ports import Node
+from dragoman.core.flows import Node
 from dragoman.engine.flows.declared import ModelStep, Step
 from dragoman.engine.flows.inputs import Failed
 from dragoman.engine.flows.state import FlowState, Frame

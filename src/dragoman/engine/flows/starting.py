@@ -7,10 +7,12 @@ from typing import Any
 
 from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, Conflict, NotFound, StaleWrite
+from dragoman.core.flows import CaptureMode, Continue, FlowCall, FlowInfo, encode_node
 from dragoman.core.ids import is_id, new_id
 from dragoman.core.messages import ToolSpec
-from dragoman.core.ports import CaptureMode, Clock, Continue, Continued, FlowCall, FlowInfo, Started, Store, encode_node
-from dragoman.core.records import PutRepeat, PutRun, PutSession, Repeat, Run, Session, Write
+from dragoman.core.ports import Clock, Continued, Started, Store
+from dragoman.core.records import Repeat, Run, Session
+from dragoman.core.writes import PutRepeat, PutRun, PutSession, Write
 from dragoman.engine.app import App
 from dragoman.engine.capture import capture_mode
 from dragoman.engine.driver import Driver

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dragoman.core import events as ev
-from dragoman.core.ports import Node
+from dragoman.core.flows import Node
 from dragoman.core.steps import split_key
 from dragoman.core.usage import Usage
 from dragoman.engine import state as agent

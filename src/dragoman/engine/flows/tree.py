@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dragoman.core.ports import Node
+from dragoman.core.flows import Node
 
 
 def walk(nodes: Sequence[Node]) -> Iterator[Node]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from dragoman.core.errors import BadRequest, NotFound
 from dragoman.core.ids import new_id
-from dragoman.core.records import Item, PutVote, Run, Thread, Vote
+from dragoman.core.records import Item, Run, Thread, Vote
+from dragoman.core.writes import PutVote
 from dragoman.kai.fields import expected
 from dragoman.kai.history import messages, summary, timestamp
 from dragoman.kai.preferences import decode_vote

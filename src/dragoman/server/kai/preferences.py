@@ -7,7 +7,8 @@ from typing import Any
 
 from dragoman.core.errors import BadRequest
 from dragoman.core.ports import Turn
-from dragoman.core.records import PutSetting, Setting
+from dragoman.core.records import Setting
+from dragoman.core.writes import PutSetting
 from dragoman.kai.preferences import MOST_PERMISSIONS
 from dragoman.server.kai.context import Context
 

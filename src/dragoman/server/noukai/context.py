@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dragoman.core.errors import Forbidden, NotFound
+from dragoman.core.flows import FlowInfo, Node
 from dragoman.core.ids import is_id
-from dragoman.core.ports import FlowInfo, Node
 from dragoman.core.records import Run
 from dragoman.noukai.translate import FlowFold, Plan, plan_of
 from dragoman.server.credits import BUDGET_OF, Ledger

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from dragoman.core.errors import NotFound
-from dragoman.core.ports import Continue
+from dragoman.core.flows import Continue
 from dragoman.core.records import Run
 from dragoman.noukai.documents import job_document
 from dragoman.noukai.models import ExecuteRequest

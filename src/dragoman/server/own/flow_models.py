@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from dragoman.core.flow_graph import count_steps, flow_graph
+from dragoman.core.flows import CaptureMode, Continue, FlowInfo, Node
 from dragoman.core.messages import ToolSpec
-from dragoman.core.ports import CaptureMode, Continue, FlowInfo, Node
 from dragoman.core.records import Session
 from dragoman.core.redact import redact
 from dragoman.server.http import is_https

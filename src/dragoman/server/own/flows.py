@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from dragoman.core.errors import BadRequest, Gone, NotFound, RemoteError
 from dragoman.core.failures import told_event
+from dragoman.core.flows import FlowCall, FlowInfo
 from dragoman.core.ids import is_id
-from dragoman.core.ports import FlowCall, FlowInfo
 from dragoman.core.principal import Principal
 from dragoman.core.records import Page, Repeat, Session, Thread
 from dragoman.server.credits import BUDGET_OF, StoredLedger

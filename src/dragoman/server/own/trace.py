@@ -13,7 +13,7 @@ from typing import Any
 
 from dragoman.core import events as ev
 from dragoman.core.events import FINAL, Event
-from dragoman.core.ports import Node, decode_node
+from dragoman.core.flows import Node, decode_node
 from dragoman.core.records import Run, Step
 from dragoman.core.steps import inner_key, split_key, step_key
 from dragoman.core.usage import Usage

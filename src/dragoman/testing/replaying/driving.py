@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dragoman.core import events as ev
+from dragoman.core.flows import Continue, FlowCall
 from dragoman.core.messages import ToolSpec
-from dragoman.core.ports import Continue, Decision, Engine, FlowCall, NewThread, Started, Turn
+from dragoman.core.ports import Decision, Engine, NewThread, Started, Turn
 from dragoman.testing.replaying.playback import Playback
 
 NOT_RECORDED = "nobody was asked when this was recorded"
