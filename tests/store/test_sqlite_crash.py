@@ -14,7 +14,8 @@ from dragoman.store import open_store
 WRITER = """
 import asyncio, sys
 from dragoman.core.events import BlockDelta, Event
-from dragoman.core.records import AppendEvents, Item, PutItem, PutRun, PutThread, Run, Thread
+from dragoman.core.records import Item, Run, Thread
+from dragoman.core.writes import AppendEvents, PutItem, PutRun, PutThread
 from dragoman.store import open_store
 
 async def write(store, n):
