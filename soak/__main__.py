@@ -14,6 +14,9 @@ MOST_SECONDS = 600.0
 
 
 def main(wanted: list[str]) -> int:
+    if unknown := [name for name in wanted if name not in SOAKS]:
+        print(f"there is no soak {unknown[0]!r}; known: {', '.join(SOAKS)}", file=sys.stderr)
+        return 2
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # servers inherit it
     held = [run(f"soak-{name}", SOAKS[name], seconds=MOST_SECONDS) for name in wanted or SOAKS]

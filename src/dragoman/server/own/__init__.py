@@ -72,7 +72,15 @@ def _streams_unless_json(call: Call) -> bool:
 def operations(own: OwnFace) -> list[Operation]:
     """Every operation of the face."""
     flows = OwnFlows(own.services)
-    return [*_runs(own), *_flow_runs(flows), *_flows(flows), *_sessions(flows), *_threads(own), *_rest(own)]
+    return [
+        *_runs(own),
+        *_one_run(own),
+        *_flow_runs(flows),
+        *_flows(flows),
+        *_sessions(flows),
+        *_threads(own),
+        *_rest(own),
+    ]
 
 
 def _runs(own: OwnFace) -> list[Operation]:
@@ -107,15 +115,21 @@ def _runs(own: OwnFace) -> list[Operation]:
             errors=(400, 403, 404, 409, 413, 429, 503),
             streams=True,
         ),
+    ]
+
+
+def _one_run(own: OwnFace) -> list[Operation]:
+    run = PREFIX + "/runs/{run}"
+    return [
         Operation(
-            Route("GET", runs + "/{run}", own.get_run),
+            Route("GET", run, own.get_run),
             "getRun",
             "One run, and what it gave.",
             {200: models.RunDetailOut},
             errors=(404,),
         ),
         Operation(
-            Route("GET", runs + "/{run}/events", own.events, streams=_streams_unless_json),
+            Route("GET", run + "/events", own.events, streams=_streams_unless_json),
             "readEvents",
             "The run's events as a stream that ends with the run; as a list if only JSON is accepted.",
             {200: models.EventList, 204: None},
@@ -124,14 +138,14 @@ def _runs(own: OwnFace) -> list[Operation]:
             streams=True,
         ),
         Operation(
-            Route("POST", runs + "/{run}/cancel", own.cancel_run),
+            Route("POST", run + "/cancel", own.cancel_run),
             "cancelRun",
             "End the run, and the model call it is in.",
             {200: models.CancelledOut},
             errors=(403, 404),
         ),
         Operation(
-            Route("POST", runs + "/{run}/approvals", own.decide),
+            Route("POST", run + "/approvals", own.decide),
             "decide",
             "Decide tool calls that wait for a human, or hand in the output of tools that the client runs.",
             {200: models.DecidedOut},
