@@ -13,7 +13,7 @@ import pytest
 
 from dragoman.core.errors import UsageError
 from dragoman.core.writes import PutThread
-from dragoman.store import open_beside, open_store, reads, removal, statements
+from dragoman.store import blob_rows, open_beside, open_store, reads, removal, statements
 from dragoman.store.schema import Migration, load_migrations, migrate
 
 DUMP = Path(__file__).parent / "data" / "schema-0001.sql"
@@ -127,11 +127,25 @@ def constants(module: Any) -> dict[str, str]:
     return {name: value for name, value in named if name[0].isalpha() and name.isupper() and isinstance(value, str)}
 
 
-READS = constants(reads)
+FILES = {f"FILE_{name}": sql for name, sql in constants(blob_rows).items() if sql.startswith(("SELECT", "DELETE"))}
+READS = constants(reads) | FILES | {"ITEMS_WITHOUT": reads.items_sql(True, 2)}
 WHOLE = {"KEYS"}  # all rows of a small table are asked for
-WHOLE_INDEX = {"UNFINISHED": "runs_unfinished", "QUEUED": "runs_queue", "QUEUE_LENGTH": "runs_queue"}
+WHOLE_INDEX = {
+    "UNFINISHED": "runs_unfinished",
+    "QUEUED": "runs_queue",
+    "QUEUE_LENGTH": "runs_queue",
+    "FILE_GONE": "blobs_gone",
+}
 """What is asked for is all of a partial index, or its beginning."""
-SORTED = {"VOTES", "VOTES_OF", "THREAD_ANY", "THREAD_PLACE"}  # what is sorted is all asked for, or a handful
+SORTED = {
+    "VOTES",
+    "VOTES_OF",
+    "TENANT_VOTES",
+    "OWNER_VOTES",
+    "FILE_OF_THREAD",
+    "THREAD_ANY",
+    "THREAD_PLACE",
+}  # what is sorted is all asked for, or a handful
 
 
 @pytest.fixture
@@ -145,7 +159,7 @@ def schema(db: sqlite3.Connection) -> sqlite3.Connection:
 def test_every_read_is_a_search_in_an_index(schema: sqlite3.Connection, name: str) -> None:
     steps = plan(schema, READS[name])
     if name in WHOLE_INDEX:
-        assert re.search(rf"SCAN runs USING (COVERING )?INDEX {WHOLE_INDEX[name]}$", steps, re.MULTILINE)
+        assert re.search(rf"SCAN (runs|blobs) USING (COVERING )?INDEX {WHOLE_INDEX[name]}$", steps, re.MULTILINE)
     else:
         assert "SCAN" not in steps.replace("SCAN CONSTANT ROW", "")
     assert name in SORTED or "TEMP B-TREE" not in steps
@@ -184,6 +198,7 @@ def test_every_listing_of_runs_merges_ordered_stretches_of_one_index(
 
 
 WRITES = constants(statements) | {f"DELETE_THREAD {n}": sql for n, sql in enumerate(statements.DELETE_THREAD)}
+WRITES["MARK_GONE"] += " WHERE tenant = ? AND owner = ?"
 
 
 @pytest.mark.parametrize("name", sorted(WRITES))

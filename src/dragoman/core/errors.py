@@ -296,7 +296,8 @@ class StaleWrite(Conflict):
     """A conditional write found another state than the one it was made for; nothing changed.
 
     Raised by stores. `what` names the condition: `"approval"`, `"item_id"`, `"thread_id"`,
-    `"thread_gone"`, `"run_id"`, `"run_gone"`, `"run_status"`, `"key_id"`, `"key_gone"`, `"repeat"`.
+    `"thread_gone"`, `"run_id"`, `"run_gone"`, `"run_status"`, `"key_id"`, `"key_gone"`, `"repeat"`,
+    `"blob_id"`, `"blob"`.
     """
 
     default_code = "stale_write"

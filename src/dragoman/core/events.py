@@ -218,7 +218,8 @@ class ToolInputDelta:
 class ToolInput:
     """The call's arguments. `error` is set where they do not fit the tool; then `raw` may hold the text.
 
-    `client` marks a tool that the client runs; `provider` is what the model's provider wants back with the call.
+    `client` marks a tool that the client runs; `widget` is the form that such a tool shows to a human, in the words of
+    ChatKit's widgets; `provider` is what the model's provider wants back with the call.
     """
 
     type: ClassVar[str] = "tool.input"
@@ -229,6 +230,7 @@ class ToolInput:
     raw: str | None = None
     client: bool = False
     provider: dict[str, Any] | None = None
+    widget: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,10 @@ from dragoman.core.flows import Continue, FlowCall, FlowInfo
 from dragoman.core.messages import ModelEvent, ModelRequest, ToolSpec
 from dragoman.core.records import (
     Approval,
+    Blob,
     Counter,
     Item,
+    ItemKind,
     Keep,
     Key,
     Page,
@@ -80,8 +82,10 @@ class Store(Protocol):
         limit: int,
         after: str | None = None,
         before: str | None = None,
+        oldest: bool = False,
     ) -> Page[Thread]:
-        """Newest first (by number); `owner=None` means all of the tenant.
+        """Newest first (by number); `owner=None` means all of the tenant. `oldest`: from the other end, oldest first,
+        and `after=X` are those that are newer than X; `before` is not for then.
 
         `after=X`: those that follow X (older). `before=X`: the up to `limit` ones directly before X
         (newer), in the same order; `more` then speaks of that direction. X may be a deleted thread
@@ -90,9 +94,19 @@ class Store(Protocol):
         ...
 
     async def items(
-        self, thread: int, *, after: int = 0, before: int | None = None, limit: int = 1000, newest: bool = False
+        self,
+        thread: int,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+        newest: bool = False,
+        without: Sequence[ItemKind] = (),
     ) -> Page[Item]:
-        """Items with after < pos < before, in order of pos; `newest` takes them from the end, newest first."""
+        """Items with after < pos < before, in order of pos; `newest` takes them from the end, newest first.
+
+        Items of the kinds in `without` are left out; pages are full all the same.
+        """
         ...
 
     async def item(self, thread: int, id: str) -> Item | None: ...
@@ -169,6 +183,12 @@ class Store(Protocol):
         """Votes of a thread, oldest first."""
         ...
 
+    async def tenant_votes(
+        self, tenant: str, *, owner: str | None = None, limit: int = 1000
+    ) -> Sequence[tuple[Thread, Vote]]:
+        """Votes in all threads of a tenant, or of one owner in it; those in the newest thread first."""
+        ...
+
     async def setting(self, tenant: str, owner: str, name: str) -> Setting | None: ...
 
     async def counter(self, tenant: str, owner: str, name: str, *, now: float) -> Counter | None:
@@ -180,6 +200,18 @@ class Store(Protocol):
     async def keys(self, tenant: str | None = None) -> Sequence[Key]: ...
 
     async def repeat(self, tenant: str, owner: str, key: str, *, now: float) -> Repeat | None: ...
+
+    async def blob(self, id: str, *, tenant: str, owner: str | None = None) -> Blob | None:
+        """The file's row; with `owner`, only if it is this owner's. One that is `gone` is None."""
+        ...
+
+    async def thread_blobs(self, thread: int) -> Sequence[Blob]:
+        """The files of a thread, oldest first."""
+        ...
+
+    async def dead_blobs(self, *, now: float, limit: int = 100) -> Sequence[Blob]:
+        """Rows of all tenants whose bytes are to be deleted: those that are `gone`, and those that expired before `now`."""
+        ...
 
     async def secret(self, name: str) -> bytes:
         """A random 32-byte secret of this store, made at first use and kept (signing, hashing)."""
@@ -206,6 +238,40 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish pending commits and release everything; idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written: how many bytes, and their SHA-256 in hex."""
+
+    size: int
+    digest: str
+
+
+class Blobs(Protocol):
+    """The bytes of files, by blob id; their rows are the store's.
+
+    Files may be larger than memory: bytes come and go in chunks.
+    """
+
+    async def write(self, id: str, chunks: AsyncIterator[bytes], *, limit: int | None = None) -> Written:
+        """Keep these bytes; all or nothing: a failure on the way leaves nothing behind, and what was there before stays.
+
+        Raises PayloadTooLarge as soon as there are more than `limit`, and whatever `chunks` raises.
+        """
+        ...
+
+    def read(self, id: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from `start` up to `end` (exclusive). Raises NotFound (`not_found:blob`)."""
+        ...
+
+    async def size(self, id: str) -> int | None:
+        """How many bytes there are; None if there is no such file."""
+        ...
+
+    async def delete(self, id: str) -> None:
+        """Delete the bytes; nothing happens if there are none."""
         ...
 
 
@@ -237,15 +303,19 @@ class Turn:
 
     `parts` is the user message's content as in `records.Item`. `mode`: `new` appends a message;
     `edit` replaces the stored message `message_id` and drops what follows it; `regenerate` keeps
-    the user message `message_id` (None: the last one), drops what follows it and answers anew (`parts` is empty).
-    A `thread_id` of None makes a thread with a fresh id. `client_tools` says whether whoever reads the answer can run tools of its own and send the output back.
+    the user message `message_id` (None: the last one), drops what follows it and answers anew (`parts` is empty);
+    `continue` answers what the thread holds by now, without a message (`parts` is empty).
+    A `thread_id` of None makes a thread with a fresh id. `client_tools` says whether whoever reads the answer can run tools of its own and send the output back,
+    `forms` whether it can show the widgets of form tools; where not, such tools are not offered. `keep_failed`: what a
+    failed model call had said stays, marked as interrupted; else it is dropped.
     `busy` says what to do with an active run of the thread. A `new` message whose id the thread
     has already is a repetition: see `Started.outcome`.
 
     `permissions`: tool name → `always_allow` | `always_ask` | `blocked`. `approvals`: `ask`, or
     `deny` where the face cannot ask, or `hide` to not offer such tools at all.
     `approval_ttl` seconds until a pending approval counts as denied with `approval_reason`.
-    `instructions` are appended to the agent's own.
+    `instructions` are appended to the agent's own. `item` is stored with the turn, in place of the one with its id:
+    what a `continue` answers. Files of the owner that `parts` name as `blob:ID` become the thread's.
     """
 
     tenant: str
@@ -255,13 +325,15 @@ class Turn:
     message_id: str | None = None
     parts: tuple[dict[str, Any], ...] = ()
     message_extra: dict[str, Any] = field(default_factory=dict)
-    mode: Literal["new", "edit", "regenerate"] = "new"
+    mode: Literal["new", "edit", "regenerate", "continue"] = "new"
     new_thread: NewThread = field(default_factory=NewThread)
     reasoning: bool = False
     instructions: tuple[str, ...] = ()
     permissions: Mapping[str, str] = field(default_factory=dict)
     approvals: Literal["ask", "deny", "hide"] = "ask"
     client_tools: bool = False
+    forms: bool = False
+    keep_failed: bool = True
     approval_ttl: float = 24 * 3600.0
     approval_reason: str = "expired"
     busy: Literal["supersede", "reject", "queue"] = "supersede"
@@ -270,6 +342,7 @@ class Turn:
     kind: Literal["chat", "completion"] = "chat"
     max_seconds: float = 600.0
     metadata: dict[str, Any] = field(default_factory=dict)
+    item: Item | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +418,7 @@ class AgentInfo:
     read_only: frozenset[str]
     needs_approval: frozenset[str]
     client_tools: frozenset[str]
+    forms: frozenset[str] = frozenset()
 
 
 class Tail(Protocol):

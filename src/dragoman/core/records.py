@@ -65,7 +65,7 @@ class Item:
 
     Body by kind: `message` of a user `{parts: [{type: "text", text} | {type: "file", url,
     media_type, name?}]}`; `message` and `reasoning` of an assistant `{text, provider?}`; `tool_call`
-    `{call, name, input, state, output?, error?, raw?, client?, provider?, approval?: {id, approved?, reason?, system?}}`
+    `{call, name, input, state, output?, error?, raw?, client?, provider?, widget?, approval?: {id, approved?, reason?, system?}}`
     (the item's id is the call's id) with
     `state` one of `input-available`, `approval-requested`, `approval-responded`,
     `output-available`, `output-error`, `output-denied`; the others as in `messages.ModelItem`.
@@ -217,6 +217,34 @@ class Approval:
     decision: dict[str, Any] | None = None
     decided: float | None = None
     by: str | None = None
+
+
+BlobState: TypeAlias = Literal["pending", "ready", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A file: this row, and bytes of the same id in a `ports.Blobs`.
+
+    `pending`: declared, its bytes have not come (all) yet. `ready`: whole; `size` is that of the bytes and `digest`
+    their SHA-256 in hex. `gone`: nobody may read it any more, and a sweep deletes bytes and row.
+    `thread` is a thread's number once the file is part of a message; `expires` is set until then.
+    `size` of a pending one is the declared size in bytes (None: not declared).
+    """
+
+    id: str
+    tenant: str
+    owner: str
+    purpose: str
+    name: str
+    type: str
+    created: float
+    size: int | None = None
+    digest: str | None = None
+    state: BlobState = "pending"
+    thread: int | None = None
+    expires: float | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 A `commit` of several writes is one transaction, all or nothing, and a conditional write that does not
 hold raises `StaleWrite` or `LimitExceeded` and undoes the whole commit.
 
-`thread=0` in PutItem, ChangeThread, RemoveItems and in PutRun's run means the thread that a PutThread
+`thread=0` in PutItem, ChangeThread, RemoveItems, ChangeBlob and in PutRun's run means the thread that a PutThread
 earlier in the same commit has made (its number is not known before).
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from dragoman.core.events import Event
-from dragoman.core.records import Approval, Item, Key, Repeat, Run, Session, Setting, Step, Thread, Vote
+from dragoman.core.records import Approval, Blob, Item, Key, Repeat, Run, Session, Setting, Step, Thread, Vote
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +197,42 @@ class PutRepeat:
     repeat: Repeat
 
 
+@dataclass(frozen=True, slots=True)
+class PutBlob:
+    """Insert a file's row; StaleWrite("blob_id") if its id is there."""
+
+    blob: Blob
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeBlob:
+    """Set the fields given (any of name, size, digest, state, thread, expires, metadata).
+
+    StaleWrite("blob") if there is no such row, or, with `only_if`, if its state is none of these, or, with
+    `expired_by`, if it does not expire up to then.
+    """
+
+    blob: str
+    changes: dict[str, Any]
+    only_if: tuple[str, ...] | None = None
+    expired_by: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DropBlob:
+    """Delete a file's row; its bytes are gone already. Nothing happens if there is none."""
+
+    blob: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveItem:
+    """Delete one item of a thread by its id; nothing happens if there is none."""
+
+    thread: int
+    item: str
+
+
 Write: TypeAlias = (
     PutThread
     | ChangeThread
@@ -217,4 +253,8 @@ Write: TypeAlias = (
     | PutKey
     | RevokeKey
     | PutRepeat
+    | PutBlob
+    | ChangeBlob
+    | DropBlob
+    | RemoveItem
 )

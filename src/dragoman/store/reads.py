@@ -102,10 +102,15 @@ def threads(
     after: str | None,
     before: str | None,
     now: float,
+    oldest: bool = False,
 ) -> Page[Thread]:
-    if after is not None and before is not None:
-        raise UsageError("expected one of after and before, got both")
+    if before is not None and (after is not None or oldest):
+        raise UsageError("expected one of after and before, and no before with the oldest first")
     whose = (tenant,) if owner is None else (tenant, owner)
+    if oldest:
+        place = 0 if after is None else _thread_place(db, tenant, owner, after, now)
+        sql = THREADS_ALL_BEFORE if owner is None else THREADS_BEFORE
+        return _page(rows.thread_of, db.execute(sql, (*whose, place, limit + 1)).fetchall(), limit)
     if before is not None:
         place = _thread_place(db, tenant, owner, before, now)
         sql = THREADS_ALL_BEFORE if owner is None else THREADS_BEFORE
@@ -128,9 +133,24 @@ ITEMS_NEWEST = f"SELECT {rows.ITEM} FROM items WHERE thread = ? AND pos > ? AND 
 ITEM = f"SELECT {rows.ITEM} FROM items WHERE thread = ? AND id = ?"
 
 
-def items(db: sqlite3.Connection, thread: int, after: int, before: int | None, limit: int, newest: bool) -> Page[Item]:
-    bounds = (thread, after, _END if before is None else before, limit + 1)
-    return _page(rows.item_of, db.execute(ITEMS_NEWEST if newest else ITEMS, bounds).fetchall(), limit)
+@lru_cache(maxsize=32)
+def items_sql(newest: bool, kinds: int) -> str:
+    """The listing without items of this many kinds."""
+    sql = ITEMS_NEWEST if newest else ITEMS
+    return sql.replace(" ORDER", f" AND kind NOT IN ({', '.join('?' * kinds)}) ORDER") if kinds else sql
+
+
+def items(
+    db: sqlite3.Connection,
+    thread: int,
+    after: int,
+    before: int | None,
+    limit: int,
+    newest: bool,
+    without: Sequence[str] = (),
+) -> Page[Item]:
+    bounds = (thread, after, _END if before is None else before, *without, limit + 1)
+    return _page(rows.item_of, db.execute(items_sql(newest, len(without)), bounds).fetchall(), limit)
 
 
 def item(db: sqlite3.Connection, thread: int, id: str) -> Item | None:
@@ -140,11 +160,25 @@ def item(db: sqlite3.Connection, thread: int, id: str) -> Item | None:
 # oldest first; sorting is on what is read, all of it
 VOTES = f"SELECT {rows.VOTE} FROM votes WHERE thread = ? ORDER BY number"
 VOTES_OF = f"SELECT {rows.VOTE} FROM votes WHERE thread = ? AND user_id = ? ORDER BY number"
+_THREAD_VOTES = (
+    "SELECT "
+    + ", ".join([*(f"t.{name}" for name in rows.THREAD.split(", ")), *(f"v.{name}" for name in rows.VOTE.split(", "))])
+    + " FROM threads t CROSS JOIN votes v WHERE {} AND v.thread = t.number ORDER BY t.number DESC, v.number LIMIT ?"
+)
+TENANT_VOTES = _THREAD_VOTES.format("t.tenant = ?")
+OWNER_VOTES = _THREAD_VOTES.format("t.tenant = ? AND t.owner = ?")
 
 
 def votes(db: sqlite3.Connection, thread: int, user: str | None) -> Sequence[Vote]:
     found = db.execute(VOTES, (thread,)) if user is None else db.execute(VOTES_OF, (thread, user))
     return tuple(rows.vote_of(row) for row in found.fetchall())
+
+
+def tenant_votes(db: sqlite3.Connection, tenant: str, owner: str | None, limit: int) -> Sequence[tuple[Thread, Vote]]:
+    sql, whose = (TENANT_VOTES, (tenant,)) if owner is None else (OWNER_VOTES, (tenant, owner))
+    size = rows.THREAD.count(",") + 1
+    found = db.execute(sql, (*whose, limit)).fetchall()
+    return tuple((rows.thread_of(row[:size]), rows.vote_of(row[size:])) for row in found)
 
 
 # --------------------------------------------------------------------------- runs

@@ -20,6 +20,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from dragoman.core.records import Keep, Removed
 from dragoman.store.rows import Row
+from dragoman.store.statements import MARK_GONE
 
 T = TypeVar("T")
 
@@ -185,6 +186,8 @@ def _owned(db: sqlite3.Connection, tenant: str, owner: str) -> _Owned:
 
 
 _SMALL = ("settings", "counters", "repeats", "blobs")
+_TAKE = {"blobs": MARK_GONE}
+"""Tables whose rows are not deleted: a file's row goes after its bytes."""
 
 
 def tenants_of(db: sqlite3.Connection, owner: str) -> Sequence[str]:
@@ -243,7 +246,7 @@ def _clear(db: sqlite3.Connection, number: int) -> Removed:
         return Removed(items=items)
     votes = db.execute("DELETE FROM votes WHERE thread = ?", (number,)).rowcount
     db.execute("DELETE FROM passages WHERE blob IN (SELECT id FROM blobs WHERE thread = ?)", (number,))
-    return Removed(votes=votes, blobs=db.execute("DELETE FROM blobs WHERE thread = ?", (number,)).rowcount)
+    return Removed(votes=votes, blobs=db.execute(f"{MARK_GONE} WHERE thread = ?", (number,)).rowcount)
 
 
 def _runs(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> Removed:
@@ -317,7 +320,8 @@ def _small(db: sqlite3.Connection, tenant: str, owner: str, now: float) -> Remov
     whose = (tenant, owner)
     db.execute("DELETE FROM passages WHERE blob IN (SELECT id FROM blobs WHERE tenant = ? AND owner = ?)", whose)
     gone = {
-        table: db.execute(f"DELETE FROM {table} WHERE tenant = ? AND owner = ?", whose).rowcount for table in _SMALL
+        table: db.execute(f"{_TAKE.get(table, f'DELETE FROM {table}')} WHERE tenant = ? AND owner = ?", whose).rowcount
+        for table in _SMALL
     }
     revoke = "UPDATE keys SET revoked = ? WHERE tenant = ? AND user_id = ? AND revoked IS NULL"
     return Removed(**gone, keys=db.execute(revoke, (now, *whose)).rowcount)

@@ -21,8 +21,10 @@ from dragoman.core.events import Event
 from dragoman.core.ports import Clock
 from dragoman.core.records import (
     Approval,
+    Blob,
     Counter,
     Item,
+    ItemKind,
     Keep,
     Key,
     Page,
@@ -38,7 +40,7 @@ from dragoman.core.records import (
     Vote,
 )
 from dragoman.core.writes import Write
-from dragoman.store import reads, removal
+from dragoman.store import blob_rows, reads, removal
 from dragoman.store.directory import Place, Sizes, Synchronous, connect, is_damage, locate, prepare, sizes
 from dragoman.store.lock import hold
 from dragoman.store.readers import FEW, Readers
@@ -163,24 +165,46 @@ class SQLiteStore:
         limit: int,
         after: str | None = None,
         before: str | None = None,
+        oldest: bool = False,
     ) -> Page[Thread]:
-        read = partial(reads.threads, after=after, before=before, now=self._clock())
+        read = partial(reads.threads, after=after, before=before, now=self._clock(), oldest=oldest)
         if limit <= FEW:
             return self._readers.near(read, tenant, owner, limit)
         return await self._readers.far(read, tenant, owner, limit)
 
     async def items(
-        self, thread: int, *, after: int = 0, before: int | None = None, limit: int = 1000, newest: bool = False
+        self,
+        thread: int,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
+        newest: bool = False,
+        without: Sequence[ItemKind] = (),
     ) -> Page[Item]:
         if limit <= FEW:
-            return self._readers.near(reads.items, thread, after, before, limit, newest)
-        return await self._readers.far(reads.items, thread, after, before, limit, newest)
+            return self._readers.near(reads.items, thread, after, before, limit, newest, without)
+        return await self._readers.far(reads.items, thread, after, before, limit, newest, without)
 
     async def item(self, thread: int, id: str) -> Item | None:
         return self._readers.near(reads.item, thread, id)
 
     async def votes(self, thread: int, user: str | None = None) -> Sequence[Vote]:
         return await self._readers.far(reads.votes, thread, user)
+
+    async def tenant_votes(
+        self, tenant: str, *, owner: str | None = None, limit: int = 1000
+    ) -> Sequence[tuple[Thread, Vote]]:
+        return await self._readers.far(reads.tenant_votes, tenant, owner, limit)
+
+    async def blob(self, id: str, *, tenant: str, owner: str | None = None) -> Blob | None:
+        return self._readers.near(blob_rows.one, id, tenant, owner)
+
+    async def thread_blobs(self, thread: int) -> Sequence[Blob]:
+        return await self._readers.far(blob_rows.of_thread, thread)
+
+    async def dead_blobs(self, *, now: float, limit: int = 100) -> Sequence[Blob]:
+        return await self._readers.far(blob_rows.dead, now, limit)
 
     # ----------------------------------------------------------------------- runs
 

@@ -37,6 +37,12 @@ REMOVE_VOTES = (
     " (SELECT answer FROM items WHERE thread = ? AND pos >= ? AND answer IS NOT NULL"
     " UNION SELECT id FROM items WHERE thread = ? AND pos >= ?)"
 )
+MARK_GONE = (
+    "UPDATE blobs SET state = 'gone', owner = '', name = '', type = '', digest = NULL, thread = NULL, expires = NULL,"
+    " metadata = '{}'"
+)
+"""What is left of a file that goes with its thread or its owner, until its bytes are deleted; a condition follows."""
+REMOVE_VOTES_OF_ITEM = "DELETE FROM votes WHERE thread = ? AND answer = ?"
 _RUNS = "(SELECT number FROM runs WHERE thread = ?)"
 DELETE_THREAD = (
     f"DELETE FROM events WHERE run IN {_RUNS}",
@@ -47,7 +53,7 @@ DELETE_THREAD = (
     "DELETE FROM items WHERE thread = ?",
     "DELETE FROM votes WHERE thread = ?",
     "DELETE FROM passages WHERE blob IN (SELECT id FROM blobs WHERE thread = ?)",
-    "DELETE FROM blobs WHERE thread = ?",
+    f"{MARK_GONE} WHERE thread = ?",
     "DELETE FROM threads WHERE number = ?",
 )
 # INSERT … SELECT: the row it hangs on must exist. OR REPLACE gives a new number: a changed vote is the newest.

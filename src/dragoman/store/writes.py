@@ -21,12 +21,15 @@ from dragoman.core.ports import Clock
 from dragoman.core.records import Removed
 from dragoman.core.writes import (
     AppendEvents,
+    ChangeBlob,
     ChangeRun,
     ChangeThread,
     Count,
     DecideApproval,
     DeleteThread,
+    DropBlob,
     PutApproval,
+    PutBlob,
     PutItem,
     PutKey,
     PutRepeat,
@@ -36,11 +39,12 @@ from dragoman.core.writes import (
     PutStep,
     PutThread,
     PutVote,
+    RemoveItem,
     RemoveItems,
     ReplaceEvents,
     RevokeKey,
 )
-from dragoman.store import journal, rows
+from dragoman.store import blob_rows, journal, rows
 from dragoman.store import statements as sql
 from dragoman.store.columns import dump
 
@@ -145,6 +149,12 @@ def _remove_items(scope: Scope, write: RemoveItems) -> None:
     place = (write.thread or scope.thread, write.from_pos)
     scope.db.execute(sql.REMOVE_VOTES, (place[0], *place, *place))
     scope.db.execute("DELETE FROM items WHERE thread = ? AND pos >= ?", place)
+
+
+def _remove_item(scope: Scope, write: RemoveItem) -> None:
+    number = write.thread or scope.thread
+    scope.db.execute(sql.REMOVE_VOTES_OF_ITEM, (number, write.item))
+    scope.db.execute("DELETE FROM items WHERE thread = ? AND id = ?", (number, write.item))
 
 
 def _put_vote(scope: Scope, write: PutVote) -> None:
@@ -329,6 +339,10 @@ WRITES: dict[type, Callable[[Scope, Any], None]] = {
     PutKey: _put_key,
     RevokeKey: _revoke_key,
     PutRepeat: _put_repeat,
+    PutBlob: lambda scope, write: blob_rows.put(scope.db, write),
+    ChangeBlob: lambda scope, write: blob_rows.change(scope.db, write, scope.thread),
+    DropBlob: lambda scope, write: blob_rows.drop(scope.db, write),
+    RemoveItem: _remove_item,
     KeepSecret: _keep_secret,
     Probe: _probe,
     Remove: _remove,
