@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dragoman.engine.app import App
     from dragoman.engine.flows.authoring import Flow, agent_step, client_tool, flow, loop, model_step, step, when
     from dragoman.engine.flows.context import FlowContext, StepError
-    from dragoman.engine.tools import Tool, tool
+    from dragoman.engine.tools import Tool, form, tool
 
 _NAMES = {
     "ai.model": "openai_compatible provider_model",
@@ -40,7 +40,7 @@ _NAMES = {
     "engine.app": "App",
     "engine.flows.authoring": "Flow agent_step client_tool flow loop model_step step when",
     "engine.flows.context": "FlowContext StepError",
-    "engine.tools": "Tool tool",
+    "engine.tools": "Tool form tool",
 }
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "Agent",
     "Tool",
     "tool",
+    "form",
     "Flow",
     "flow",
     "step",

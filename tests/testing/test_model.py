@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -246,3 +247,17 @@ async def test_a_script_gives_its_answers_in_order_and_records_the_requests():
 async def test_a_script_that_is_over_says_so():
     with pytest.raises(UsageError, match="has 0 answers"):
         await answer(ScriptedModel([]), request("one"))
+
+
+async def test_a_form_is_called_as_a_tool_where_it_can_be_shown() -> None:
+    spec = ToolSpec("ask_name", "Asks.", {"type": "object"})
+    asked = ModelRequest("m", (Message.of("user", "widget: form"),), tools=(spec,))
+    calls = [event async for event in ScriptedModel().stream(asked) if isinstance(event, ModelToolCall)]
+    assert [(call.name, call.input) for call in calls] == [("ask_name", {})]
+    for result, said in (
+        (ToolResultPart("c", "ask_name", {"name": "Ada"}), 'Thank you: {"name":"Ada"}'),
+        (ToolResultPart("c", "ask_name", "closed", "error"), "No answer"),
+    ):
+        answered = replace(asked, messages=(*asked.messages, Message("tool", (result,))))
+        texts = [event.delta async for event in ScriptedModel().stream(answered) if isinstance(event, ModelText)]
+        assert "".join(texts) == said

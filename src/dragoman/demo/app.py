@@ -16,8 +16,8 @@ import anyio
 from dragoman.demo.flows import demo_flows
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
-from dragoman.engine.tools import Tool, tool
-from dragoman.testing.model import ScriptedModel
+from dragoman.engine.tools import Tool, form, tool
+from dragoman.testing.model import FORM, ScriptedModel
 
 SLOW_SECONDS = 1.0
 """How long a bucket takes whose name begins with `slow`."""
@@ -36,6 +36,12 @@ def add(a: int | float, b: int | float) -> int | float:
     if not math.isfinite(result):
         raise ValueError(f"the sum of {a!r} and {b!r} is too large")
     return result
+
+
+@form
+def ask_name() -> dict[str, Any]:
+    """Asks the user for a name, with a form."""
+    return FORM
 
 
 def _create_bucket(sleep: Callable[[float], Awaitable[None]]) -> Tool:
@@ -89,7 +95,7 @@ def demo_app(*, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> App:
         model=ScriptedModel(name="scripted", any_client_tool=True, sleep=sleep),
         reasoning_model=ScriptedModel(name="scripted-reasoning", any_client_tool=True, sleep=sleep),
         instructions="Obey the commands of the demo.",
-        tools=[add, _create_bucket(sleep)],
+        tools=[add, _create_bucket(sleep), ask_name],
         client_tools="*",
         description="Answers the commands of the demo; type anything to see them.",
     )

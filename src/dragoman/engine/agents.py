@@ -120,4 +120,5 @@ class Agent:
             read_only=frozenset(t.name for t in tools if t.read_only),
             needs_approval=frozenset(t.name for t in tools if t.needs_approval),
             client_tools=frozenset(t.name for t in tools if t.client),
+            forms=frozenset(t.name for t in tools if t.form),
         )

@@ -22,11 +22,12 @@ from dragoman.engine.asking import Asked
 from dragoman.engine.conversation import conversation
 from dragoman.engine.course import Inbox, LastWrites, Work
 from dragoman.engine.decisions import judge
+from dragoman.engine.files import ResolveFile, resolved
+from dragoman.engine.forms import Forms
 from dragoman.engine.inputs import (
     CallModel,
     Cancel,
     Decide,
-    Heard,
     Input,
     ModelEnded,
     ModelFailed,
@@ -86,14 +87,16 @@ class AgentWork:
             request = await self._request()
             stream = self._model.stream(request)
             finish = ModelFinish()
-            pieces = Pieces(self._rules.new_id)
+            pieces, forms = Pieces(self._rules.new_id), Forms(self._run, self._rules)
             try:
                 async for piece in stream:
                     if isinstance(piece, ModelFinish):
                         finish = piece
                         continue
-                    put(tell(Heard(pieces.take(piece))))
+                    put(tell(await forms.heard(pieces.take(piece))))
                     await breathe()
+                async for heard in forms.rest():
+                    put(tell(heard))
             finally:
                 aclose = getattr(stream, "aclose", None)
                 if aclose is not None:
@@ -132,12 +135,22 @@ def _as_it_is(given: Input) -> Input:
 class Answering:
     """The run of one turn; see `course.Course`."""
 
-    def __init__(self, run: Run, rules: Rules, *, model: Model | None, store: Store, max_seconds: float) -> None:
+    def __init__(
+        self,
+        run: Run,
+        rules: Rules,
+        *,
+        model: Model | None,
+        store: Store,
+        max_seconds: float,
+        files: ResolveFile | None = None,
+    ) -> None:
         self.state = RunState(run.id)
         self.rules = rules
         self.max_seconds: float | None = max_seconds
         self._projector = Projector(run)
         self._store = store
+        self._files = files
         self._work = AgentWork(run, self.state, rules, model, self._request, _as_it_is)
 
     @property
@@ -188,7 +201,7 @@ class Answering:
             items = page.rows[::-1]
         return ModelRequest(
             model=self.rules.model_name,
-            messages=conversation(items),
+            messages=await resolved(conversation(items), run.tenant, run.owner, self._files),
             instructions="\n\n".join(
                 text for text in (agent.instructions, *run.options.get("instructions", ())) if text
             ),

@@ -19,7 +19,8 @@ class App:
     `models` gives names to models, so that agents can name them; they win over `provider/model`. `authenticate` takes the request's
     headers (lower-case names) and gives a `Principal` or None. `suggestions` takes
     `(context, data, principal)` and gives suggestions as the Kai face documents them. Both may be
-    async. `settings` are defaults that configuration files, environment and command line
+    async. `chatkit` puts a user's own `ChatKitServer` behind `/chatkit`: an instance, or a class or callable that gets
+    `(store, attachment_store)` of the server and gives one; without it the agents answer there. `settings` are defaults that configuration files, environment and command line
     override. `version` names the code in every run; without it, it is computed from the
     definitions, so that it changes when they do. Nothing is started or checked against the
     outside here; `dragoman serve` does that.
@@ -35,8 +36,13 @@ class App:
         settings: Mapping[str, Any] | None = None,
         authenticate: Callable[..., Any] | None = None,
         suggestions: Callable[..., Any] | None = None,
+        chatkit: Any = None,
         version: str | None = None,
     ) -> None:
+        if chatkit is not None and not (callable(chatkit) or hasattr(chatkit, "process")):
+            raise UsageError(
+                f"chatkit= must be a ChatKitServer, or a class or callable that makes one, not {type(chatkit).__name__}"
+            )
         _refuse_twice(name, "agents", [agent.name for agent in agents])
         _refuse_twice(name, "flows", [flow.name for flow in flows])
         self.name = name
@@ -46,6 +52,7 @@ class App:
         self.settings = dict(settings or {})
         self.authenticate = authenticate
         self.suggestions = suggestions
+        self.chatkit = chatkit
         self.version = version if version is not None else _version(self.agents, self.flows)
         self._infos = {flow.name: self._info(flow) for flow in self.flows}
 

@@ -24,6 +24,7 @@ from dragoman.engine.answering import Answering
 from dragoman.engine.app import App
 from dragoman.engine.course import Course
 from dragoman.engine.driver import Driver, is_gone
+from dragoman.engine.files import ResolveFile
 from dragoman.engine.flows.course import FlowCourse
 from dragoman.engine.flows.courses import FlowCourses
 from dragoman.engine.inputs import GiveUp, Recover, Rules
@@ -59,6 +60,7 @@ class Drivers:
         most: int | None = None,
         resolve: Resolve | None = None,
         masking: Masking = MASKING,
+        files: ResolveFile | None = None,
     ) -> None:
         """`on_idle` is told of each run that has stopped moving here, and whether it ended before it had begun."""
         self.active: dict[int, str] = {}
@@ -70,6 +72,7 @@ class Drivers:
         self._on_asked = on_asked
         self._on_idle = on_idle
         self._most = most
+        self._files = files
         self._beginning = 0
         self._models: dict[tuple[str, bool], Model] = {
             (agent.name, reasoning): as_model(agent.reasoning_model if reasoning else agent.model, app.models, resolve)
@@ -215,6 +218,7 @@ class Drivers:
             permissions=options.get("permissions", {}),
             approvals=options.get("approvals", "ask"),
             client_tools=bool(options.get("client_tools")),
+            forms=bool(options.get("forms")),
             approval_ttl=float(options.get("approval_ttl", 24 * 3600.0)),
             new_id=lambda: new_id(self._clock()),
             now=self._clock,
@@ -225,6 +229,7 @@ class Drivers:
             model=self._models.get((run.name, reasoning)),
             store=self._store,
             max_seconds=float(options.get("max_seconds", 600.0)),
+            files=self._files,
         )
 
     def _make(self, course: Course) -> Driver:

@@ -30,6 +30,7 @@ from dragoman.engine.asking import Channel, Decisions
 from dragoman.engine.decisions import judge
 from dragoman.engine.drivers import Drivers
 from dragoman.engine.expiry import Expiry
+from dragoman.engine.files import ResolveFile
 from dragoman.engine.flows.starting import FlowStarting
 from dragoman.engine.jobs import JobQueue
 from dragoman.engine.journal import Journal, JournalTail
@@ -65,8 +66,10 @@ class EmbeddedEngine:
         capture: CaptureMode = "redacted",
         masking: Masking = MASKING,
         session_seconds: float = 30 * 86400.0,
+        files: ResolveFile | None = None,
     ) -> None:
         """`resolve` gives the models of names that the app does not define; without it they are unknown.
+        `files` fetches the files that lie in the store (`blob:ID`) for a model; see `engine.files.StoredFiles`.
 
         `workers` jobs run at once, and at most `queue_limit` wait. `capture` holds for flows that do not say
         otherwise, `masking` is what its mode `redacted` takes out; a session lasts `session_seconds` after its last run.
@@ -87,6 +90,7 @@ class EmbeddedEngine:
             most=most_moving,
             resolve=resolve,
             masking=masking,
+            files=files,
         )
         self._jobs = JobQueue(store, self._drivers.take, workers=workers, limit=queue_limit)
         self._absence = Absence(store, self._journal, self._drivers)

@@ -32,9 +32,14 @@ class Recover:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The model sent something."""
+    """The model sent something.
+
+    A complete call of a form tool comes with the `widget` that the tool drew, or with the `fault` why it could not.
+    """
 
     piece: msg.ModelEvent | str
+    widget: dict[str, Any] | None = None
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,7 @@ class Outcome:
         self.facts.append(Fact(body, step))
 
 
-Verdict: TypeAlias = Literal["run", "ask", "blocked", "cannot_ask", "client", "no_client", "unknown"]
+Verdict: TypeAlias = Literal["run", "ask", "blocked", "cannot_ask", "client", "no_client", "no_form", "unknown"]
 
 _TO_ASK: dict[str, Verdict] = {"ask": "ask", "deny": "cannot_ask", "hide": "unknown"}
 """What becomes of a call that a human must allow, by `Rules.approvals`."""
@@ -169,6 +174,7 @@ class Rules:
     approval_ttl: float
     new_id: Callable[[], str]
     now: Callable[[], float]
+    forms: bool = False
 
     def verdict(self, call: Call) -> Verdict:
         """What to do with a call whose input fits."""
@@ -176,6 +182,10 @@ class Rules:
         if call.client:
             if permission == "blocked":
                 return "blocked"
+            if self.shows_form(call.name):
+                return "client"
+            if call.name in self.agent.tools and self.agent.tools[call.name].form:
+                return "no_form"
             return "client" if self.client_tools else "no_client"
         made = self.agent.tools.get(call.name)
         if made is None:
@@ -193,4 +203,11 @@ class Rules:
 
     def offers(self, made: Tool) -> bool:
         """Whether the model is told of this tool."""
+        if made.client and not (self.forms if made.form else self.client_tools):
+            return False
         return self.approvals != "hide" or not self.must_ask(made)
+
+    def shows_form(self, name: str) -> bool:
+        """Whether calls of this tool show a form that whoever reads the answer can fill in."""
+        made = self.agent.tools.get(name)
+        return made is not None and made.form and self.forms

@@ -32,6 +32,7 @@ class Projector:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self._drops_failed = not run.options.get("keep_failed", True)
         self._steps: dict[str, Step] = {}
 
     def see(self, event: ev.Event) -> Step | None:
@@ -85,6 +86,7 @@ class Projector:
         steps: dict[tuple[str, int], Step] = {}
         run_changes: dict[str, Any] = {}
         touched: set[str] = set()
+        failed: str | None = None
         ending: ev.EventBody | None = None
         for event in events:
             if isinstance(event.body, ev.StepRestarted) and (broken := self._steps.get(event.step or "")) is not None:
@@ -98,6 +100,7 @@ class Projector:
                     continue
                 case ev.StepCompleted() | ev.StepFailed() if event.step in state.step_numbers:
                     touched.update(entry.id for entry in state.of_step(event.step or ""))
+                    failed = event.step if isinstance(body, ev.StepFailed) else None
                 case ev.ToolApprovalRequested():
                     call = state.calls[body.call]
                     touched.add(call.id)
@@ -122,6 +125,8 @@ class Projector:
                     if isinstance(body, ev.FINAL):
                         ending = body
         now = events[-1].time
+        if failed is not None and self._drops_failed and isinstance(ending, ev.RunFailed):
+            touched -= {entry.id for entry in state.of_step(failed)}
         if self.run.thread is not None and (ending is not None or touched):
             writes.extend(self._items(state, touched, ending, now))
             writes.append(ChangeThread(self.run.thread, {"updated": now}))
@@ -184,7 +189,7 @@ def item_of(state: RunState, entry: Block | Call | Extra, status: ItemStatus, no
         entry.id,
         kind,
         "assistant",
-        now,
+        entry.created or now,
         body,
         status=status,
         answer=state.answer,
@@ -211,6 +216,8 @@ def _call_body(call: Call) -> dict[str, Any]:
         body["client"] = True
     if call.provider is not None:
         body["provider"] = call.provider
+    if call.widget is not None:
+        body["widget"] = call.widget
     if call.approval is not None:
         approval: dict[str, Any] = {"id": call.approval}
         if call.approved is not None or call.outcome == "denied":

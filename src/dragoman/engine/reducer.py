@@ -7,10 +7,12 @@ them into the state (`state.evolve`), and only then carries out the commands.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, assert_never
 
 from dragoman.core import events as ev
 from dragoman.core import messages as msg
+from dragoman.engine.arguments import tool_input
 from dragoman.engine.inputs import (
     Begin,
     CallModel,
@@ -30,8 +32,6 @@ from dragoman.engine.inputs import (
     ToolReturned,
 )
 from dragoman.engine.state import Call, RunState, tool_step
-from dragoman.engine.tools import InvalidToolInput
-from dragoman.wire.json_text import read_json
 
 
 def decide(state: RunState, given: Input, rules: Rules) -> Outcome:
@@ -43,8 +43,8 @@ def decide(state: RunState, given: Input, rules: Rules) -> Outcome:
     if state.is_final:
         return out
     match given:
-        case Heard(piece=piece):
-            _hear(state, piece, rules, out)
+        case Heard():
+            _hear(state, given, rules, out)
         case Begin():
             out.say(ev.RunStarted(rules.executor))
             _call_model(state, rules, out)
@@ -85,8 +85,8 @@ def _call_model(state: RunState, rules: Rules, out: Outcome) -> None:
     out.commands.append(CallModel(step))
 
 
-def _hear(state: RunState, piece: msg.ModelEvent | str, rules: Rules, out: Outcome) -> None:
-    step = state.model_step
+def _hear(state: RunState, given: Heard, rules: Rules, out: Outcome) -> None:
+    step, piece = state.model_step, given.piece
     if step is None:
         return
     match piece:
@@ -107,7 +107,10 @@ def _hear(state: RunState, piece: msg.ModelEvent | str, rules: Rules, out: Outco
             _close_block(state, step, out)
             if piece.call_id not in state.calls:
                 out.say(ev.ToolStarted(piece.call_id, piece.name), step)
-            out.say(_tool_input(piece.call_id, piece.name, piece.input, rules, piece.provider), step)
+            said = tool_input(piece.call_id, piece.name, piece.input, rules, piece.provider)
+            if said.error is None and rules.shows_form(piece.name):
+                said = replace(said, widget=given.widget, error=given.fault)
+            out.say(said, step)
         case msg.ModelItem():
             _close_block(state, step, out)
             out.say(ev.ItemAdded(rules.new_id(), piece.kind, piece.body), step)
@@ -160,27 +163,6 @@ def _close_block(state: RunState, step: str | None, out: Outcome) -> None:
         out.say(ev.BlockEnded(state.open_block.id), step)
 
 
-def _tool_input(
-    call: str, name: str, given: dict[str, Any] | str, rules: Rules, provider: dict[str, Any] | None = None
-) -> ev.ToolInput:
-    client = rules.agent.is_client_tool(name)
-    value: Any = given
-    if isinstance(given, str):
-        try:
-            value = read_json(given) if given.strip() else {}
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            return ev.ToolInput(call, name, {}, "the arguments are not a JSON object", given, client, provider)
-    made = rules.agent.tools.get(name)
-    if made is not None:
-        try:
-            made.check(value)
-        except InvalidToolInput as error:
-            return ev.ToolInput(call, name, value, error.message, None, client, provider)
-    return ev.ToolInput(call, name, value, None, None, client, provider)
-
-
 def _model_ended(state: RunState, finish: ev.FinishReason, rules: Rules, out: Outcome) -> None:
     step = state.model_step
     if step is None:
@@ -192,7 +174,7 @@ def _model_ended(state: RunState, finish: ev.FinishReason, rules: Rules, out: Ou
         if call.has_input:
             ready.append(call)
             continue
-        said = _tool_input(call.id, call.name, "".join(call.pieces), rules)
+        said = tool_input(call.id, call.name, "".join(call.pieces), rules)
         out.say(said, step)
         ready.append(
             Call(call.id, call.name, step, has_input=True, input=said.input, error=said.error, client=said.client)
@@ -231,6 +213,8 @@ def _dispatch(call: Call, rules: Rules, out: Outcome) -> bool:
             out.say(ev.ToolDenied(call.id, call.name, "this client cannot ask for approval"), call.step)
         case "no_client":
             out.say(ev.ToolFailed(call.id, call.name, "this client cannot run tools"), call.step)
+        case "no_form":
+            out.say(ev.ToolFailed(call.id, call.name, "this client cannot show forms"), call.step)
         case "unknown":
             known = ", ".join(sorted(rules.agent.tools)) or "none"
             out.say(ev.ToolFailed(call.id, call.name, f"no tool is called {call.name!r}; known: {known}"), call.step)

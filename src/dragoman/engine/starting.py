@@ -15,10 +15,11 @@ from dragoman.core.errors import BadRequest, Conflict, Forbidden, LimitExceeded,
 from dragoman.core.ids import is_id, new_id
 from dragoman.core.ports import Clock, Started, Store, Turn
 from dragoman.core.records import Item, Run, Thread
-from dragoman.core.writes import Count, PutItem, PutRun, PutThread, RemoveItems, Write
+from dragoman.core.writes import ChangeBlob, Count, PutItem, PutRun, PutThread, RemoveItems, Write
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.drivers import Drivers
+from dragoman.engine.files import BLOB
 from dragoman.engine.journal import Journal
 from dragoman.engine.locks import Locks
 
@@ -66,7 +67,7 @@ class Starting:
         thread_id = turn.thread_id if turn.thread_id is not None else new_id(self._clock())
         if not is_id(thread_id) or (turn.message_id is not None and not is_id(turn.message_id)):
             raise BadRequest("ids have 1 to 128 letters, digits or . _ ~ : -", code="bad_request:input")
-        if turn.mode != "regenerate" and not turn.parts:
+        if turn.mode in ("new", "edit") and not turn.parts:
             raise BadRequest("a message needs at least one part", code="bad_request:input")
         if turn.mode == "edit" and turn.message_id is None:
             raise BadRequest("an edit names the message that it replaces", code="bad_request:input")
@@ -107,6 +108,8 @@ class Starting:
         if turn.mode == "regenerate":
             question = await self._stored_question(turn, thread)
             return _Question(question, question.pos + 1)
+        if turn.mode == "continue":
+            return _Question()
         if turn.mode == "edit":
             return _Question(cut=(await self._user_message(turn, thread)).pos)
         item = await self._store.item(thread.number, turn.message_id) if turn.message_id is not None else None
@@ -125,7 +128,7 @@ class Starting:
 
     async def _user_message(self, turn: Turn, thread: Thread) -> Item:
         item = await self._store.item(thread.number, turn.message_id or "")
-        if item is None or item.role != "user":
+        if item is None or item.role != "user" or item.kind != "message":
             raise NotFound(f"no message of this thread has the id {turn.message_id!r}", code="not_found:message")
         return item
 
@@ -136,7 +139,7 @@ class Starting:
         while True:
             page = await self._store.items(thread.number, before=before, limit=50, newest=True)
             for item in page.rows:
-                if item.role == "user":
+                if item.role == "user" and item.kind == "message":
                     return item
             if not page.more:
                 raise NotFound("the thread has no message to answer", code="not_found:message")
@@ -178,27 +181,44 @@ class Starting:
         now = self._clock()
         self._drivers.refuse_when_closing()
         number = thread.number if thread is not None else 0
-        message = asked.stored or self._message(turn, now)
-        run = self._new_run(turn, agent, number, message.id, now)
+        message = None if turn.mode == "continue" else asked.stored or self._message(turn, now)
+        asked_by = message.id if message is not None else None
+        run = self._new_run(turn, agent, number, asked_by, now)
         before: list[Write] = [] if thread is not None else [PutThread(_new_thread(turn, now))]
         if turn.quota is not None:
             quota = turn.quota
             before.append(Count(turn.tenant, turn.owner, quota.name, now, quota.resets, 1, quota.limit))
         if asked.cut is not None:
             before.append(RemoveItems(number, asked.cut))
-        before.append(PutItem(number, replace(message, run=run.id), replace=asked.stored is not None))
+        before += await self._claims(turn, number)
+        if turn.item is not None:
+            before.append(PutItem(number, turn.item, replace=True))
+        if message is not None:
+            before.append(PutItem(number, replace(message, run=run.id), replace=asked.stored is not None))
         before.append(PutRun(run))
-        created = ev.RunCreated(run.kind, agent.name, run.version, str(run.answer), turn.thread_id, message.id)
+        created = ev.RunCreated(run.kind, agent.name, run.version, str(run.answer), turn.thread_id, asked_by)
         try:
             return Started(await self._drivers.begin(run, created, before), "started")
         except StaleWrite as stale:
             raise _refusal(stale, turn) from stale
 
+    async def _claims(self, turn: Turn, number: int) -> list[Write]:
+        """From now on the owner's files that the message names live as long as the thread."""
+        claims: list[Write] = []
+        for part in turn.parts:
+            url = str(part.get("url") or "")
+            if part.get("type") != "file" or not url.startswith(BLOB) or not is_id(url.removeprefix(BLOB)):
+                continue
+            blob = await self._store.blob(url.removeprefix(BLOB), tenant=turn.tenant, owner=turn.owner)
+            if blob is not None and blob.state == "ready" and blob.thread is None:
+                claims.append(ChangeBlob(blob.id, {"thread": number, "expires": None}, only_if=("ready",)))
+        return claims
+
     def _message(self, turn: Turn, now: float) -> Item:
         parts = {"parts": list(turn.parts)}
         return Item(turn.message_id or new_id(now), "message", "user", now, parts, extra=turn.message_extra)
 
-    def _new_run(self, turn: Turn, agent: Agent, number: int, message: str, now: float) -> Run:
+    def _new_run(self, turn: Turn, agent: Agent, number: int, message: str | None, now: float) -> Run:
         seconds = turn.max_seconds if agent.max_seconds is None else min(turn.max_seconds, agent.max_seconds)
         options: dict[str, Any] = {
             "reasoning": turn.reasoning,
@@ -206,6 +226,8 @@ class Starting:
             "permissions": dict(turn.permissions),
             "approvals": turn.approvals,
             "client_tools": turn.client_tools,
+            "forms": turn.forms,
+            "keep_failed": turn.keep_failed,
             "approval_ttl": turn.approval_ttl,
             "approval_reason": turn.approval_reason,
             "max_seconds": seconds,
@@ -223,7 +245,10 @@ class Starting:
             face=turn.face,
             status="running",
             answer=new_id(now),
-            input={"message": message, **({"metadata": turn.metadata} if turn.metadata else {})},
+            input={
+                **({"message": message} if message is not None else {}),
+                **({"metadata": turn.metadata} if turn.metadata else {}),
+            },
             options=options,
             executor=self._drivers.executor,
         )

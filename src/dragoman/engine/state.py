@@ -23,6 +23,7 @@ class Block:
     pieces: list[str] = field(default_factory=list)
     open: bool = True
     provider: dict[str, Any] | None = None
+    created: float = 0.0
 
     @property
     def text(self) -> str:
@@ -43,6 +44,7 @@ class Call:
     raw: str | None = None
     client: bool = False
     provider: dict[str, Any] | None = None
+    widget: dict[str, Any] | None = None
     approval: str | None = None
     approved: bool | None = None
     by_system: bool = False
@@ -54,6 +56,7 @@ class Call:
     outcome: Literal["output", "error", "denied"] | None = None
     output: Any = None
     settled: int = 0
+    created: float = 0.0
 
     @property
     def is_pending(self) -> bool:
@@ -80,6 +83,7 @@ class Extra:
     kind: str
     step: str | None
     body: dict[str, Any]
+    created: float = 0.0
 
 
 @dataclass(slots=True)
@@ -135,7 +139,7 @@ def evolve(state: RunState, event: ev.Event) -> None:
         case ev.ToolInputDelta():
             state.calls[body.call].pieces.append(body.delta)
         case ev.BlockStarted() | ev.BlockEnded() | ev.ItemAdded() | ev.ItemChanged() | ev.ItemRemoved():
-            _evolve_entry(state, body, event.step)
+            _evolve_entry(state, body, event)
         case (
             ev.ToolStarted()
             | ev.ToolInput()
@@ -176,10 +180,10 @@ def _evolve_run(state: RunState, body: ev.EventBody, time: float) -> None:
             state.status = "cancelled"
 
 
-def _evolve_entry(state: RunState, body: ev.EventBody, step: str | None) -> None:
+def _evolve_entry(state: RunState, body: ev.EventBody, event: ev.Event) -> None:
     match body:
         case ev.BlockStarted():
-            block = Block(body.block, body.kind, step)
+            block = Block(body.block, body.kind, event.step, created=event.time)
             state.blocks[body.block] = state.open_block = block
             state.entries.append(block)
         case ev.BlockEnded():
@@ -187,7 +191,7 @@ def _evolve_entry(state: RunState, body: ev.EventBody, step: str | None) -> None
             block.open, block.provider = False, body.provider
             state.open_block = None
         case ev.ItemAdded():
-            state.entries.append(Extra(body.item, body.kind, step, body.body))
+            state.entries.append(Extra(body.item, body.kind, event.step, body.body, event.time))
         case ev.ItemChanged():
             for entry in state.entries:
                 if isinstance(entry, Extra) and entry.id == body.item:
@@ -199,13 +203,14 @@ def _evolve_entry(state: RunState, body: ev.EventBody, step: str | None) -> None
 def _evolve_call(state: RunState, body: ev.EventBody, event: ev.Event) -> None:
     match body:
         case ev.ToolStarted():
-            call = Call(body.call, body.name, event.step)
+            call = Call(body.call, body.name, event.step, created=event.time)
             state.calls[body.call] = call
             state.entries.append(call)
         case ev.ToolInput():
             call = state.calls[body.call]
             call.has_input, call.input = True, body.input
             call.error, call.raw, call.client, call.provider = body.error, body.raw, body.client, body.provider
+            call.widget = body.widget
         case ev.ToolApprovalRequested():
             state.calls[body.call].approval = body.approval
         case ev.ToolApprovalDecided():

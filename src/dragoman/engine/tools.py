@@ -49,7 +49,8 @@ class Tool:
 
     `read_only`: changes nothing, so it needs no approval and may run again after a crash.
     `idempotent`: running it twice is as good as once. `client`: the client runs it; the function's
-    body is never called. Calling the tool calls the function.
+    body is never called. `form`: a client tool whose function gives the form that the human fills in; what
+    they submit is the output. Calling the tool calls the function.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Tool:
         idempotent: bool = False,
         approval: bool | None = None,
         client: bool = False,
+        form: bool = False,
     ) -> None:
         self.function = function
         self.name = name if name is not None else function.__name__
@@ -70,7 +72,8 @@ class Tool:
         self.description = description if description is not None else inspect.getdoc(function) or self.name
         self.read_only = read_only
         self.idempotent = idempotent
-        self.client = client
+        self.form = form
+        self.client = client = client or form
         self.needs_approval = (not read_only and not client) if approval is None else approval
         self._context_name, self._parameters = _parameters(function, self.name)
         schema = self._parameters.model_json_schema()
@@ -109,17 +112,29 @@ class Tool:
 
     async def invoke(self, arguments: dict[str, Any], context: ToolContext) -> Any:
         """Check the arguments, run the function (a plain one in a thread), give its result as JSON."""
+        # through text, so that what is stored is JSON: no NaN, no type that only Python knows
+        return from_json(to_json(await self._run(arguments, context), fallback=str, inf_nan_mode="null"))
+
+    async def draw(self, arguments: dict[str, Any], context: ToolContext) -> dict[str, Any]:
+        """The widget that a form tool shows for these arguments, as a JSON object.
+
+        The function gives a dict or a pydantic model. Raises UsageError for anything else.
+        """
+        made = await self._run(arguments, context)
+        dump = getattr(made, "model_dump", None)
+        drawn = dump(mode="json", by_alias=True, exclude_none=True) if dump is not None else made
+        if not isinstance(drawn, dict) or not isinstance(drawn.get("type"), str):
+            raise UsageError(f"form {self.name!r} must give a widget: a dict with a type or a model, got {made!r:.100}")
+        return dict(from_json(to_json(drawn, fallback=str, inf_nan_mode="null")))
+
+    async def _run(self, arguments: dict[str, Any], context: ToolContext) -> Any:
         given = self.check(arguments)
         if self._context_name is not None:
             given[self._context_name] = context
         if inspect.iscoroutinefunction(self.function):
-            result = await self.function(**given)
-        else:
-            result = await in_thread(partial(self.function, **given))
-            if inspect.isawaitable(result):
-                result = await result
-        # through text, so that what is stored is JSON: no NaN, no type that only Python knows
-        return from_json(to_json(result, fallback=str, inf_nan_mode="null"))
+            return await self.function(**given)
+        result = await in_thread(partial(self.function, **given))
+        return await result if inspect.isawaitable(result) else result
 
 
 def _field_name(name: str) -> str:
@@ -173,3 +188,23 @@ def tool(function: Callable[..., Any] | None = None, /, **marks: Any) -> Any:
     if function is not None:
         return Tool(function)
     return lambda decorated: Tool(decorated, **marks)
+
+
+@overload
+def form(function: Callable[..., Any], /) -> Tool: ...
+
+
+@overload
+def form(*, name: str | None = None, description: str | None = None) -> Callable[[Callable[..., Any]], Tool]: ...
+
+
+def form(function: Callable[..., Any] | None = None, /, **marks: Any) -> Any:
+    """Make a form of a typed function, sync or async: it takes the model's arguments and gives the widget to show.
+
+    The model calls it as a tool; the run waits until a human has submitted the form, and the values are the tool's
+    output. The function runs once per call; the widget's words are those of ChatKit. Offered only where the form can
+    be shown. Raises UsageError for a signature that has no schema.
+    """
+    if function is not None:
+        return Tool(function, form=True)
+    return lambda decorated: Tool(decorated, form=True, **marks)

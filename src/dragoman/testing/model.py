@@ -61,6 +61,9 @@ FRIENDLY = (
 )
 """The answer to everything that is no command."""
 
+FORM_TOOL = "ask_name"
+"""The form tool that `widget: form` calls where forms can be shown."""
+
 FORM_TEXT = "Please fill in the form: it asks for your name."
 FORM: dict[str, Any] = {
     "type": "Card",
@@ -177,8 +180,7 @@ def _answer(
         case ListFiles():
             yield ModelText(", ".join(map(_file_name, _files(question))) or "no files")
         case ShowForm():
-            yield ModelItem("widget", FORM)
-            yield ModelText(FORM_TEXT)
+            yield from _form(request, since)
         case Call():
             result = _result(since)
             if result is not None:
@@ -189,6 +191,19 @@ def _answer(
                 yield ModelText(FRIENDLY)
         case _:
             yield ModelText(FRIENDLY)
+
+
+def _form(request: ModelRequest, since: Sequence[Message]) -> Iterator[ModelEvent]:
+    """The form as a tool, and then what was submitted; only shown where nobody can answer it."""
+    result = _result(since)
+    if result is not None:
+        text = to_json(result.output).decode() if result.outcome == "output" else "No answer"
+        yield ModelText(f"Thank you: {text}" if result.outcome == "output" else text)
+    elif any(spec.name == FORM_TOOL for spec in request.tools):
+        yield from _call(Call(FORM_TOOL))
+    else:
+        yield ModelItem("widget", FORM)
+        yield ModelText(FORM_TEXT)
 
 
 def _call(command: Call) -> Iterator[ModelEvent]:
