@@ -55,7 +55,9 @@ class Level:
 
 DEMO = Level("demo", ("server",))
 DEVELOPMENT = Level(
-    "development", ("http2", "requests", "server", "telemetry", "protocol", "keyring", "fastapi", "flask"), ("dev",)
+    "development",
+    ("http2", "requests", "server", "telemetry", "protocol", "keyring", "fastapi", "flask", "chatkit", "s3"),
+    ("dev",),
 )
 BENCH = Level("bench", ("requests", "server"), ("bench",), apart=True)  # what peers bring must stay out of the others
 
@@ -332,9 +334,16 @@ TARGETS: dict[str, tuple[Target, str]] = {
         module("prove", "pytest"),
         "a session exported as a test passes, a changed prompt fails (BREAK=1)",
     ),
+    "prove-clients": (
+        module("prove", "clients"),
+        "one thread over kai-client, ChatKit's wire and noukai-sdk: the same items in the same order (BREAK=1)",
+    ),
     "prove-breaks": (module("prove", "--breaks"), "each proof once without its guard: all must fail"),
     "faults": (module("faults"), "plant faults one at a time: each must be caught by the test that it names"),
-    "soak": (module("soak"), "100 kills under streams, 100 under flows, 10,000 jobs, and 1,200 streams in one process"),
+    "soak": (
+        module("soak"),
+        "100 kills each under streams, flows and ChatKit, 10,000 jobs, and 1,200 streams in one process",
+    ),
     "bench": (
         module("bench", level=BENCH),
         "measure against the limits and against others (an environment of its own)",
