@@ -48,6 +48,21 @@ def thread_of(client, run):
     return client.get(f"/dragoman/v1/runs/{run}").json()["thread"]
 
 
+def attach(client, text):
+    """A file in a message of a thread, and one that was never sent."""
+    for used in (True, False):
+        declared = {"name": f"{MARK}.txt", "size": len(text), "mime_type": "text/plain"}
+        made = client.post("/chatkit", json={"type": "attachments.create", "params": declared}).json()
+        target = made["upload_descriptor"]
+        assert (
+            client.request(target["method"], target["url"], content=text, headers=target["headers"]).status_code == 200
+        )
+        if used:
+            message = {"content": [{"type": "input_text", "text": "files"}], "attachments": [made["id"]]}
+            asked = client.post("/chatkit", json={"type": "threads.create", "params": {"input": message}})
+            assert f"{MARK}.txt" in asked.text
+
+
 def live_a_life(server, token):
     """Chats, a deleted one, an approval that waits, votes and settings, all with the mark in it."""
     with user(server, token) as client:
@@ -58,6 +73,7 @@ def live_a_life(server, token):
         waits = {"message": {"text": f"approve: create_bucket {MARK}"}}
         with client.stream("POST", "/dragoman/v1/runs", json=waits, headers={"accept": "text/event-stream"}) as answer:
             assert any("run.paused" in line for line in answer.iter_lines())
+        attach(client, f"{MARK} in a file")
         settings = {"customInstructions": f"say {MARK}"}
         assert client.patch("/api/settings/user", json=settings).status_code == 200
 
@@ -76,7 +92,7 @@ def test_after_an_erasure_the_text_is_in_no_byte_and_others_keep_theirs(erase, t
     assert len(found_in(tmp_path / "data")) >= 2
     done = erase("--token", "demo-ann", "--yes")
     assert done.exit_code == 0, done.stderr
-    assert done.stdout.startswith(f"erased user '{demo_user('demo-ann')}' of tenant 'demo': 4 threads, ")
+    assert done.stdout.startswith(f"erased user '{demo_user('demo-ann')}' of tenant 'demo': 5 threads, ")
     assert "deleted 1 copies" in done.stdout
     assert "overwrote the freed pages" in done.stdout
     assert found_in(tmp_path / "data") == []
@@ -111,7 +127,7 @@ def test_beside_a_running_server_streams_end_and_the_text_is_gone(erase, tmp_pat
         assert done.exit_code == 0, done.stderr
         told = json.loads(done.stdout)
         assert (told["tenant"], told["owner"]) == ("demo", demo_user("demo-ann"))
-        assert told["deleted"]["threads"] == 5
+        assert told["deleted"]["threads"] == 6
         assert ended.wait(LONG), "the reader of the erased run hangs"
         assert events[-1]["type"] not in ("run.completed", "run.failed")
         assert ann.get(f"/dragoman/v1/runs/{events[0]['run']}").status_code == 404

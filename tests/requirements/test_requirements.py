@@ -37,10 +37,11 @@ def test_every_row_is_complete_and_unique() -> None:
     counts = Counter(row["id"] for row in ROWS)
     assert [id for id, count in counts.items() if count > 1] == []
     for row in ROWS:
-        assert set(row) - {"later"} == {"id", "text", "source", "check"}, row
+        assert set(row) - {"later", "later_part"} == {"id", "text", "source", "check"}, row
         assert re.fullmatch(r"[A-Z]+-\d\d\d?", row["id"])
         assert row["text"].endswith(".")
         assert row.get("later", "a reason")
+        assert row.get("later_part", "a reason")
 
 
 def test_the_kai_checklist_is_whole_and_only_69_is_later() -> None:
@@ -54,6 +55,13 @@ def test_the_checklist_of_the_model_runtime_is_whole_and_later_are_its_modules_b
     assert [row["id"] for row in ai] == [f"AIP-{number:02}" for number in range(1, 116)]
     later = [*range(76, 96), 97, 102, 103, 104]
     assert [row["id"] for row in ai if "later" in row] == [f"AIP-{number}" for number in later]
+
+
+def test_the_chatkit_checklist_is_whole_and_later_are_the_user_interface_and_postgresql() -> None:
+    chatkit = [row for row in ROWS if row["id"].startswith("CHK-")]
+    assert [row["id"] for row in chatkit] == [f"CHK-{number:02}" for number in range(1, 43)]
+    assert [row["id"] for row in chatkit if "later" in row] == ["CHK-36"]
+    assert [row["id"] for row in ROWS if "later_part" in row] == ["CHK-33"]
 
 
 def test_every_requirement_has_a_test() -> None:

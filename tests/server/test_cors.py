@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from dragoman.server.cors import CorsPolicy
+from dragoman.server.http import Cors
+
 Start = Callable[..., Awaitable[Any]]
 PAGE = "https://page.example"
 PREFLIGHT = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
@@ -41,6 +44,14 @@ async def test_a_preflight_names_methods_and_headers(start_inside: Start) -> Non
     assert answer.headers["access-control-allow-methods"] == "GET, POST, PATCH, DELETE"
     names = answer.headers["access-control-allow-headers"].split(", ")
     assert names == ["content-type", "authorization", "x-storageapi-token", "x-storageapi-url"]
+
+
+def test_a_face_may_let_pages_send_headers_of_their_own() -> None:
+    policy, wanted = CorsPolicy([PAGE]), "X-My-App, content-type,\tx-other, of_mine,, bad name;, bad/one"
+    free, listed = Cors(headers=("content-type",), any_headers=True), Cors(headers=("content-type",))
+    told = dict(policy.preflight(PAGE, free, wanted))[b"access-control-allow-headers"]
+    assert told == b"content-type, x-my-app, x-other, of_mine"
+    assert dict(policy.preflight(PAGE, listed, wanted))[b"access-control-allow-headers"] == b"content-type"
 
 
 async def test_an_origin_that_is_not_listed_is_refused(start_inside: Start) -> None:

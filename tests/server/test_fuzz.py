@@ -62,6 +62,21 @@ SOUND: dict[str, Any] = {
     "PATCH /api/settings": {"customInstructions": "x"},
     "PATCH /api/settings/user": {"customInstructions": "x", "toolPermissions": {"add": "always_ask"}},
     "POST /api/suggestions": {"context": "dashboard", "data": {}},
+    "POST /chatkit": {
+        "type": "threads.create",
+        "params": {
+            "input": {
+                "content": [
+                    {"type": "input_text", "text": "echo: x"},
+                    {"type": "input_tag", "id": "t", "text": "T", "data": {"a": 1}, "group": "g", "interactive": True},
+                ],
+                "attachments": [],
+                "quoted_text": "q",
+                "inference_options": {"model": "demo", "tool_choice": {"id": "add"}},
+            }
+        },
+        "metadata": {"a": 1},
+    },
 }
 """A body that the route takes; what is sent has one place of it made nonsense."""
 
@@ -178,7 +193,8 @@ async def some_run(inside: Any, route: Route, *, ended: bool) -> dict[str, str]:
         await inside.services.engine.cancel(run["id"])
     thread = run["thread"] or "none"
     session = "some" if of_flow else thread
-    return {"run": run["id"], "thread": thread, "id": thread, "session": session, **IN_PATH}
+    file = f"atc_{'0' * 32}"
+    return {"run": run["id"], "thread": thread, "id": thread, "session": session, "file": file, **IN_PATH}
 
 
 def headers(made: random.Random) -> dict[str, str]:
@@ -188,7 +204,7 @@ def headers(made: random.Random) -> dict[str, str]:
 
 @pytest.mark.requirement("CORE-05")
 async def test_nonsense_on_any_route_is_refused_in_words_and_never_a_fault_of_ours(start_inside: Start) -> None:
-    inside = await start_inside()
+    inside = await start_inside(settings={"chatkit.uploads.direct": True})
     asked, statuses = 0, set()
     for face in inside.application.faces:
         for prefix in face.prefixes:

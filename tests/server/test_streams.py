@@ -90,6 +90,27 @@ async def test_silence_is_broken_by_a_comment() -> None:
     assert HEARTBEAT == b": heartbeat\n\n"
 
 
+async def test_a_stream_may_have_a_comment_of_its_own() -> None:
+    client, source = Client(), Source(b"a", hold=True)
+    running = asyncio.create_task(client.sender(heartbeat=0.01).run(stream(source, comment=b": ping\n\n")))
+    async with asyncio.timeout(LONG):
+        while b": ping\n\n" not in client.sent:
+            client.arrived.clear()
+            await client.arrived.wait()
+    client.gone.set()
+    assert await running is False
+    assert HEARTBEAT not in client.sent
+
+
+async def test_without_heartbeats_nothing_is_added_and_who_does_not_read_is_still_dropped() -> None:
+    client, source = Client(), Source(b"a", b"b", hold=True)
+    client.reading.clear()
+    async with asyncio.timeout(LONG):
+        assert await client.sender(heartbeat=0, stall=0.05).run(stream(source)) is False
+    assert source.closed.is_set()
+    assert client.sent == []
+
+
 async def test_a_stream_that_speaks_needs_no_heartbeat() -> None:
     client, count = Client(), 0
 

@@ -13,14 +13,15 @@ import pytest
 from dragoman.core.errors import Unavailable
 from dragoman.core.events import Event, RunPaused
 from dragoman.core.ports import Store
+from dragoman.core.records import Blob, Keep, Removed, Run, Session, Thread
 from dragoman.core.records import Item as StoredItem
-from dragoman.core.records import Keep, Removed, Run, Session, Thread
-from dragoman.core.writes import AppendEvents, PutItem, PutRun, PutSession, PutThread
+from dragoman.core.writes import AppendEvents, DeleteThread, PutBlob, PutItem, PutRun, PutSession, PutThread
 from dragoman.server.logs import logger
 from dragoman.server.metrics import Metrics
 from dragoman.server.settings import RetentionSettings
 from dragoman.server.sweeping import DAY, Sweeper
 from dragoman.store import SQLiteStore, open_store
+from dragoman.store.blobs import FileBlobs
 from dragoman.testing import FakeClock
 
 Start = Callable[..., Awaitable[Any]]
@@ -253,3 +254,33 @@ async def test_a_run_whose_client_never_brings_its_tools_output_ends_after_a_day
     reply = await inside.ask("GET", f"{V1}/runs/{early}/events", headers={"accept": "application/json"})
     last = reply.json()["events"][-1]
     assert (last["type"], last["payload"]["reason"]) == ("run.cancelled", "expired")
+
+
+@pytest.mark.requirement("CHK-15")
+async def test_the_bytes_of_files_go_with_their_threads_and_when_they_expire_unused(
+    store: SQLiteStore, clock: FakeClock, tmp_path: Path
+) -> None:
+    blobs = FileBlobs(tmp_path / "blobs")
+    number = await put_thread(store, clock, "t")
+    for n in range(230):
+        id = f"b{n}"
+        thread, expires = (number, None) if n % 2 else (None, clock() + DAY)
+        row = Blob(id, "acme", "ann", "attachment", "a", "a/b", clock(), thread=thread, expires=expires)
+        await store.commit(PutBlob(row))
+        await blobs.write(id, _chunks(b"x"))
+    await store.commit(PutBlob(Blob("kept", "acme", "ann", "attachment", "a", "a/b", clock())))
+    await blobs.write("kept", _chunks(b"x"))
+    metrics = Metrics()
+    broom = Sweeper(store, RetentionSettings(), metrics, logger(), cancel=nothing_waits, blobs=blobs, clock=clock)
+    assert (await broom.sweep()).blobs == 0
+    await store.commit(DeleteThread(number, forget_at=clock()))
+    clock.advance(DAY)
+    assert (await broom.sweep()).blobs == 115
+    assert [path.name for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == ["kept"]
+    assert not await store.dead_blobs(now=clock())
+    assert (await broom.sweep()).blobs == 0
+
+
+async def _chunks(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk

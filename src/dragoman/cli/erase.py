@@ -15,8 +15,13 @@ from dragoman.cli.output import note, print_json
 from dragoman.core.errors import Unavailable, UsageError
 from dragoman.core.ids import is_id
 from dragoman.core.records import Removed
+from dragoman.store.backup import BLOBS_NAME
+from dragoman.store.blob_sweeping import delete_blob
+from dragoman.store.blobs import FileBlobs
 from dragoman.store.overwriting import copies_of, pack
 from dragoman.store.sqlite import SQLiteStore, open_beside
+
+_ALL = 1 << 40
 
 
 @click.command(short_help="Delete everything of one user.")
@@ -114,6 +119,10 @@ async def _erase(where: Path, tenant: str, user: str) -> Removed:
         async for removed in store.erase(tenant, user):
             gone += removed
             await asyncio.sleep(0.005)  # a server beside us writes as well
+        blobs = FileBlobs(store.directory / BLOBS_NAME)
+        for blob in await store.dead_blobs(now=0.0, limit=_ALL):
+            if await blobs.size(blob.id) is not None:  # else they are in a bucket, and a server's to delete
+                await delete_blob(store, blobs, blob)
         return gone
     finally:
         await store.close()

@@ -31,6 +31,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("dragoman.cli.backup:backup", "Copy a data directory, also while a server uses it."),
     "restore": ("dragoman.cli.backup:restore", "Put a backup into a new data directory."),
     "erase": ("dragoman.cli.erase:erase", "Delete everything of one user."),
+    "chatkit": ("dragoman.cli.chatkit:chatkit", "Take over the data of a ChatKit server."),
     "kai": ("dragoman.kai.cli:main", "Talk to a Kai service."),
     "doctor": ("dragoman.cli.doctor:doctor", "Show settings and their sources, and what is missing."),
 }

@@ -6,9 +6,9 @@ parts are UI parts of the AI SDK. Nothing is ever null in them. Knows no store.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from dragoman.core.records import Item, Thread
 from dragoman.kai.translate import as_object, item_chunk
@@ -34,13 +34,24 @@ def summary(thread: Thread) -> dict[str, Any]:
     }
 
 
-def messages(items: Iterable[Item], *, hidden: Collection[str] = ()) -> list[dict[str, Any]]:
-    """The messages of a chat, in order; `hidden` are answers to leave out.
+AddressOf: TypeAlias = Callable[[str], str]
+"""The URL of a part as a client may use it."""
+
+
+def as_stored(url: str) -> str:
+    """The same URL."""
+    return url
+
+
+def messages(
+    items: Iterable[Item], *, hidden: Collection[str] = (), address: AddressOf = as_stored
+) -> list[dict[str, Any]]:
+    """The messages of a chat, in order; `hidden` are answers to leave out, `address` makes URLs of files usable.
 
     An answer that was cut short is marked as interrupted, even if nothing of it was stored but the
     mark of its end.
     """
-    built = _Builder()
+    built = _Builder(address)
     for item in items:
         if item.role == "user" and item.kind == "message":
             built.user(item)
@@ -50,7 +61,8 @@ def messages(items: Iterable[Item], *, hidden: Collection[str] = ()) -> list[dic
 
 
 class _Builder:
-    def __init__(self) -> None:
+    def __init__(self, address: AddressOf) -> None:
+        self._address = address
         self.messages: list[dict[str, Any]] = []
         self._open: dict[str, Any] | None = None
         self._step = -1
@@ -61,7 +73,7 @@ class _Builder:
         message: dict[str, Any] = {
             "id": item.id,
             "role": "user",
-            "parts": own.get("parts") or [user_part(part) for part in item.body.get("parts", ())],
+            "parts": own.get("parts") or [user_part(part, self._address) for part in item.body.get("parts", ())],
             "createdAt": timestamp(item.created),
         }
         if isinstance(own.get("metadata"), dict):
@@ -73,7 +85,7 @@ class _Builder:
             self._open = {"id": answer, "role": "assistant", "parts": [], "createdAt": timestamp(item.created)}
             self._step = -1
             self.messages.append(self._open)
-        part = item_part(item)
+        part = item_part(item, self._address)
         if part is not None:
             if item.step != self._step:
                 self._step = item.step
@@ -83,17 +95,17 @@ class _Builder:
             self._open["metadata"] = {"interrupted": True}
 
 
-def user_part(part: dict[str, Any]) -> dict[str, Any]:
+def user_part(part: dict[str, Any], address: AddressOf = as_stored) -> dict[str, Any]:
     """One part of a user's stored message, as the wire spells it."""
     if part.get("type") != "file":
         return {"type": "text", "text": part.get("text", "")}
-    told = {"type": "file", "mediaType": part.get("media_type", ""), "url": part.get("url", "")}
+    told = {"type": "file", "mediaType": part.get("media_type", ""), "url": address(part.get("url", ""))}
     if part.get("name"):
         told["filename"] = part["name"]
     return told
 
 
-def item_part(item: Item) -> dict[str, Any] | None:
+def item_part(item: Item, address: AddressOf = as_stored) -> dict[str, Any] | None:
     """The UI part of one item of an answer, or None for what is not shown."""
     body = item.body
     match item.kind:
@@ -107,8 +119,10 @@ def item_part(item: Item) -> dict[str, Any] | None:
     chunk = item_chunk(item.kind, item.id, body)
     if chunk is None or chunk.get("transient"):
         return None
-    if chunk["type"] == "file" and body.get("name"):
-        chunk["filename"] = body["name"]
+    if chunk["type"] == "file":
+        chunk["url"] = address(chunk.get("url", ""))
+        if body.get("name"):
+            chunk["filename"] = body["name"]
     return chunk
 
 

@@ -19,15 +19,17 @@ from typing import Any, Literal
 
 from starlette.types import Receive, Scope, Send
 
-from dragoman.core.errors import UsageError
+from dragoman.core.errors import MissingExtra, UsageError
 from dragoman.core.ids import is_id
-from dragoman.core.ports import Clock, Store
+from dragoman.core.ports import Blobs, Clock, Store
 from dragoman.core.writes import PutKey
 from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine
+from dragoman.engine.files import StoredFiles
 from dragoman.engine.masking import Masking
 from dragoman.server import gauges, kai, noukai, operations, own
 from dragoman.server.auth import authentication
+from dragoman.server.chatkit import face as chatkit
 from dragoman.server.closing import Closing
 from dragoman.server.credits import EXHAUSTED, charging
 from dragoman.server.demo_rows import add_rows
@@ -44,11 +46,14 @@ from dragoman.server.services import Services
 from dragoman.server.settings import Settings
 from dragoman.server.settings_sources import load_settings
 from dragoman.server.sweeping import DAY, Sweeper
+from dragoman.store.backup import BLOBS_NAME
+from dragoman.store.blobs import FileBlobs, ObjectBlobs, open_bucket
 from dragoman.store.sqlite import open_store
 
 FACES: dict[str, Callable[[Services], Face | Sequence[Face]]] = {
     "kai": kai.face,
     "noukai": noukai.face,
+    "chatkit": chatkit.face,
     "own": own.face,
 }
 """Name → maker, for the setting `faces`. The operations face is always there."""
@@ -78,7 +83,7 @@ def asgi(
         given = settings
     else:
         given = load_settings(overrides=settings, app=app.settings, config=config, demo=demo).settings
-    if not app.agents and not app.flows:
+    if not app.agents and not app.flows and app.chatkit is None:
         raise UsageError(
             f"app {app.name!r} has neither agents nor flows, so nobody would answer;"
             f" give it one: App({app.name!r}, agents=[…], flows=[…])"
@@ -164,18 +169,21 @@ class Application:
         store, charges = charging(counted, settings.credits.balances, self._clock)
         rates = SlidingWindows()
         try:
+            blobs = _blobs(settings, opened.directory)
             engine = EmbeddedEngine(
                 self.app,
                 store,
                 clock=self._clock,
                 most_moving=settings.limits.runs,
                 resolve=self._providers.resolve,
+                files=StoredFiles(store, blobs),
                 **flow_rules(settings),
             )
             if self.demo:
                 await add_rows(store, self._clock())
             else:
                 await self._first_key(store)
+            signing = await store.secret("files")
             await engine.open()
         except BaseException:
             await opened.close()
@@ -193,6 +201,8 @@ class Application:
                 own=self.app.authenticate,
                 rates=rates,
             ),
+            blobs=blobs,
+            signing=signing,
             clock=self._clock,
             closing=Closing(),
             log=log,
@@ -210,7 +220,7 @@ class Application:
             await engine.cancel(run, reason=EXHAUSTED)
 
         charges.on_spent = spent
-        sweeper = Sweeper(store, settings.retention, metrics, log, cancel=cancel, clock=self._clock)
+        sweeper = Sweeper(store, settings.retention, metrics, log, cancel=cancel, blobs=blobs, clock=self._clock)
         gauges.register(metrics, services, engine=engine, store=opened, dispatch=dispatch, sweeper=sweeper)
         self._sweeping = asyncio.create_task(sweeper.watch(), name="sweeper")
 
@@ -292,6 +302,18 @@ def flow_rules(settings: Settings) -> dict[str, Any]:
         "masking": Masking(capture.rules, names=capture.names, patterns=capture.patterns),
         "session_seconds": settings.retention.sessions_days * DAY,
     }
+
+
+def _blobs(settings: Settings, directory: Path) -> Blobs:
+    """The bytes of files, beside the rows unless the settings name a bucket. Raises UsageError, MissingExtra."""
+    if settings.blobs is None:
+        return FileBlobs(directory / BLOBS_NAME)
+    try:
+        return ObjectBlobs(open_bucket(settings.blobs))
+    except MissingExtra:
+        raise
+    except Exception as error:
+        raise UsageError(f"blobs: {settings.blobs!r} cannot be used: {error}") from error
 
 
 def _faces(services: Services) -> tuple[Face, ...]:

@@ -6,6 +6,7 @@ refused, except from the server's own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from dragoman.core.errors import Forbidden
@@ -14,6 +15,7 @@ from dragoman.server.http import Cors
 _Pairs = list[tuple[bytes, bytes]]
 
 MAX_AGE = "600"
+_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]{1,64}", re.ASCII)
 
 
 class CorsPolicy:
@@ -54,14 +56,16 @@ class CorsPolicy:
             pairs.append((b"access-control-expose-headers", ", ".join(cors.expose).encode()))
         return pairs
 
-    def preflight(self, allowed: str | None, cors: Cors) -> _Pairs:
-        """The headers of the answer to a preflight."""
+    def preflight(self, allowed: str | None, cors: Cors, wanted: str = "") -> _Pairs:
+        """The headers of the answer to a preflight; `wanted` are the request headers that the page asks for."""
         pairs: _Pairs = [(b"vary", b"origin")] if self.varies(cors) else []
         if allowed is not None:
+            names = [name.strip().lower() for name in wanted.split(",")] if cors.any_headers else []
+            listed = dict.fromkeys([*cors.headers, *(name for name in names if _HEADER_NAME.fullmatch(name))])
             pairs += [
                 (b"access-control-allow-origin", allowed.encode("latin-1")),
                 (b"access-control-allow-methods", ", ".join(cors.methods).encode()),
-                (b"access-control-allow-headers", ", ".join(cors.headers).encode()),
+                (b"access-control-allow-headers", ", ".join(listed).encode()),
                 (b"access-control-max-age", MAX_AGE.encode()),
             ]
         return pairs

@@ -21,7 +21,7 @@ from dragoman.server.addresses import Addresses, networks
 from dragoman.server.closing import ServerClosing
 from dragoman.server.cors import CorsPolicy
 from dragoman.server.http import Answer, Call, EventStream, Face, Reply, Route
-from dragoman.server.limits import ClientGone, RequestPlaces, StreamPlaces, read_body
+from dragoman.server.limits import ClientGone, RequestPlaces, StreamPlaces, read_body, read_piece
 from dragoman.server.metric_table import LATENCY, REFUSED, REQUESTS
 from dragoman.server.presence import Presence
 from dragoman.server.routing import Match, Router
@@ -152,6 +152,10 @@ class Dispatcher:
             async with self._services.closing.interrupts():  # who dawdles must not hold up the end
                 return await read_body(exchange.receive, declared, limit=bound, seconds=seconds)
 
+        async def next_piece() -> tuple[bytes, bool]:
+            async with self._services.closing.interrupts():
+                return await read_piece(exchange.receive, seconds=seconds)
+
         exchange.route, exchange.route_path = route, match.prefix + route.path
         call = Call(
             "GET" if method == "HEAD" else method,
@@ -164,6 +168,7 @@ class Dispatcher:
             base_url=origin.url + match.prefix,
             peer=origin.peer,
             reader=read,
+            next_piece=next_piece,
             body_limit=limit,
             presence=lambda: Presence(exchange.receive),
         )
@@ -190,7 +195,8 @@ class Dispatcher:
 
     def _options(self, headers: Headers, match: Match, allowed: str | None, exchange: Exchange) -> Answer:
         if "access-control-request-method" in headers:
-            exchange.cors = self._cors.preflight(allowed, match.face.cors)
+            wanted = headers.get("access-control-request-headers", "")
+            exchange.cors = self._cors.preflight(allowed, match.face.cors, wanted)
         return Answer(204, headers={"allow": exchange.allow})
 
     def _error(self, error: DragomanError, exchange: Exchange) -> Answer:
@@ -277,7 +283,7 @@ class Dispatcher:
         sender = StreamSender(
             exchange.receive,
             exchange.send,
-            heartbeat=stream.heartbeat or self._limits.heartbeat_seconds,
+            heartbeat=stream.heartbeat if stream.heartbeat is not None else self._limits.heartbeat_seconds,
             stall=self._limits.stall_seconds,
         )
         if not await sender.run(stream):

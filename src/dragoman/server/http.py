@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -38,6 +38,9 @@ __all__ = [
 
 BodyReader: TypeAlias = Callable[[int], Awaitable[bytes]]
 """Reads the whole body; given the limit in bytes, raises PayloadTooLarge above it."""
+
+PieceReader: TypeAlias = Callable[[], Awaitable[tuple[bytes, bool]]]
+"""Reads what comes next of the body, and tells whether there is more."""
 
 
 MAX_NESTING = 200
@@ -78,6 +81,7 @@ class Call:
 
     __slots__ = (
         "_body",
+        "_next_piece",
         "_presence",
         "_principal",
         "_query",
@@ -109,6 +113,7 @@ class Call:
         peer: str | None = None,
         body: bytes | None = None,
         reader: BodyReader | None = None,
+        next_piece: PieceReader | None = None,
         body_limit: int = 4 * 1024 * 1024,
         presence: Callable[[], AbstractAsyncContextManager[None]] | None = None,
     ) -> None:
@@ -126,6 +131,7 @@ class Call:
         self._principal = principal
         self._body = body
         self._reader = reader
+        self._next_piece = next_piece
         self._presence = presence
 
     @property
@@ -169,6 +175,20 @@ class Call:
         if len(self._body) > self.body_limit:
             raise PayloadTooLarge(f"The body is larger than {self.body_limit} bytes.")
         return self._body
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes, for bodies larger than memory; `body_limit` does not count. Read it once.
+
+        Raises BadRequest if nothing comes for too long.
+        """
+        if self._next_piece is None:
+            yield await self.body()
+            return
+        more = True
+        while more:
+            piece, more = await self._next_piece()
+            if piece:
+                yield piece
 
     async def json(self) -> Any:
         """The body as JSON. Raises BadRequest if it is empty, not JSON in UTF-8, or nested without end."""
@@ -233,13 +253,15 @@ class Route:
 class Cors:
     """What a face's wire lets pages of other origins send and read.
 
-    `origins` are added to the setting `cors.origins`; `"*"` is any. Without origins CORS is off.
+    `origins` are added to the setting `cors.origins`; `"*"` is any. Without origins CORS is off. `any_headers`: pages
+    may send headers of their own beside the listed ones.
     """
 
     methods: tuple[str, ...] = ("GET", "POST", "PATCH", "DELETE")
     headers: tuple[str, ...] = ("content-type", "authorization", "x-storageapi-token", "x-storageapi-url")
     expose: tuple[str, ...] = ("retry-after", "x-request-id", "x-dragoman-run")
     origins: tuple[str, ...] = ()
+    any_headers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

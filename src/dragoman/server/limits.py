@@ -83,6 +83,21 @@ class StreamPlaces:
             del self._users[who]
 
 
+async def read_piece(receive: Receive, *, seconds: float) -> tuple[bytes, bool]:
+    """What comes next of a body, and whether there is more.
+
+    Raises BadRequest (408) if nothing comes for `seconds`, ClientGone if the client goes away meanwhile.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            message = await receive()
+    except TimeoutError:
+        raise BadRequest("The body of the request did not arrive in time.", status=408) from None
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message.get("body", b""), message.get("more_body", False)
+
+
 async def read_body(receive: Receive, declared: str | None, *, limit: int, seconds: float) -> bytes:
     """The whole body of a request.
 

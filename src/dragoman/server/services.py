@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog.stdlib
 
-from dragoman.core.ports import Clock, Engine, Store
+from dragoman.core.ports import Blobs, Clock, Engine, Store
 from dragoman.core.principal import Principal
 from dragoman.engine.app import App
 from dragoman.server.closing import Closing
@@ -24,7 +24,8 @@ class Services:
     """The application's parts, as faces get them.
 
     `authenticate` raises Unauthorized; `dispatch` calls it for routes that need it. `closing` is
-    set when the server begins to shut down (see `dragoman.server.closing`).
+    set when the server begins to shut down (see `dragoman.server.closing`). `blobs` has the bytes of files,
+    `signing` is the secret that signs their addresses.
     """
 
     app: App
@@ -32,6 +33,8 @@ class Services:
     store: Store
     settings: Settings
     authenticate: Callable[[Call], Awaitable[Principal]]
+    blobs: Blobs
+    signing: bytes
     clock: Clock = time.time
     closing: Closing = field(default_factory=Closing)
     log: structlog.stdlib.BoundLogger = field(default_factory=logger)

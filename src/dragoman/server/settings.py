@@ -74,10 +74,10 @@ def _alias(value: Any) -> Any:
     return {"agent": value} if isinstance(value, str) else value
 
 
-class KaiModels(Group):
+class ModelAliases(Group):
     aliases: dict[str, Annotated[ModelAlias, BeforeValidator(_alias)]] = Field(
         default_factory=dict,
-        description="more values of `selectedChatModel`: alias = agent, or `{agent, reasoning}`",
+        description="more names of models that clients may ask for: alias = agent, or `{agent, reasoning}`",
     )
     unknown: Literal["refuse", "default"] = Field("refuse", description="an unknown alias: 400, or the first agent")
 
@@ -91,7 +91,7 @@ class KaiHistory(Group):
 class KaiSettings(Group):
     approval: ApprovalSettings = Field(default_factory=ApprovalSettings)
     limits: KaiLimits = Field(default_factory=KaiLimits)
-    models: KaiModels = Field(default_factory=KaiModels)
+    models: ModelAliases = Field(default_factory=ModelAliases)
     history: KaiHistory = Field(default_factory=KaiHistory)
     busy: Literal["supersede", "reject", "queue"] = Field(
         "supersede", description="a new message while a run of its chat is active"
@@ -110,6 +110,44 @@ class NoukaiSettings(Group):
         "auto",
         description="what a path without version means; `auto`: the draft for clients up to 0.4, else production",
     )
+
+
+class ChatKitLimits(Group):
+    body: int = Field(1024 * 1024, ge=1, description="bytes of one request")
+    transcribe_body: int = Field(32 * 1024 * 1024, ge=1, description="bytes of one request with dictation")
+    attachment: int = Field(100_000_000, ge=1, description="bytes of one attachment")
+    attachments: int = Field(10, ge=0, description="attachments of one message")
+
+
+class ChatKitUploads(Group):
+    types: Names = Field(
+        default_factory=list, description="media types that are taken, such as `image/*`; unset: every type"
+    )
+    expire_hours: float = Field(
+        24.0, gt=0, allow_inf_nan=False, description="an attachment that no message has taken for so long is deleted"
+    )
+    direct: bool = Field(False, description="also take files as forms at `/chatkit/upload`, without asking before")
+
+
+class ChatKitSettings(Group):
+    models: ModelAliases = Field(default_factory=ModelAliases)
+    busy: Literal["reject", "queue", "supersede"] = Field(
+        "reject", description="a new message while an answer of its thread is under way"
+    )
+    on_disconnect: Literal["auto", "cancel", "continue"] = Field(
+        "auto",
+        description="what becomes of an answer whose client has gone; `auto`: it is cancelled where the stream has a"
+        " stop button, else it goes on",
+    )
+    heartbeat_seconds: float = Field(
+        15.0, ge=0, allow_inf_nan=False, description="silence on a stream before a comment is sent; 0: never"
+    )
+    enforce_status: bool = Field(False, description="refuse messages to locked and closed threads with 409")
+    legacy_upload_url: bool = Field(False, description="also send `upload_url`, which front ends before 1.5.0 expect")
+    persist_on_error: bool = Field(False, description="keep what an answer had said before it failed")
+    approval_ttl: Seconds = Field(86400.0, description="after this a pending approval is denied, reason `expired`")
+    limits: ChatKitLimits = Field(default_factory=ChatKitLimits)
+    uploads: ChatKitUploads = Field(default_factory=ChatKitUploads)
 
 
 class CreditSettings(Group):
@@ -262,7 +300,14 @@ class Settings(BaseSettings):
     data: str | None = Field(
         None, description="data directory; `:memory:` keeps nothing; unset: the user's data directory + `dragoman/NAME`"
     )
-    faces: Names = Field(default_factory=lambda: ["kai", "noukai", "own"], description="the faces that are served")
+    blobs: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9]+://[^\s]+$",
+        description="where the bytes of files lie, as `s3://BUCKET/PREFIX`; unset: `blobs` in the data directory",
+    )
+    faces: Names = Field(
+        default_factory=lambda: ["kai", "noukai", "chatkit", "own"], description="the faces that are served"
+    )
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s/?#]+[^\s?#]*$",
@@ -276,6 +321,7 @@ class Settings(BaseSettings):
     store: StoreSettings = Field(default_factory=StoreSettings)
     kai: KaiSettings = Field(default_factory=KaiSettings)
     noukai: NoukaiSettings = Field(default_factory=NoukaiSettings)
+    chatkit: ChatKitSettings = Field(default_factory=ChatKitSettings)
     credits: CreditSettings = Field(default_factory=CreditSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
     capture: CaptureSettings = Field(default_factory=CaptureSettings)
@@ -301,6 +347,7 @@ class Settings(BaseSettings):
 
 DEMO_DEFAULTS: dict[str, Any] = {
     "capture": {"mode": "full"},
+    "chatkit": {"limits": {"attachment": 10 * 1024 * 1024}},
     "errors": {"expose": True},
     "kai": {
         "approval": {"mode": "hybrid", "hold_seconds": 1.0},

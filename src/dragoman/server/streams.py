@@ -8,6 +8,7 @@ It knows bytes only; what they mean is the source's business. Called by `dispatc
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from starlette.types import Receive, Send
@@ -28,7 +29,7 @@ class EventStream:
     `source` yields non-empty bytes, each one whole event or several. It is asked for more only when
     the socket has taken what came before. It is closed (`aclose`) when it ends, when the client has
     gone and when the server stops it; whatever it reads from goes on. After `heartbeat` seconds
-    without a piece a comment is sent. `on_error` may turn an exception of the source into last
+    without a piece `comment` is sent; 0 is never, for bodies that are no events. `on_error` may turn an exception of the source into last
     bytes; without it the connection is cut, so that no client takes the answer for complete.
     `on_gone` is awaited when the client left or stopped reading before the end. `release` is set by
     `dispatch`, to free the stream's place.
@@ -37,7 +38,7 @@ class EventStream:
     its wire's farewell; see `dragoman.server.closing`.
     """
 
-    __slots__ = ("headers", "heartbeat", "on_error", "on_gone", "release", "run_id", "source", "status")
+    __slots__ = ("comment", "headers", "heartbeat", "on_error", "on_gone", "release", "run_id", "source", "status")
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class EventStream:
         headers: Mapping[str, str] | None = None,
         run_id: str | None = None,
         heartbeat: float | None = None,
+        comment: bytes = HEARTBEAT,
         status: int = 200,
         on_error: Callable[[Exception], bytes] | None = None,
         on_gone: Callable[[], Awaitable[None]] | None = None,
@@ -54,6 +56,7 @@ class EventStream:
         self.headers = headers or {}
         self.run_id = run_id
         self.heartbeat = heartbeat
+        self.comment = comment
         self.status = status
         self.on_error = on_error
         self.on_gone = on_gone
@@ -69,11 +72,13 @@ class EventStream:
 class StreamSender:
     """Sends one `EventStream`; an object so that timer and watcher can see its state.
 
-    `stall` is how long one write may wait for a client that does not read.
+    `heartbeat` is the silence after which a comment is sent, 0 for never; `stall` how long one write may wait for a
+    client that does not read.
     """
 
     __slots__ = (
         "_beating",
+        "_comment",
         "_gone",
         "_heartbeat",
         "_last",
@@ -89,7 +94,8 @@ class StreamSender:
     def __init__(self, receive: Receive, send: Send, *, heartbeat: float, stall: float) -> None:
         self._receive = receive
         self._send = send
-        self._heartbeat = heartbeat
+        self._heartbeat = heartbeat if heartbeat > 0 else math.inf
+        self._comment = HEARTBEAT
         self._stall = stall
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time()
@@ -109,8 +115,9 @@ class StreamSender:
         if task is None:
             raise RuntimeError("a stream is sent by a task of asyncio")
         before = task.cancelling()
+        self._comment = stream.comment
         watcher = self._loop.create_task(self._watch())
-        self._timer = self._loop.call_later(self._heartbeat, self._tick)
+        self._timer = self._loop.call_later(min(self._heartbeat, self._stall), self._tick)
         try:
             await self._pump(stream)
             await self._write(b"", more=False)
@@ -153,7 +160,7 @@ class StreamSender:
     async def _beat(self) -> None:
         try:
             self._last = self._loop.time()
-            await self._send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})
+            await self._send({"type": "http.response.body", "body": self._comment, "more_body": True})
         except OSError:  # some servers say so when the client has gone
             self._leave()
         finally:
@@ -180,5 +187,5 @@ class StreamSender:
             self._beating = self._loop.create_task(self._beat())
             wait = self._heartbeat
         else:
-            wait = self._heartbeat - silent
+            wait = min(self._heartbeat - silent, self._stall)
         self._timer = self._loop.call_later(wait, self._tick)

@@ -14,16 +14,19 @@ from dataclasses import asdict
 import structlog.stdlib
 
 from dragoman.core.events import RunPaused
-from dragoman.core.ports import Clock, Store
+from dragoman.core.ports import Blobs, Clock, Store
 from dragoman.core.records import Keep, Removed
 from dragoman.server import metric_table as names
 from dragoman.server.metrics import Metrics
 from dragoman.server.settings import RetentionSettings
+from dragoman.store.blob_sweeping import sweep_blobs
+from dragoman.store.blobs import FileBlobs
 
 HOUR = 3600.0
 DAY = 24 * HOUR
 _MOST_PASSES = 1000
 _AFTER_FAULT = 60.0
+_FILES_AT_ONCE = 100
 
 
 class Sweeper:
@@ -37,11 +40,13 @@ class Sweeper:
         log: structlog.stdlib.BoundLogger,
         *,
         cancel: Callable[[str, str], Awaitable[bool]],
+        blobs: Blobs | None = None,
         clock: Clock = time.time,
     ) -> None:
-        """`cancel(run, reason)` ends a run."""
+        """`cancel(run, reason)` ends a run; `blobs` has the bytes of the store's files."""
         self._store = store
         self._cancel = cancel
+        self._blobs = blobs
         self._settings = settings
         self._metrics = metrics
         self._log = log
@@ -67,6 +72,7 @@ class Sweeper:
                     since = time.perf_counter()
                 if gone == before:
                     break
+            gone += await self._sweep_files()
         except BaseException:
             self._metrics.count(names.SWEEPS, (("outcome", "failed"),))
             raise
@@ -88,6 +94,24 @@ class Sweeper:
                 self._log.warning("sweep failed", exc_info=error)
                 pause = min(pause, _AFTER_FAULT)
             await asyncio.sleep(pause)
+
+    async def _sweep_files(self) -> Removed:
+        """Delete the bytes of files that are over, and what writes that a crash cut short left behind."""
+        gone = Removed()
+        if self._blobs is None:
+            return gone
+        for _ in range(_MOST_PASSES):
+            since = time.perf_counter()
+            dead = len(await self._store.dead_blobs(now=self._clock(), limit=_FILES_AT_ONCE))
+            if not dead:
+                break
+            removed = await sweep_blobs(self._store, self._blobs, now=self._clock(), most=_FILES_AT_ONCE)
+            gone += removed
+            self._count(removed)
+            await asyncio.sleep(time.perf_counter() - since)
+        if isinstance(self._blobs, FileBlobs):
+            await self._blobs.tidy()
+        return gone
 
     async def _end_waiting(self) -> None:
         """Cancel the runs whose client has not come back with a tool's output, or for the next step.

@@ -197,6 +197,16 @@ async def test_a_new_message_settles_what_was_pending(start_inside: Start) -> No
     assert (await inside.ask("GET", f"{V1}/runs/{run['id']}")).json()["status"] == "cancelled"
 
 
+async def test_a_tool_that_the_user_has_blocked_does_not_run_here_either(start_inside: Start) -> None:
+    inside = await start_inside()
+    wish = {"toolPermissions": {"create_bucket": "blocked"}}
+    headers = {"x-storageapi-token": "demo-you"}
+    assert (await inside.ask("PATCH", "/api/settings/user", wish, token=None, headers=headers)).status == 200
+    run = await run_to_end(inside, "approve: create_bucket photos")
+    listed = await inside.ask("GET", f"{V1}/runs/{run['id']}/events", headers=JSON)
+    assert "tool.denied" in listed.text
+
+
 @pytest.mark.parametrize(("approved", "text"), [(True, "created photos"), (False, "denied")])
 async def test_an_approval_is_decided_and_the_run_goes_on(start_inside: Start, approved: bool, text: str) -> None:
     inside = await start_inside()
@@ -391,6 +401,7 @@ async def test_agents_are_shown_without_their_instructions(start_inside: Start) 
     assert [(tool.name, tool.read_only, tool.needs_approval) for tool in agent.tools] == [
         ("add", True, False),
         ("create_bucket", False, True),
+        ("ask_name", False, False),
     ]
     assert "Obey" not in answer.text
 

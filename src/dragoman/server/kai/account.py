@@ -12,8 +12,9 @@ from dragoman.kai.history import timestamp
 from dragoman.kai.preferences import decode_settings, decode_suggestions
 from dragoman.server.http import Answer, Call
 from dragoman.server.kai.context import Context
-from dragoman.server.kai.preferences import PROJECT, Preferences
+from dragoman.server.kai.preferences import Preferences
 from dragoman.server.kai.quota import COUNTER, UNLIMITED, message_limit, window_end
+from dragoman.server.preferences import PROJECT
 
 MAX_SUGGESTIONS = 6
 
@@ -101,10 +102,12 @@ class Account:
         return await self.user_settings(call)
 
     async def tools(self, call: Call) -> Answer:
-        """All tools of all agents, blocked ones included."""
+        """All tools of all agents, blocked ones included; not the forms, which this face cannot show."""
         listed: dict[str, dict[str, Any]] = {}
         for agent in self._services.engine.agents():
             for tool in agent.tools:
+                if tool.name in agent.forms:
+                    continue
                 read_only = tool.name in agent.read_only
                 told = listed.setdefault(
                     tool.name,

@@ -28,9 +28,9 @@ from dragoman.kai.requests import (
     decode_chat,
 )
 from dragoman.kai.translate import outcome_chunks
+from dragoman.server.aliases import known, named
 from dragoman.server.http import Answer, Call, Reply
 from dragoman.server.kai.context import Context, Manner
-from dragoman.server.kai.preferences import Preferences
 from dragoman.server.kai.quota import message_quota
 from dragoman.server.kai.streams import (
     fixed_stream,
@@ -40,6 +40,7 @@ from dragoman.server.kai.streams import (
     stored_events,
     translator,
 )
+from dragoman.server.preferences import preferred
 
 _TITLE = 80
 
@@ -52,7 +53,6 @@ class Chats:
         self._services = context.services
         limits = context.settings.limits
         self._limits = Limits(limits.text, limits.parts)
-        self._preferences = Preferences(context)
 
     async def post(self, call: Call) -> Reply:
         """`POST /api/chat`."""
@@ -97,7 +97,7 @@ class Chats:
         services, who = self._services, call.principal
         agent, reasoning = self._agent(post.model)
         title = _title(message)
-        known = await services.store.thread(who.tenant, post.chat)
+        before = await services.store.thread(who.tenant, post.chat)
         turn = Turn(
             who.tenant,
             who.user,
@@ -115,12 +115,12 @@ class Chats:
             face="kai",
             max_seconds=services.settings.run.max_seconds,
         )
-        turn = self._with_approvals(await self._preferences.applied(turn), call, manner)
+        turn = self._with_approvals(await preferred(services.store, turn), call, manner)
         started = await services.engine.start(turn)
         if started.outcome != "started":
             return await replay_stream(services, started.run, manner)
         first: list[Chunk] = []
-        if known is None:
+        if before is None:
             first.append({"type": "data-chat-title", "data": title, "transient": True})
         return live_stream(services, started.run, manner, after=started.after, first=first)
 
@@ -136,21 +136,10 @@ class Chats:
         """The agent behind a model alias, and whether its reasoning model is meant (4.6)."""
         agents = [agent.name for agent in self._services.engine.agents()]
         models = self._context.settings.models
-        if not agents:
-            raise NotFound("This server has no agent.", code="not_found:chat")
-        if alias in models.aliases:
-            found = models.aliases[alias]
-            return found.agent, found.reasoning
-        if alias is None or alias == "chat-model":
-            return agents[0], False
-        if alias == "chat-model-reasoning":
-            return agents[0], True
-        if alias in agents:
-            return alias, False
-        if models.unknown == "default":
-            return agents[0], False
-        known = ", ".join(dict.fromkeys(["chat-model", "chat-model-reasoning", *models.aliases, *agents]))
-        raise expected("selectedChatModel", f"a known model, one of {known}", alias)
+        found = named(alias, agents, models)
+        if found is None:
+            raise expected("selectedChatModel", f"a known model, one of {known(agents, models)}", alias)
+        return found.agent, found.reasoning
 
     # ------------------------------------------------------------------ decisions
 

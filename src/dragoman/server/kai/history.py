@@ -11,6 +11,7 @@ from dragoman.core.writes import PutVote
 from dragoman.kai.fields import expected
 from dragoman.kai.history import messages, summary, timestamp
 from dragoman.kai.preferences import decode_vote
+from dragoman.server.addressing import address_of
 from dragoman.server.http import Answer, Call
 from dragoman.server.kai.context import Context
 
@@ -33,7 +34,8 @@ class History:
         run = await self._services.engine.active_run(thread)
         items = await self._items(thread)
         hidden = {run.answer} if run is not None and run.answer and _is_first(run, items) else set()
-        return Answer.json({**summary(thread), "messages": messages(items, hidden=hidden)})
+        shown = messages(items, hidden=hidden, address=address_of(self._services, call, thread.owner))
+        return Answer.json({**summary(thread), "messages": shown})
 
     async def _items(self, thread: Thread) -> list[Item]:
         items: list[Item] = []
@@ -83,7 +85,12 @@ class History:
             raise BadRequest("Expected the query parameter 'chatId'.")
         thread = await self._context.chat(call, chat, to="write", surface="vote")
         found = await self._services.store.votes(thread.number, call.principal.user)
-        return Answer.json([_vote(thread, vote) for vote in found])
+        return Answer.json([_vote(thread, vote) for vote in found if not await self._is_of_part(thread, vote)])
+
+    async def _is_of_part(self, thread: Thread, vote: Vote) -> bool:
+        """Whether it is a vote on a part of an answer, which other faces know; the answer has one as well."""
+        item = await self._services.store.item(thread.number, vote.answer)
+        return item is not None and item.role == "assistant"
 
     async def vote(self, call: Call) -> Answer:
         """`PATCH /api/vote`: a second vote on a message replaces the first."""

@@ -1,21 +1,15 @@
-"""Custom instructions and tool permissions: stored values, and what they do to a turn (kai.md 3.12)."""
+"""Custom instructions and tool permissions, as this face reads and changes them (kai.md 3.12)."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from dragoman.core.errors import BadRequest
-from dragoman.core.ports import Turn
 from dragoman.core.records import Setting
 from dragoman.core.writes import PutSetting
 from dragoman.kai.preferences import MOST_PERMISSIONS
 from dragoman.server.kai.context import Context
-
-INSTRUCTIONS = "custom_instructions"
-PERMISSIONS = "tool_permissions"
-PROJECT = ""
-"""The owner of what belongs to the whole tenant."""
+from dragoman.server.preferences import INSTRUCTIONS, PERMISSIONS, value
 
 
 class Preferences:
@@ -24,14 +18,6 @@ class Preferences:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._store = context.services.store
-
-    async def applied(self, turn: Turn) -> Turn:
-        """The turn with instructions (project, then user) and the user's tool permissions."""
-        texts = [await self._value(turn.tenant, PROJECT, INSTRUCTIONS)]
-        if turn.owner != PROJECT:
-            texts.append(await self._value(turn.tenant, turn.owner, INSTRUCTIONS))
-        permissions = await self._value(turn.tenant, turn.owner, PERMISSIONS)
-        return replace(turn, instructions=tuple(text for text in texts if text), permissions=permissions or {})
 
     async def read(self, tenant: str, owner: str) -> tuple[Any, Any, float, float]:
         """`(instructions, permissions, created, updated)`; times of the server's start if nothing is stored."""
@@ -56,16 +42,12 @@ class Preferences:
             if "toolPermissions" in changes:
                 merged = changes["toolPermissions"]
                 if merged is not None:
-                    merged = {**(await self._value(tenant, owner, PERMISSIONS) or {}), **merged}
+                    merged = {**(await value(self._store, tenant, owner, PERMISSIONS) or {}), **merged}
                     if len(merged) > MOST_PERMISSIONS:
                         raise BadRequest(f"toolPermissions may name {MOST_PERMISSIONS} tools, got {len(merged)}.")
                 writes.append(self._put(tenant, owner, PERMISSIONS, merged, now))
             if writes:
                 await self._store.commit(*writes)
 
-    def _put(self, tenant: str, owner: str, name: str, value: Any, now: float) -> PutSetting:
-        return PutSetting(Setting(tenant, owner, name, value, now, now))
-
-    async def _value(self, tenant: str, owner: str, name: str) -> Any:
-        stored = await self._store.setting(tenant, owner, name)
-        return stored.value if stored is not None else None
+    def _put(self, tenant: str, owner: str, name: str, said: Any, now: float) -> PutSetting:
+        return PutSetting(Setting(tenant, owner, name, said, now, now))

@@ -28,6 +28,7 @@ from dragoman.server.own.query import (
     prefers,
     seen_seq,
 )
+from dragoman.server.preferences import preferred
 from dragoman.server.services import Services
 
 DAY = 86400.0
@@ -86,24 +87,23 @@ class OwnFace(Access):
             raise Forbidden("Only its owner may write to this thread.", code="forbidden:thread")
         if thread_id is None and message_id is not None:
             thread_id = _thread_for(who, message_id)
-        started = await self._engine.start(
-            Turn(
-                who.tenant,
-                who.user,
-                agent,
-                thread_id=thread_id,
-                message_id=message_id,
-                parts=content,
-                new_thread=NewThread(title=asked.title or _title(content), visibility=asked.visibility),
-                reasoning=asked.reasoning,
-                client_tools=asked.client_tools,
-                approval_ttl=self.services.settings.kai.approval.ttl,
-                busy=asked.busy,
-                quota=self._quota(who),
-                max_seconds=self.services.settings.run.max_seconds,
-                metadata=asked.metadata,
-            )
+        turn = Turn(
+            who.tenant,
+            who.user,
+            agent,
+            thread_id=thread_id,
+            message_id=message_id,
+            parts=content,
+            new_thread=NewThread(title=asked.title or _title(content), visibility=asked.visibility),
+            reasoning=asked.reasoning,
+            client_tools=asked.client_tools,
+            approval_ttl=self.services.settings.kai.approval.ttl,
+            busy=asked.busy,
+            quota=self._quota(who),
+            max_seconds=self.services.settings.run.max_seconds,
+            metadata=asked.metadata,
         )
+        started = await self._engine.start(await preferred(self.services.store, turn))
         run = started.run
         if prefers(call) == "stream":
             return self._stream(run, started.after, call)
