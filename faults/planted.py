@@ -803,4 +803,112 @@ _FLOWS = (
     ),
 )
 
-FAULTS: tuple[Fault, ...] = (*_WIRE, *_CORE, *_STORE, *_ENGINE, *_FLOWS, *_KAI, *_AI, *_SERVER)
+_CHATKIT = (
+    Fault(
+        "items are paged by their time",
+        "chatkit/memory.py",
+        "            self._last += 1\n",
+        "            self._last = row.created_at.timestamp()\n",
+        "tests/chatkit/test_store.py::TestMemoryStore",
+    ),
+    Fault(
+        "a hidden item is sent",
+        "chatkit/processing/tail.py",
+        "            self._hidden.add(event.item.id)\n            return None\n",
+        "            self._hidden.add(event.item.id)\n",
+        "tests/chatkit/test_server_events.py::test_hidden_items_are_stored_and_leave_in_no_event",
+    ),
+    Fault(
+        "a page has items that are hidden by what is in them",
+        "server/chatkit/rows_store.py",
+        "for item in items if hidden or not is_hidden(item)]",
+        "for item in items]",
+        "tests/server/chatkit/test_sqlite_store.py::test_pages_without_hidden_items_are_full_and_say_exactly_whether_more_follows",
+    ),
+    Fault(
+        "a signed address opens another user's file",
+        "server/chatkit/attachments.py",
+        "if blob is None or not self._signer.covers(grant, blob.owner) or",
+        "if blob is None or",
+        "tests/server/chatkit/test_attachments.py::test_an_address_that_is_made_for_another_users_file_is_good_for_nothing",
+    ),
+    Fault(
+        "an upload may be larger than it was declared",
+        "server/chatkit/attachments.py",
+        "limit=blob.size)\n        except PayloadTooLarge as error:",
+        "limit=self._max_bytes)\n        except PayloadTooLarge as error:",
+        "tests/server/chatkit/test_attachments.py::test_bytes_that_are_not_as_declared_are_refused_and_leave_nothing",
+    ),
+    Fault(
+        "a token for a file never ends",
+        "server/chatkit/signing.py",
+        "if int(expires, 16) > now else None",
+        "if int(expires, 16) else None",
+        "tests/server/chatkit/test_attachments.py::test_a_token_is_for_one_deed_with_one_file_and_for_some_time",
+    ),
+    Fault(
+        "the second click on a card is answered as the first",
+        "server/chatkit/operations.py",
+        '        if decided.outcome == "repeated":\n            return None\n',
+        "",
+        "tests/server/chatkit/test_responder_deciding.py::test_of_two_clicks_at_once_one_counts",
+    ),
+    Fault(
+        "the text of a stream that is closed is lost",
+        "chatkit/processing/tail.py",
+        "except (asyncio.CancelledError, GeneratorExit):",
+        "except asyncio.CancelledError:",
+        "tests/chatkit/test_cancel.py::test_the_partial_text_and_a_note_are_stored_once",
+    ),
+    Fault(
+        "what is done counts as partial too",
+        "chatkit/processing/tail.py",
+        "add_thread_item(thread_id, item, context=self._context)\n        self._pending.settle(item.id)\n",
+        "add_thread_item(thread_id, item, context=self._context)\n",
+        "tests/chatkit/test_cancel.py::test_done_items_stay_as_they_are_and_workflows_that_are_not_done_are_handed_over_only",
+    ),
+    Fault(
+        "a pending item is the responder's own",
+        "chatkit/pending.py",
+        "        copy = copied(item)\n",
+        "        copy = item\n",
+        "tests/chatkit/test_pending.py::test_a_workflow_is_isolated_as_well",
+    ),
+    Fault(
+        "who gives up waiting keeps the thread",
+        "chatkit/serving/leases.py",
+        "                future.result().release()\n",
+        "                future.result()\n",
+        "tests/chatkit/test_leases.py::test_who_gives_up_in_the_very_moment_gives_the_thread_on",
+    ),
+    Fault(
+        "an answer that has ended keeps its thread busy",
+        "chatkit/endpoint.py",
+        "            self._streams.discard(stream)\n            if lease is not None:\n                lease.release()\n",
+        "            self._streams.discard(stream)\n",
+        "tests/chatkit/test_endpoint_streams.py::test_a_queued_message_is_answered_after_the_one_before",
+    ),
+    Fault(
+        "all deltas are of the first part",
+        "chatkit/processing/frames.py",
+        "TextDelta(content_index=content_index, delta",
+        "TextDelta(content_index=0, delta",
+        "tests/chatkit/test_frames.py::test_a_delta_has_the_same_frame_either_way",
+    ),
+    Fault(
+        "a time without a zone is taken for UTC",
+        "chatkit/types/times.py",
+        "else moment.astimezone(UTC)",
+        "else moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)",
+        "tests/chatkit/test_types.py::test_a_time_without_a_zone_is_local_time_and_written_in_utc",
+    ),
+    Fault(
+        "what a broken attempt had said stays on the page",
+        "chatkit/translate.py",
+        "        return [ThreadItemRemovedEvent(item_id=wire) for wire in gone]\n",
+        "        return []\n",
+        "tests/chatkit/test_translate.py::test_what_a_broken_attempt_had_sent_is_removed",
+    ),
+)
+
+FAULTS: tuple[Fault, ...] = (*_WIRE, *_CORE, *_STORE, *_ENGINE, *_FLOWS, *_KAI, *_CHATKIT, *_AI, *_SERVER)

@@ -8,7 +8,7 @@ import sys
 
 from prove.verdict import run
 
-PROOFS = ("kill9", "flows", "approvals", "isolation", "provider", "replay", "pytest")
+PROOFS = ("kill9", "flows", "approvals", "isolation", "provider", "replay", "pytest", "clients")
 
 MODULES = {"pytest": "pytest_"}
 """Where a proof's name is taken."""

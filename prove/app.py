@@ -21,6 +21,7 @@ from dragoman.core.messages import ModelRequest
 from dragoman.core.principal import Principal
 from dragoman.testing import ScriptedModel
 from prove.leaving import leave_trace, pause_of, trace
+from prove.registrar import REGISTRAR
 from prove.work import flows
 
 if sys.platform != "win32":
@@ -77,6 +78,8 @@ app = App(
     agents=[
         Agent("helper", model=openai_compatible(WIRE, "m") if WIRE else ScriptedModel(), tools=[add, create_bucket]),
         Agent("census", model=census),
+        Agent("asker", model=ScriptedModel(any_client_tool=True), client_tools="*"),
+        REGISTRAR,
         *([Agent("stranger", model=MODEL, tools=[add], options=STRANGER)] if MODEL else ()),
     ],
     flows=flows,

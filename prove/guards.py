@@ -20,6 +20,7 @@ from dragoman.core.records import Run
 from dragoman.core.writes import AppendEvents, PutRun
 from dragoman.engine import decisions
 from dragoman.engine.state import Call as ToolCall
+from dragoman.server.chatkit import rows_store
 from dragoman.server.http import Call
 from dragoman.server.own import access
 from dragoman.store import statements
@@ -120,6 +121,11 @@ def difference_fails() -> None:
     _replace(replaying, "compare_agents", same)
 
 
+def one_id() -> None:
+    """ChatKit's spelling of an id is taken for the id."""
+    _replace(rows_store, "row_ids", lambda id: (id,))
+
+
 def _replace(owner: object, name: str, value: object) -> None:
     """Raises LookupError where nothing of that name is, so that a guard that moved is noticed."""
     if not hasattr(owner, name):
@@ -134,6 +140,7 @@ GUARDS: dict[str, Callable[[], None]] = {
     "manifest-decides": manifest_decides,
     "recording-answers": recording_answers,
     "difference-fails": difference_fails,
+    "one-id": one_id,
 }
 
 

@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +27,7 @@ from dragoman.server.http import Route
 from dragoman.testing.serving import serve
 from prove import app
 from prove.guards import take_out
+from prove.places import OF_TENANT, OWN_IN_PATH, PUBLIC_IN_PATH, TAKES, Slot, World, chatkit, spelt
 from prove.reading import V1
 from prove.verdict import Ground, Verdict
 
@@ -39,202 +40,6 @@ _FRESH = re.compile(
     r"|\b1[0-9]{9}(\.[0-9]+)?\b|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z"
 )
 
-
-@dataclass(slots=True)
-class World:
-    """What one user has: a thread whose run has ended, one whose run waits for approval, and a session of flows that wait."""
-
-    thread: str = ""
-    waiting_thread: str = ""
-    run: str = ""
-    waiting_run: str = ""
-    call: str = ""
-    approval: str = ""
-    message: str = ""
-    answer: str = ""
-    flow_run: str = ""
-    flow_call: str = ""
-    job: str = ""
-    job_call: str = ""
-    session: str = ""
-
-    def ids(self) -> dict[str, str]:
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-OF_TENANT = frozenset({"flow_run", "flow_call", "job", "job_call", "session"})
-"""What every user of the tenant may know."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One place of a request that takes an id: what is sent with it, given the id and the caller's own world."""
-
-    name: str
-    query: Callable[[str, World], dict[str, str]] = lambda x, own: {}
-    body: Callable[[str, World], Any] = lambda x, own: None
-    headers: Callable[[str, World], dict[str, str]] = lambda x, own: {}
-    names: bool = False
-    """The id names something new of the whole tenant's, so its own users may take any."""
-
-
-def _query(name: str) -> Slot:
-    return Slot(f"?{name}", query=lambda x, own: {name: x})
-
-
-def _body(name: str, make: Callable[[str, World], Any]) -> Slot:
-    return Slot(name, body=make)
-
-
-def _header(name: str, *, names: bool = False) -> Slot:
-    return Slot(name, headers=lambda x, own: {name: x}, body=lambda x, own: {"message": "x"}, names=names)
-
-
-def _said(message: str, text: str = "echo: hello") -> dict[str, Any]:
-    return {"id": message, "role": "user", "parts": [{"type": "text", "text": text}]}
-
-
-def _chat(chat: str, message: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"id": chat, "message": message, "selectedChatModel": "chat-model", **more}
-
-
-def _control(**part: Any) -> dict[str, Any]:
-    return {"id": secrets.token_hex(8), "role": "user", "parts": [part]}
-
-
-def _fresh() -> str:
-    return secrets.token_hex(8)
-
-
-_CHAT_SLOTS = (
-    _body("id", lambda x, own: _chat(x, _said("m-1"))),
-    _body("message.id", lambda x, own: _chat(_fresh(), _said(x))),
-    _body("message.id of an edit", lambda x, own: {"id": own.thread, "messages": [_said(x)], "messageId": x}),
-    _body("message.id of regenerate", lambda x, own: _chat(own.thread, _said(x), trigger="regenerate-message")),
-    _body("id of a decision", lambda x, own: _chat(x, _control(type="tool-result", toolCallId=own.call, result="yes"))),
-    _body(
-        "toolCallId",
-        lambda x, own: _chat(own.waiting_thread, _control(type="tool-result", toolCallId=x, result="confirmed")),
-    ),
-    _body(
-        "approvalId",
-        lambda x, own: _chat(own.waiting_thread, _control(type="tool-approval-response", approvalId=x, approved=True)),
-    ),
-    _body(
-        "toolCallId of a result",
-        lambda x, own: {
-            "id": own.waiting_thread,
-            "messages": [
-                {
-                    "id": "m",
-                    "role": "assistant",
-                    "parts": [{"type": "tool-x", "toolCallId": x, "state": "output-available", "output": 1}],
-                }
-            ],
-        },
-    ),
-)
-
-_SESSION = Slot("session", body=lambda x, own: {"message": "x", "session": x}, names=True)
-_F = "/seq/{org}/{project}/{slug}"
-
-
-def _resume(run: str, call: str) -> dict[str, Any]:
-    results = [{"toolCallId": call, "content": "x"}]
-    return {"executionId": run, "pausedAtStep": "ask", "toolCallMessages": results}
-
-
-_FRESH_CALL = (_header("x-session-id", names=True), _header("idempotency-key"))
-_EXECUTE = (
-    _body("executionId", lambda x, own: _resume(x, own.flow_call)),
-    _body("toolCallId", lambda x, own: _resume(own.flow_run, x)),
-    *_FRESH_CALL,
-)
-_STEP = (_body("executionId", lambda x, own: {"executionId": x, "stepIndex": 1}), *_FRESH_CALL)
-
-TAKES: dict[tuple[str, str], tuple[Slot, ...]] = {
-    ("GET", "/"): (),
-    ("GET", "/health/live"): (),
-    ("GET", "/health/ready"): (),
-    ("GET", "/metrics"): (),
-    ("GET", "/ping"): (),
-    ("GET", "/api"): (),
-    ("GET", "/v2/storage"): (),
-    ("POST", "/api/chat"): _CHAT_SLOTS,
-    ("DELETE", "/api/chat"): (_query("id"),),
-    ("GET", "/api/chat/{id}"): (),
-    ("GET", "/api/chat/{id}/stream"): (),
-    ("POST", "/api/chat/{id}/approval"): (_body("toolUseId", lambda x, own: {"toolUseId": x, "approved": True}),),
-    ("POST", "/api/chat/{id}/stop"): (),
-    ("GET", "/api/history"): (_query("starting_after"), _query("ending_before")),
-    ("DELETE", "/api/history"): (),
-    ("GET", "/api/vote"): (_query("chatId"),),
-    ("PATCH", "/api/vote"): (
-        _body("chatId", lambda x, own: {"chatId": x, "messageId": own.answer, "type": "up"}),
-        _body("messageId", lambda x, own: {"chatId": own.thread, "messageId": x, "type": "up"}),
-    ),
-    ("GET", "/api/usage"): (),
-    ("GET", "/api/settings"): (),
-    ("PATCH", "/api/settings"): (),
-    ("GET", "/api/settings/user"): (),
-    ("PATCH", "/api/settings/user"): (),
-    ("GET", "/api/settings/tools"): (),
-    ("POST", "/api/suggestions"): (),
-    ("GET", V1 + "/runs"): (
-        _query("thread"),
-        _query("after"),
-        _query("session"),
-        Slot("?after of flows", query=lambda x, own: {"kind": "execute", "after": x}),
-    ),
-    ("POST", V1 + "/runs"): (
-        _body("thread", lambda x, own: {"message": {"text": "echo: hello"}, "thread": x}),
-        _body("message.id", lambda x, own: {"message": {"id": x, "text": "echo: hello"}}),
-    ),
-    ("GET", V1 + "/runs/{run}"): (),
-    ("GET", V1 + "/runs/{run}/events"): (),
-    ("POST", V1 + "/runs/{run}/cancel"): (),
-    ("POST", V1 + "/runs/{run}/approvals"): (
-        _body("call", lambda x, own: {"decisions": [{"call": x, "approved": True}]}),
-        _body("approval", lambda x, own: {"decisions": [{"approval": x, "approved": True}]}),
-    ),
-    ("POST", V1 + "/runs/{run}/continue"): (_body("outputs", lambda x, own: {"outputs": {x: 1}}),),
-    ("GET", V1 + "/runs/{run}/trace"): (_query("step"),),
-    ("GET", V1 + "/jobs"): (_query("after"),),
-    ("GET", V1 + "/flows"): (),
-    ("GET", V1 + "/flows/{project}/{slug}"): (),
-    ("POST", V1 + "/flows/{project}/{slug}/runs"): (_SESSION,),
-    ("POST", V1 + "/flows/{project}/{slug}/jobs"): (_SESSION,),
-    ("GET", V1 + "/sessions"): (_query("after"),),
-    ("GET", V1 + "/sessions/{session}"): (_query("after"),),
-    ("GET", V1 + "/sessions/{session}/cassette"): (),
-    ("GET", V1 + "/threads"): (_query("after"),),
-    ("GET", V1 + "/threads/{thread}"): (),
-    ("GET", V1 + "/threads/{thread}/items"): (),
-    ("DELETE", V1 + "/threads/{thread}"): (),
-    ("GET", V1 + "/agents"): (),
-    ("GET", V1 + "/me"): (),
-    ("GET", V1 + "/openapi.json"): (),
-    ("GET", "/seq/sessions/{session}"): (),
-    **{("POST", f"{path}/execute"): _EXECUTE for path in (_F, _F + "/{version}")},
-    **{("POST", f"{path}/step"): _STEP for path in (_F, _F + "/{version}")},
-    **{("POST", f"{path}/jobs"): _FRESH_CALL for path in (_F, _F + "/{version}")},
-    ("GET", _F + "/jobs/{run}"): (),
-    ("POST", _F + "/jobs/{run}/resume"): (
-        _body("executionId", lambda x, own: _resume(x, own.job_call)),
-        _body("toolCallId", lambda x, own: _resume(own.job, x)),
-    ),
-    ("POST", _F + "/jobs/{run}/cancel"): (),
-    ("GET", _F + "/runs/{run}/trace"): (),
-    ("GET", _F + "/runs/{run}/trace/stream"): (),
-    ("GET", _F + "/runs/{run}/steps/{step}/trace"): (),
-}
-"""Method and path → the places outside of the path that take an id; `()` where there is none."""
-
-OWN_IN_PATH = {"id": "waiting_thread", "run": "waiting_run", "thread": "thread", "session": "session"}
-"""Name in a path → what of the caller's own stands there while another place is tried."""
-
-PUBLIC_IN_PATH = {"project": "proof", "slug": "asks", "version": "v1", "step": "ask"}
-"""Names in a path that are no ids: what is served is known to all."""
 
 SERVED = App(
     "prove",
@@ -265,7 +70,8 @@ async def prove(ground: Ground) -> Verdict:
     (ground.folder / "trace.txt").touch()
     if ground.guard is not None:
         take_out(ground.guard)
-    with serve(SERVED, kai={"approval": {"hold_seconds": 0}}, log={"requests": False}) as served:
+    settings: dict[str, Any] = {"kai.approval.hold_seconds": 0, "log.requests": False, "chatkit.uploads.direct": True}
+    with serve(SERVED, **settings) as served:
         found = Found()
         async with httpx2.AsyncClient(base_url=served.url, timeout=20.0, trust_env=False) as http:
             trial = Trial(http, found)
@@ -313,7 +119,7 @@ class Trial:
         slots = TAKES.get((route.method, route.path))
         in_path = [one for one in _PATH_NAME.findall(route.path) if one not in PUBLIC_IN_PATH and one != "org"]
         if slots is None or not set(in_path) <= OWN_IN_PATH.keys():
-            self._found.faults.append(f"{name} is new: say in prove/isolation.py which ids it takes")
+            self._found.faults.append(f"{name} is new: say in prove/places.py which ids it takes")
             return
         if not slots and not in_path:
             for who in self._strangers():
@@ -417,7 +223,15 @@ class Trial:
             job=job,
             job_call=queued["payload"]["calls"][0],
             session=session,
+            file=await self._announce(who),
         )
+
+    async def _announce(self, who: str) -> str:
+        """An attachment that waits for its bytes."""
+        body = chatkit("attachments.create", name="notes.txt", size=3, mime_type="text/plain")
+        answer = await self._request(who, "POST", "/chatkit", {}, body)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["id"])
 
     async def _start(self, who: str, kind: str, text: str, session: str) -> str:
         path = "{}/flows/{project}/{slug}/{}".format(V1, kind, **PUBLIC_IN_PATH)
@@ -447,7 +261,9 @@ class Trial:
         runs = (own.run, own.waiting_run, own.flow_run, own.job)
         paths += [f"{V1}/runs/{run}/{what}" for run in runs for what in ("events", "trace")]
         paths.append(f"{V1}/sessions/{own.session}")
-        return [(await self._request("acme.owner", "GET", path, {}, None)).content for path in paths]
+        seen = [(await self._request("acme.owner", "GET", path, {}, None)).content for path in paths]
+        bodies = [chatkit("threads.list"), chatkit("items.list", thread_id=spelt("thr", own.waiting_thread))]
+        return seen + [(await self._request("acme.owner", "POST", "/chatkit", {}, body)).content for body in bodies]
 
 
 def _is_kais_403(face: str, who: str, kind: str, answer: httpx2.Response) -> bool:

@@ -1,6 +1,7 @@
-"""What takes too long for the suite: `make soak`, or `python -m soak [crash] [flows] [jobs] [streams]`.
+"""What takes too long for the suite: `make soak`, or `python -m soak [crash] [flows] [chatkit] [jobs] [streams]`.
 
-`crash` plays a hundred `kill -9` under twenty streams, `flows` under the flows and jobs of sixteen users;
+`crash` plays a hundred `kill -9` under twenty streams, `flows` under the flows and jobs of sixteen users,
+`chatkit` under sixteen users of ChatKit's wire, with approvals and forms;
 `jobs` runs ten thousand of them; `streams` holds 1,200 streams open in one process and looks at what
 the process holds before, meanwhile and after. POSIX only.
 """

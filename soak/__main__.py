@@ -1,4 +1,4 @@
-"""`python -m soak [crash] [flows] [jobs] [streams]`: play those named, or all; exit code 0 if everything holds."""
+"""`python -m soak [crash] [flows] [chatkit] [jobs] [streams]`: play those named, or all; exit code 0 if everything holds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ import sys
 
 from prove.verdict import run
 
-from soak import crash, flows, jobs, streams
+from soak import chatkit, crash, flows, jobs, streams
 
-SOAKS = {"crash": crash.soak, "flows": flows.soak, "jobs": jobs.soak, "streams": streams.soak}
+SOAKS = {
+    "crash": crash.soak,
+    "flows": flows.soak,
+    "chatkit": chatkit.soak,
+    "jobs": jobs.soak,
+    "streams": streams.soak,
+}
 MOST_SECONDS = 600.0
 
 

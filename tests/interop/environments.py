@@ -90,9 +90,8 @@ def client_python(release: str) -> Path:
     return interpreter_of(settled(f"kai-client-{release}-{facts}", build))
 
 
-def sdk_python() -> Path:
-    """The interpreter of an environment with the providers' SDKs, unmodified, as `providers/sdks.txt` pins them."""
-    pins = HERE / "providers" / "sdks.txt"
+def pinned_python(name: str, pins: Path) -> Path:
+    """The interpreter of an environment with just the packages of a requirements file, checked by their hashes."""
 
     def build(folder: Path) -> None:
         python = str(interpreter_of(folder))
@@ -102,7 +101,20 @@ def sdk_python() -> Path:
         run([*install, "--requirements", str(pins)], ROOT, OFFLINE)
 
     facts = digest(sys.version, sys.base_prefix, pins.read_bytes())
-    return interpreter_of(settled(f"provider-sdks-{facts}", build))
+    return interpreter_of(settled(f"{name}-{facts}", build))
+
+
+def sdk_python() -> Path:
+    """The interpreter of an environment with the providers' SDKs, unmodified, as `providers/sdks.txt` pins them."""
+    return pinned_python("provider-sdks", HERE / "providers" / "sdks.txt")
+
+
+def chatkit_python() -> Path:
+    """The interpreter of an environment with the published openai-chatkit and openai-agents, unmodified.
+
+    It has what our package needs as well: with `PYTHONPATH=src` both are imported side by side.
+    """
+    return pinned_python("openai-chatkit", HERE / "chatkit" / "pins.txt")
 
 
 def npm(environment: dict[str, str]) -> list[str]:
