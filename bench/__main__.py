@@ -16,8 +16,8 @@ from typing import Any
 
 from bench.measure import MARGIN, RESULTS, Report, Row, median
 
-FILES = ("imports", "decode", "arguments", "client", "server", "store", "flows")
-IN_CHECK = ("imports", "decode", "arguments", "store")
+FILES = ("imports", "decode", "arguments", "client", "server", "store", "flows", "widgets", "chatkit")
+IN_CHECK = ("imports", "decode", "arguments", "store", "widgets")
 TIMES = 3
 
 

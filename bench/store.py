@@ -2,7 +2,7 @@
 
 P11: add an item and have it acknowledged, alone and from 50 writers at once; wall time per item, since
 what counts is the wait. P12: a page of 20 items (newest, middle, oldest), a page of 20 threads and a
-walk over a whole thread, of 1,000, 10,000 and 100,000 items; CPU time.
+walk over a whole thread, of 1,000, 10,000 and 100,000 items; CPU time. The same as ChatKit reads them: `chatkit_pages`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from bench import chatkit_pages
 from bench.limits import RawStore
 from bench.measure import Figures, Report, Row, expect, interleave, main, median, quiet, ratio
 from bench.shapes import StoredItem, StoredThread
@@ -232,7 +233,10 @@ def measure(check_only: bool) -> Report:
             place = Path(folder) / str(size)
             place.mkdir()
             all_sizes[size] = Both(loop, place, size)
-        reading(report, all_sizes, loop, 11 if check_only else 21)
+        rounds = 11 if check_only else 21
+        reading(report, all_sizes, loop, rounds)
+        stores = {size: (both.ours, both.raw) for size, both in all_sizes.items() if size != SIZES[1]}
+        chatkit_pages.measure(report, stores, loop, Path(folder), rounds, time_it)
         if not check_only:
             adding(report, all_sizes[SIZES[0]])
         for both in all_sizes.values():

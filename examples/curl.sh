@@ -7,6 +7,10 @@ run=$(curl -si http://127.0.0.1:8080/dragoman/v1/runs -H 'authorization: Bearer 
   -H 'content-type: application/json' -d '{"message": {"text": "count: 5"}}' | tr -d '\r' | sed -n 's/^x-dragoman-run: //p')
 curl -sN "http://127.0.0.1:8080/dragoman/v1/runs/$run/events" -H 'authorization: Bearer demo-you' -H 'last-event-id: 3'
 
+# ChatKit: one event per line, for chats in web pages
+curl -sN http://127.0.0.1:8080/chatkit -H 'authorization: Bearer demo-you' -H 'content-type: application/json' \
+  -d '{"type": "threads.create", "params": {"input": {"content": [{"type": "input_text", "text": "tool: add 2 3"}]}}}'
+
 # Kai: the UI message stream that kai-client and useChat read
 curl -sN http://127.0.0.1:8080/api/chat -H 'x-storageapi-token: demo-you' -H 'content-type: application/json' \
   -d '{"id": "my-first-chat", "message": {"id": "my-first-message", "role": "user",

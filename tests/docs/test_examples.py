@@ -40,6 +40,15 @@ SCRIPTS = {
         "['run_started', 'step_started', 'step_input', 'step_output', 'step_completed', 'flow_completed']\n"
     ),
     "flow_replay.py": "live: they said HELLO!\nreplayed: they said HELLO!\n",
+    "chatkit_talk.py": (
+        "tool: add\nanswer: 5\nuser_message\nworkflow\nassistant_message\nuser_message\nassistant_message\n"
+    ),
+    "chatkit_widget.py": (
+        '{"type":"Card","children":[{"type":"Title","value":"Weather"},{"id":"text","type":"Markdown","value":"It is"},'
+        '{"type":"Button","label":"Again","onClickAction":{"type":"weather.again","payload":{"city":"Bern"},'
+        '"handler":"server","loadingBehavior":"auto","streaming":true}}]}\n'
+        '{"type":"widget.streaming_text.value_delta","component_id":"text","delta":" 20 degrees in Bern.","done":true}\n'
+    ),
 }
 """Example → what it prints."""
 MODELS = {
@@ -53,6 +62,22 @@ MODELS = {
 }
 """Example → what it prints when a byte server stands where its providers are."""
 APPS = {"own_app.py", "own_model.py", "own_users.py", "own_test.py", "ai_agent.py", "flow_durable.py", "flow_test.py"}
+CHATKIT = {
+    f"chatkit_{name}.py"
+    for name in (
+        "action",
+        "fastapi",
+        "first",
+        "form",
+        "history",
+        "hosted",
+        "model",
+        "s3",
+        "store_test",
+        "upload",
+    )
+}
+"""Run by `test_chatkit_pages`."""
 MANIFESTS = {"acme.yaml"}
 
 pytestmark = pytest.mark.requirement("CORE-10")
@@ -75,6 +100,7 @@ def test_every_example_is_run_here() -> None:
         *SCRIPTS,
         *MODELS,
         *APPS,
+        *CHATKIT,
         *MANIFESTS,
         "curl.sh",
     }
