@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 
-from prove.verdict import run
+from prove.verdict import MOST_SECONDS, run
 
 PROOFS = ("kill9", "flows", "approvals", "isolation", "provider", "replay", "pytest", "clients")
 
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     held: list[str] = []
     for name in wanted:
         proof = importlib.import_module(f"prove.{MODULES.get(name, name)}")
-        if run(f"prove-{name}", proof.prove, guard=proof.GUARD):
+        if run(f"prove-{name}", proof.prove, guard=proof.GUARD, seconds=getattr(proof, "SECONDS", MOST_SECONDS)):
             held.append(name)
     if breaks:
         print(f"prove-breaks: {len(wanted) - len(held)} of {len(wanted)} fail without their guard, as they must")

@@ -54,6 +54,11 @@ class Asked:
     clicks: int = 0
     fault: str = ""
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether the answer streams for long enough that a kill can meet it."""
+        return self.text.startswith("slow: ")
+
     def is_answer(self, text: str) -> bool:
         return text == self.answer or (self.tool is not None and text.endswith("failed: interrupted"))
 
@@ -222,8 +227,7 @@ class User:
                 asked.done[event["item"]["id"]] = event["item"]
         match event["type"], event.get("item", {}).get("type"):
             case "thread.item.updated", _:
-                kind = event["update"]["type"]
-                asked.phase = STREAMING if kind.startswith("assistant_message") else asked.phase
+                asked.phase = STREAMING if asked.is_slow else asked.phase
             case "thread.item.added" | "progress_update", "workflow" | None:
                 asked.phase = IN_TOOL
             case "thread.item.done", "assistant_message" | "workflow":

@@ -338,6 +338,15 @@ async def test_pages_have_at_least_one_row_and_at_most_the_limit() -> None:
             assert (len(page["data"]), page["has_more"]) == (rows, True), (operation, limit)
 
 
+@pytest.mark.requirement("CHK-09", "CHK-29")
+async def test_a_title_has_a_limited_length_and_a_longer_one_changes_nothing() -> None:
+    served = endpoint(answering(), max_title=5)
+    thread = await new_thread(served)
+    assert document(await ask(served, "threads.update", thread_id=thread, title="short"))["title"] == "short"
+    assert refused(await ask(served, "threads.update", thread_id=thread, title="longer")) == (422, "title_too_long")
+    assert document(await ask(served, "threads.get_by_id", thread_id=thread))["title"] == "short"
+
+
 @pytest.mark.requirement("CHK-15", "CHK-29")
 async def test_a_message_has_a_limited_number_of_attachments() -> None:
     served = endpoint(answering(), max_attachments=2)

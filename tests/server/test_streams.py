@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from dragoman.server.http import Call, EventStream, Route
-from dragoman.server.streams import HEARTBEAT, StreamSender
+from dragoman.server.streams import HEARTBEAT, send_stream
 
 LONG = 10.0
 
@@ -38,8 +38,8 @@ class Client:
             self.complete = not message["more_body"]
             self.arrived.set()
 
-    def sender(self, *, heartbeat: float = LONG, stall: float = LONG) -> StreamSender:
-        return StreamSender(self.receive, self.send, heartbeat=heartbeat, stall=stall)
+    async def take(self, stream: EventStream, *, heartbeat: float = LONG, stall: float = LONG) -> bool:
+        return await send_stream(stream, self.receive, self.send, heartbeat=heartbeat, stall=stall)
 
 
 class Source:
@@ -70,7 +70,7 @@ def stream(source: Source, **options: Any) -> EventStream:
 
 async def test_all_pieces_arrive_and_the_body_is_ended() -> None:
     client, source = Client(), Source(b"a", b"b")
-    assert await client.sender().run(stream(source)) is True
+    assert await client.take(stream(source)) is True
     assert client.sent == [b"a", b"b", b""]
     assert client.complete
     assert source.closed.is_set()
@@ -79,7 +79,7 @@ async def test_all_pieces_arrive_and_the_body_is_ended() -> None:
 @pytest.mark.requirement("KAI-35")
 async def test_silence_is_broken_by_a_comment() -> None:
     client, source = Client(), Source(b"a", hold=True)
-    running = asyncio.create_task(client.sender(heartbeat=0.01).run(stream(source)))
+    running = asyncio.create_task(client.take(stream(source), heartbeat=0.01))
     async with asyncio.timeout(LONG):
         while client.sent.count(HEARTBEAT) < 2:
             client.arrived.clear()
@@ -92,7 +92,7 @@ async def test_silence_is_broken_by_a_comment() -> None:
 
 async def test_a_stream_may_have_a_comment_of_its_own() -> None:
     client, source = Client(), Source(b"a", hold=True)
-    running = asyncio.create_task(client.sender(heartbeat=0.01).run(stream(source, comment=b": ping\n\n")))
+    running = asyncio.create_task(client.take(stream(source, comment=b": ping\n\n"), heartbeat=0.01))
     async with asyncio.timeout(LONG):
         while b": ping\n\n" not in client.sent:
             client.arrived.clear()
@@ -106,7 +106,7 @@ async def test_without_heartbeats_nothing_is_added_and_who_does_not_read_is_stil
     client, source = Client(), Source(b"a", b"b", hold=True)
     client.reading.clear()
     async with asyncio.timeout(LONG):
-        assert await client.sender(heartbeat=0, stall=0.05).run(stream(source)) is False
+        assert await client.take(stream(source), heartbeat=0, stall=0.05) is False
     assert source.closed.is_set()
     assert client.sent == []
 
@@ -122,14 +122,14 @@ async def test_a_stream_that_speaks_needs_no_heartbeat() -> None:
             yield b"x"
             await asyncio.sleep(0)
 
-    await client.sender(heartbeat=0.05).run(EventStream(busy()))
+    await client.take(EventStream(busy()), heartbeat=0.05)
     assert HEARTBEAT not in client.sent
     assert len(client.sent) == count + 1
 
 
 async def test_a_client_that_leaves_closes_the_source() -> None:
     client, source = Client(), Source(b"a", hold=True)
-    running = asyncio.create_task(client.sender().run(stream(source)))
+    running = asyncio.create_task(client.take(stream(source)))
     await client.arrived.wait()
     client.gone.set()
     async with asyncio.timeout(LONG):
@@ -141,7 +141,7 @@ async def test_a_client_that_leaves_closes_the_source() -> None:
 
 async def test_a_source_is_asked_only_as_fast_as_the_client_reads() -> None:
     client, source = Client(), Source(b"a", b"b", b"c")
-    running = asyncio.create_task(client.sender().run(stream(source)))
+    running = asyncio.create_task(client.take(stream(source)))
     await client.arrived.wait()
     client.reading.clear()
     for _ in range(20):
@@ -154,7 +154,7 @@ async def test_a_source_is_asked_only_as_fast_as_the_client_reads() -> None:
 
 async def test_a_client_that_stops_reading_is_dropped() -> None:
     client, source = Client(), Source(b"a", b"b")
-    running = asyncio.create_task(client.sender(heartbeat=0.01, stall=0.05).run(stream(source)))
+    running = asyncio.create_task(client.take(stream(source), heartbeat=0.01, stall=0.05))
     await client.arrived.wait()
     client.reading.clear()
     async with asyncio.timeout(LONG):
@@ -166,7 +166,7 @@ async def test_a_client_that_stops_reading_is_dropped() -> None:
 async def test_a_broken_source_cuts_the_connection() -> None:
     client, source = Client(), Source(b"a", ValueError("broken"))
     with pytest.raises(ValueError, match="broken"):
-        await client.sender().run(stream(source))
+        await client.take(stream(source))
     assert client.sent == [b"a"]
     assert not client.complete
 
@@ -174,14 +174,14 @@ async def test_a_broken_source_cuts_the_connection() -> None:
 async def test_a_broken_source_may_have_last_words() -> None:
     client, source = Client(), Source(b"a", ValueError("broken"))
     said = stream(source, on_error=lambda error: f"oops {error}".encode())
-    assert await client.sender().run(said) is True
+    assert await client.take(said) is True
     assert client.sent == [b"a", b"oops broken", b""]
     assert client.complete
 
 
 async def test_cancelling_the_request_is_no_disconnect() -> None:
     client, source = Client(), Source(b"a", hold=True)
-    running = asyncio.create_task(client.sender().run(stream(source)))
+    running = asyncio.create_task(client.take(stream(source)))
     await client.arrived.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -199,7 +199,7 @@ async def test_a_source_that_never_waits_lets_others_run() -> None:
             await asyncio.sleep(0)
 
     beside = asyncio.create_task(other())
-    await client.sender().run(stream(Source(*[b"x"] * 160)))
+    await client.take(stream(Source(*[b"x"] * 160)))
     await beside
     assert turns >= 10
 

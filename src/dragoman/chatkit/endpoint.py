@@ -47,6 +47,7 @@ from dragoman.chatkit.types import (
     ThreadsDeleteReq,
     ThreadsListReq,
     ThreadsSyncCustomActionReq,
+    ThreadsUpdateReq,
     is_streaming_req,
 )
 from dragoman.chatkit.types.adapters import request_adapter
@@ -132,6 +133,11 @@ class Endpoint(Generic[TContext]):
         match request:
             case AttachmentsCreateReq() | AttachmentsDeleteReq() if self.server.attachment_store is None:
                 raise NotSupported("This server takes no attachments.")
+            case ThreadsUpdateReq() if len(request.params.title) > self.options.max_title:
+                raise Unprocessable(
+                    f"The title has {len(request.params.title)} characters; expected at most {self.options.max_title}.",
+                    code="title_too_long",
+                )
             case ThreadsDeleteReq():
                 await self._thread(asked)
                 await self._end_answer(asked)

@@ -16,16 +16,16 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from dragoman.chatkit import types
-from dragoman.core.errors import ProtocolError, RemoteError, TransportError, class_for_status
+from dragoman.core.errors import ProtocolError, RemoteError, class_for_status
 from dragoman.resilience.retry import parse_retry_after
 from dragoman.transport.drivers import AsyncDriver
 from dragoman.transport.io import IO, ByteStream
+from dragoman.transport.streams import error_body
 from dragoman.wire.http import Headers, Request, Response, Timeouts
 from dragoman.wire.sse import SSEDecoder
 
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_STREAM_TIMEOUT = 600.0
-_LONGEST_ERROR_BODY = 1 << 20
 
 
 @dataclass(slots=True)
@@ -190,22 +190,9 @@ class ChatKitStream:
         request = self._session.request(self._body, accept="text/event-stream")
         self._stream = stream = await self._session.io().stream(request)
         if not 200 <= stream.status < 300:
-            raise error_of(stream.status, stream.headers, await _some_of(stream))
+            raise error_of(stream.status, stream.headers, await error_body(stream))
         kind = stream.headers.get("content-type", "")
         if not kind.lower().startswith("text/event-stream"):
             raise ProtocolError(f"expected an event stream, got HTTP {stream.status} with content type {kind!r}")
         self.run_id = stream.headers.get("x-dragoman-run")
         return stream
-
-
-async def _some_of(stream: ByteStream) -> bytes:
-    """What can be read of an error's body; the status alone is enough."""
-    body = b""
-    try:
-        async for piece in stream:
-            body += piece
-            if len(body) > _LONGEST_ERROR_BODY:
-                break
-    except (TransportError, ProtocolError):
-        pass
-    return body

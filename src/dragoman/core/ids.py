@@ -10,6 +10,7 @@ import hashlib
 import re
 import secrets
 import uuid
+from functools import lru_cache
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9._~:-]{1,128}")
 """What every id in the store matches (DESIGN.md, *The data*)."""
@@ -43,6 +44,7 @@ def as_prefixed(uuid_text: str, prefix: str) -> str:
     return prefix + uuid.UUID(uuid_text).hex
 
 
+@lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
     """The UUID spelling of an id that is a UUID, a ULID or `prefix_` + 32 hex; else `text`.
 

@@ -16,9 +16,8 @@ from dragoman.kai import codec
 from dragoman.kai.exceptions import KaiConnectionError, KaiError, KaiStreamError, KaiTimeoutError
 from dragoman.kai.session import Session
 from dragoman.transport.io import IO, ByteStream
+from dragoman.transport.streams import error_body
 from dragoman.wire.http import Headers, Request, Response, Timeouts
-
-_LONGEST_ERROR_BODY = 1024 * 1024
 
 
 def segment(id: str) -> str:
@@ -88,7 +87,7 @@ async def open_stream(io: IO, request: Request) -> ByteStream | None:
             await answer.aclose()
             return None
         if not 200 <= answer.status < 300:
-            raise codec.decode_error(answer.status, answer.headers, await _error_body(answer))
+            raise codec.decode_error(answer.status, answer.headers, await error_body(answer))
         content_type = answer.headers.get("content-type")
         if content_type is not None and not content_type.lower().startswith("text/event-stream"):
             message = f"expected an event stream, got HTTP {answer.status} with content type {content_type!r}"
@@ -97,16 +96,3 @@ async def open_stream(io: IO, request: Request) -> ByteStream | None:
         await answer.aclose()
         raise
     return answer
-
-
-async def _error_body(answer: ByteStream) -> bytes:
-    """What can be read of an error's body; the status alone is enough."""
-    body = b""
-    try:
-        async for piece in answer:
-            body += piece
-            if len(body) > _LONGEST_ERROR_BODY:
-                break
-    except (TransportError, ProtocolError):
-        pass
-    return body

@@ -19,9 +19,8 @@ from dragoman.noukai.transport import AnyTransport
 from dragoman.noukai.types import PATIENCE, REQUEST_ID_HEADER, RETRY_STATUSES
 from dragoman.resilience.retry import Backoff, next_delay
 from dragoman.transport.io import ByteStream
+from dragoman.transport.streams import error_body
 from dragoman.wire.http import Headers, Request, Response, Timeouts
-
-_LONGEST_ERROR_BODY = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +156,8 @@ async def open_stream(transport: AnyTransport, call: Call) -> ByteStream:
 
 async def _refusal(stream: ByteStream) -> NoukaiError:
     """The error that a stream's head means; of the body, what can be read. Closes the stream."""
-    body = b""
     try:
-        async for piece in stream:
-            body += piece
-            if len(body) > _LONGEST_ERROR_BODY:
-                break
-    except (TransportError, ProtocolError):
-        pass  # the status alone is enough
+        body = await error_body(stream)
     finally:
         await stream.aclose()
     return codec.decode_error(Response(stream.status, stream.headers, body))

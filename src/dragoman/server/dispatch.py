@@ -26,7 +26,7 @@ from dragoman.server.metric_table import LATENCY, REFUSED, REQUESTS
 from dragoman.server.presence import Presence
 from dragoman.server.routing import Match, Router
 from dragoman.server.services import Services
-from dragoman.server.streams import STREAM_HEADERS, StreamSender
+from dragoman.server.streams import STREAM_HEADERS, send_stream
 from dragoman.wire.http import Headers
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
@@ -280,13 +280,14 @@ class Dispatcher:
                 return last_words(error)
 
             stream.on_error = logged
-        sender = StreamSender(
+        complete = await send_stream(
+            stream,
             exchange.receive,
             exchange.send,
             heartbeat=stream.heartbeat if stream.heartbeat is not None else self._limits.heartbeat_seconds,
             stall=self._limits.stall_seconds,
         )
-        if not await sender.run(stream):
+        if not complete:
             exchange.status = 499
             if stream.on_gone is not None:
                 await stream.on_gone()

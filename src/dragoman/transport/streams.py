@@ -1,4 +1,4 @@
-"""Streams as users hold them: iterate, and close to leave early.
+"""Streams as users hold them: iterate, and close to leave early; and what is left to read of one that is refused.
 
 One awaits, one blocks; both wrap an async generator over the I/O port. Knows no events and no calls.
 """
@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Generic, Self, TypeVar
 
-from dragoman.transport.io import run_blocking
+from dragoman.core.errors import ProtocolError, TransportError
+from dragoman.transport.io import ByteStream, run_blocking
+
+LONGEST_ERROR_BODY = 1024 * 1024
+"""Bytes of an error's body after which nobody reads on."""
 
 T = TypeVar("T")
 
@@ -67,3 +71,16 @@ class EventStream(Generic[T]):
 
 async def _step(source: AsyncGenerator[T, None]) -> T:
     return await anext(source)
+
+
+async def error_body(answer: ByteStream) -> bytes:
+    """What can be read of the body of an answer with an error status; the status alone is enough."""
+    body = b""
+    try:
+        async for piece in answer:
+            body += piece
+            if len(body) > LONGEST_ERROR_BODY:
+                break
+    except (TransportError, ProtocolError):
+        pass
+    return body

@@ -21,8 +21,9 @@ from pydantic_core import from_json
 from dragoman.chatkit.endpoint import Endpoint, EndpointOptions, Reply, error_reply
 from dragoman.chatkit.server import ChatKitServer
 from dragoman.chatkit.serving.answers import RUN_HEADER
-from dragoman.chatkit.serving.sending import Pairs, Receive, Scope, Send, send_reply
+from dragoman.chatkit.serving.sending import Pairs, Scope, send_reply
 from dragoman.core.errors import BadRequest, MethodNotAllowed, NotFound, PayloadTooLarge, Unauthorized
+from dragoman.transport.sending import Receive, Send
 from dragoman.wire.http import Headers
 
 CORS_MAX_AGE = "600"

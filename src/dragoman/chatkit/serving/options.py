@@ -23,8 +23,8 @@ class EndpointOptions:
     `heartbeat` is the silence in seconds after which a comment is sent, 0 for never. `stall` is how long a
     client may take in nothing before it counts as gone.
     Bodies have at most `max_body` bytes, `max_transcribe_body` for dictation; pages at most `max_items_limit`
-    rows, messages at most `max_attachments` files. `direct_upload` opens the route for direct uploads, of at
-    most `max_upload` bytes each.
+    rows, messages at most `max_attachments` files, titles at most `max_title` characters. `direct_upload` opens
+    the route for direct uploads, of at most `max_upload` bytes each.
     `cleanup_seconds` is how long a message waits for a cancelled answer to be put away.
     """
 
@@ -39,6 +39,7 @@ class EndpointOptions:
     max_transcribe_body: int = 32 << 20
     max_items_limit: int = 100
     max_attachments: int = 10
+    max_title: int = 1000
     direct_upload: bool = False
     max_upload: int = 100 * 1000 * 1000
     cleanup_seconds: float = 10.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from time import monotonic
 from typing import Any, TypeAlias
 
@@ -28,7 +28,8 @@ HIGH_WATER = 256 * 1024
 _LOOK_AT = 8
 """How many of the first events may be the one with the stream's options."""
 
-Sink: TypeAlias = Callable[[bytes], Awaitable[None]]
+_Sending: TypeAlias = Coroutine[Any, Any, None]
+Sink: TypeAlias = Callable[[bytes], _Sending]
 _Waiting: TypeAlias = Generator[Any, Any, Any]
 
 
@@ -83,11 +84,14 @@ class OutgoingStream:
             self._fail(error)
         finally:
             await self._close()
-        await self._pass_on()
+        await self._pass_on_at_last()
 
     @types.coroutine
     def _drive(self) -> _Waiting:
-        """Step the source to its end; whenever it waits, let out what has gathered."""
+        """Step the source to its end; whenever it waits, let out what has gathered, and wait with it.
+
+        What is thrown in meanwhile, the end of a time limit of the source's own included, is the source's business.
+        """
         following = self._events.__anext__
         burst, since = 0, monotonic()
         while True:
@@ -102,45 +106,25 @@ class OutgoingStream:
                         continue
                     yield from self._share()
                 else:
-                    self._take((yield from self._wait(step, awaited)))
-                    burst = 0
+                    thrown: BaseException | None = None
+                    if self._ready and (unsent := self._pass_on()) is not None:
+                        try:
+                            yield from self._finish(*unsent)
+                        except asyncio.CancelledError as error:
+                            thrown = error
+                    self._take((yield from _continued(step, awaited, thrown)))
             except StopAsyncIteration:
                 return
             burst, since = 0, monotonic()
 
     def _share(self) -> _Waiting:
         """The source was ready for long: let out what there is, and others have their turn."""
-        yield from self._pass_on()
+        if (unsent := self._pass_on()) is not None:
+            yield from self._finish(*unsent)
         yield
         while self._size >= HIGH_WATER and not self._left:
             self._room = self._loop.create_future()
             yield from self._room
-
-    def _wait(self, step: _Waiting, awaited: Any) -> _Waiting:
-        """The source waits: let out what there is, then wait with it for its next event.
-
-        What is thrown in here, the end of a time limit of the source's own included, is the source's business.
-        """
-        thrown: BaseException | None = None
-        if self._ready:
-            try:
-                yield from self._pass_on()
-            except asyncio.CancelledError as error:
-                thrown = error
-        while True:
-            try:
-                if thrown is None:
-                    try:
-                        given = yield awaited
-                    except BaseException as error:
-                        thrown = error
-                        continue
-                    awaited = step.send(given)
-                else:
-                    given_in, thrown = thrown, None
-                    awaited = step.throw(given_in)
-            except StopIteration as done:
-                return done.value
 
     def _take(self, event: bytes) -> None:
         if self._left:
@@ -186,24 +170,32 @@ class OutgoingStream:
 
     # ------------------------------------------------------------------------------ sending
 
-    @types.coroutine
-    def _pass_on(self) -> _Waiting:
-        """Give what has gathered to the sink, or wake whoever iterates.
-
-        A cancellation that comes while the sink waits for the client: if the client has gone, the sink is given
-        up; otherwise it is the source's, and raised when the sink has taken the piece.
-        """
+    def _pass_on(self) -> tuple[_Sending, Any] | None:
+        """Give what has gathered to the sink, or wake whoever iterates; if the sink has to wait, what it waits for."""
         if self._sink is None:
             if self._ready:
                 self._wake()
-            return
+            return None
         if not self._ready:
-            return
-        sending: _Waiting = self._sink(self._taken()).__await__()
+            return None
+        sending = self._sink(self._taken())
+        try:
+            return sending, sending.send(None)
+        except StopIteration:
+            return None
+        except OSError:  # how some servers say that the client has gone
+            self.leave()
+            return None
+
+    def _finish(self, sending: _Sending, awaited: Any) -> _Waiting:
+        """Wait for the client together with the sink.
+
+        A cancellation that comes meanwhile: if the client has gone, the sink is given up; otherwise it is the
+        source's, and raised when the sink has taken the piece.
+        """
         deferred: asyncio.CancelledError | None = None
         self._in_sink = True
         try:
-            awaited = sending.send(None)
             while True:
                 try:
                     yield from _guarded(awaited)
@@ -222,12 +214,17 @@ class OutgoingStream:
                 awaited = sending.send(None)
         except StopIteration:
             pass
-        except OSError:  # how some servers say that the client has gone
+        except OSError:  # as above
             self.leave()
         finally:
             self._in_sink = False
         if deferred is not None:
             raise deferred
+
+    @types.coroutine
+    def _pass_on_at_last(self) -> _Waiting:
+        if (unsent := self._pass_on()) is not None:
+            yield from self._finish(*unsent)
 
     async def begin(self) -> bytes | None:
         """Wait for the first event and give it without taking it; None if the answer ends without one.
@@ -346,6 +343,24 @@ class OutgoingStream:
         if not self._over:
             await asyncio.wait((self._task,), timeout=seconds)
         return self._over
+
+
+def _continued(step: _Waiting, awaited: Any, thrown: BaseException | None) -> _Waiting:
+    """Wait with a step of the source for what it waits for, until it gives its event."""
+    while True:
+        try:
+            if thrown is None:
+                try:
+                    given = yield awaited
+                except BaseException as error:
+                    thrown = error
+                    continue
+                awaited = step.send(given)
+            else:
+                given_in, thrown = thrown, None
+                awaited = step.throw(given_in)
+        except StopIteration as done:
+            return done.value
 
 
 def _guarded(awaited: Any) -> _Waiting:

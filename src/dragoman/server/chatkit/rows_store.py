@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any, TypeAlias
 
 from dragoman.chatkit.file_rows import ELSEWHERE, attachment_blob, attachment_document, attachment_of
@@ -96,8 +97,7 @@ class RowsStore(Store[TContext]):
 
     def generate_item_id(self, item_type: StoreItemType, thread: ThreadMetadata, context: TContext) -> str:
         """Ordered by time, as all ids of rows are."""
-        prefix = default_generate_id(item_type).partition("_")[0]
-        return f"{prefix}_{new_id(self.clock()).replace('-', '')}"
+        return f"{_prefix(item_type)}_{new_id(self.clock()).replace('-', '')}"
 
     # ----------------------------------------------------------------------- threads
 
@@ -392,6 +392,11 @@ class RowsStore(Store[TContext]):
 
 def _no_thread(thread_id: str) -> NotFoundError:
     return NotFoundError(f"Thread {thread_id} not found", code="not_found:thread")
+
+
+@cache
+def _prefix(item_type: StoreItemType) -> str:
+    return default_generate_id(item_type).partition("_")[0]
 
 
 def _given(vote: Vote) -> tuple[int, str, float]:
