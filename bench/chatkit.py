@@ -1,10 +1,11 @@
 """P6 and P8: a ChatKit server. CPU per event of text deltas, at once and paced; time to the first delta; a list of one.
 
 P6: 40 clients ask for 200 deltas each, all at the same moment; paced, 200 clients, who come within a
-second, get one delta each 20 ms. The limit is Starlette streaming frames that were built before, so it neither parses, stores nor
-encodes. Paced, where most of the work is the loop's and the kernel's, the limit itself takes more than
-0.35 of what the published package takes, so that target holds for deltas that come at once. P8: `threads.list` with limit 1, as a ratio to the published package. Servers are processes of
-their own on the other core, see `bench.chatting`; the user's message and the answer are stored on SQLite.
+second, get one delta each 20 ms. The limit is Starlette streaming frames that were built before, so it
+neither parses, stores nor encodes. Paced, where most of the work is the loop's and the kernel's, the limit
+itself takes more than 0.35 of what the published package takes; so that target is for deltas at once. P8:
+`threads.list` with limit 1, as a ratio to the published package. Servers are processes of their own on the
+other core, see `bench.chatting`; the user's message and the answer are stored on SQLite.
 """
 
 from __future__ import annotations

@@ -486,14 +486,14 @@ _SERVER = (
     ),
     Fault(
         "a quiet stream has no heartbeat",
-        "server/streams.py",
+        "transport/sending.py",
         "            self._beating = self._loop.create_task(self._beat())\n",
         "            self._beating = None\n",
         "tests/server/test_streams.py::test_silence_is_broken_by_a_comment",
     ),
     Fault(
         "a client that stops reading is kept",
-        "server/streams.py",
+        "transport/sending.py",
         "            if silent >= self._stall:\n",
         "            if silent >= self._stall * 1000:\n",
         "tests/server/test_streams.py::test_a_client_that_stops_reading_is_dropped",

@@ -225,3 +225,110 @@ async def test_answers_that_never_wait_share_the_loop() -> None:
     assert all(await asyncio.gather(*(stream.begin() for stream in streams)))
     for stream in streams:
         await stream.aclose()
+
+
+class Client:
+    """A sink whose client takes nothing until it is told to."""
+
+    def __init__(self, *, ready: bool = True) -> None:
+        self.ready = asyncio.Event()
+        if ready:
+            self.ready.set()
+        self.taken: list[bytes] = []
+        self.given_up = False
+
+    async def take(self, piece: bytes) -> None:
+        try:
+            await self.ready.wait()
+        except BaseException:
+            self.given_up = True
+            raise
+        self.taken.append(piece)
+
+
+@pytest.mark.requirement("CHK-31")
+async def test_pouring_gives_every_piece_in_order() -> None:
+    maker, client = Maker(b"data: 1\n\n", b"data: 2\n\n"), Client()
+    stream = OutgoingStream(maker.events())
+    await stream.begin()
+    pouring = asyncio.ensure_future(stream.pour(client.take))
+    await turn()
+    assert client.taken == [b"data: 1\n\ndata: 2\n\n"]
+    maker.go.set()
+    await asyncio.wait_for(pouring, 5)
+    assert b"".join(client.taken) == b"data: 1\n\ndata: 2\n\ndata: last\n\n"
+    await stream.aclose()
+    assert maker.ended == "whole"
+
+
+@pytest.mark.requirement("CHK-19")
+async def test_a_time_limit_of_the_source_ends_while_the_client_stalls_and_loses_no_piece() -> None:
+    passed = asyncio.Event()
+
+    async def events() -> AsyncIterator[bytes]:
+        yield b"data: 1\n\n"
+        await passed.wait()
+        yield b"data: 2\n\n"
+        try:
+            async with asyncio.timeout(0.01):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            yield b"data: too late\n\n"
+
+    client = Client()
+    stream = OutgoingStream(events())
+    await stream.begin()
+    pouring = asyncio.ensure_future(stream.pour(client.take))
+    await turn()
+    client.ready.clear()
+    passed.set()
+    asyncio.get_running_loop().call_later(0.05, client.ready.set)
+    await asyncio.wait_for(pouring, 5)
+    assert not client.given_up
+    assert b"".join(client.taken) == b"data: 1\n\ndata: 2\n\ndata: too late\n\n"
+
+
+@pytest.mark.requirement("CHK-19", "CHK-37")
+@pytest.mark.parametrize(("policy", "ended"), [("cancel", "cancelled"), ("continue", "whole")])
+async def test_a_client_that_goes_while_it_stalls_means_what_the_policy_says(policy: str, ended: str) -> None:
+    begun = asyncio.Event()
+    maker, client = Maker(b"data: 2\n\n"), Client()
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        yield b"data: 1\n\n"
+        await begun.wait()
+        async for event in maker.events():
+            yield event
+
+    stream = OutgoingStream(events(), on_disconnect=policy)  # type: ignore[arg-type]  # a Literal
+    await stream.begin()
+    pouring = asyncio.ensure_future(stream.pour(client.take))
+    await turn()
+    client.ready.clear()
+    begun.set()
+    await turn()
+    stream.leave()
+    await asyncio.wait_for(pouring, 5)
+    maker.go.set()
+    assert await stream.settled(5)
+    assert client.given_up
+    assert client.taken == [b"data: 1\n\n"]
+    assert maker.ended == ended
+
+
+@pytest.mark.requirement("CHK-19")
+async def test_a_sink_that_fails_is_a_client_that_has_gone() -> None:
+    maker = Maker(b"data: 1\n\n")
+
+    async def broken(piece: bytes) -> None:
+        if piece != b"data: 1\n\n":
+            raise BrokenPipeError
+
+    stream = OutgoingStream(maker.events(), on_disconnect="continue")
+    await stream.begin()
+    pouring = asyncio.ensure_future(stream.pour(broken))
+    await turn()
+    maker.go.set()
+    await asyncio.wait_for(pouring, 5)
+    assert await stream.settled(5)
+    assert maker.ended == "whole"
