@@ -111,3 +111,17 @@ def test_a_snapshot_tells_changes_within_the_status_and_in_what_was_replaced() -
     assert not before.is_outdated
     original.status.reason = "c"
     assert before.is_outdated
+
+
+def test_changes_are_done_to_what_somebody_else_has_changed_too() -> None:
+    original, fresh = thread(), thread()
+    before = Snapshot(original)
+    original.status = LockedStatus(reason="mine")
+    original.metadata |= {"mine": 1}
+    del original.metadata["a"]
+    fresh.title = "theirs"
+    fresh.metadata |= {"theirs": 2}
+    before.merge(fresh)
+    assert original.title == "theirs"
+    assert original.status == LockedStatus(reason="mine")
+    assert original.metadata == {"mine": 1, "theirs": 2}

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.chatkit.scripted import Scripted, begin, decoded, delta, events, message, new_thread, said, stored
+from tests.chatkit.scripted import Scripted, begin, decoded, delta, envelope, events, message, new_thread, said, stored
 
 from dragoman.chatkit.errors import CustomStreamError, ErrorCode, StreamError
 from dragoman.chatkit.memory import MemoryStore
@@ -367,3 +367,32 @@ async def test_a_store_may_say_in_its_own_way_that_there_is_no_such_item() -> No
     server = Scripted(respond, store=OfAnotherKind())
     assert [one["type"] for one in await told(server)] == ["thread.item.updated", "thread.item.done"]
     assert [item.type for item in await rows(server)] == ["workflow"]
+
+
+@pytest.mark.requirement("CHK-18", "CHK-09")
+async def test_a_rename_while_an_answer_is_under_way_is_not_undone_by_it() -> None:
+    async def respond(thread: ThreadMetadata, asked: Any, context: Any) -> Events:
+        await rename(thread.id)
+        thread.metadata["turns"] = 1
+        yield ThreadItemDoneEvent(item=message(thread, "hi"))
+
+    async def rename(thread_id: str) -> None:
+        await server.process(envelope("threads.update", thread_id=thread_id, title="theirs"), "ann")
+
+    server = Scripted(respond)
+    found = await told(server)
+    assert found[-1]["thread"]["title"] == "theirs"
+    (kept,) = (await server.store.load_threads(2, None, "asc", "ann")).data
+    assert (kept.title, kept.metadata) == ("theirs", {"turns": 1})
+
+
+@pytest.mark.requirement("CHK-18")
+async def test_a_change_of_a_thread_that_was_deleted_meanwhile_does_not_bring_it_back() -> None:
+    async def respond(thread: ThreadMetadata, asked: Any, context: Any) -> Events:
+        await server.store.delete_thread(thread.id, "ann")
+        thread.title = "back"
+        yield NoticeEvent(level="info", message="hi")
+
+    server = Scripted(respond)
+    assert (await told(server))[-1]["type"] == "error"
+    assert (await server.store.load_threads(2, None, "asc", "ann")).data == []

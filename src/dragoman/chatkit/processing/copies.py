@@ -48,11 +48,12 @@ class Snapshot:
     Asked after every event of an answer, so what was not replaced is compared by identity.
     """
 
-    __slots__ = ("_fields", "_held", "_model")
+    __slots__ = ("_before", "_fields", "_held", "_model")
 
     def __init__(self, model: BaseModel) -> None:
         self._model = model
         self._fields = dict(model.__dict__)
+        self._before = copied(model)
         held = (value for value in self._fields.values() if type(value) not in _ATOMS)
         within = (value.__dict__ if isinstance(value, BaseModel) else value for value in held)
         self._held = [(value, _copied(value)) for value in within]
@@ -65,3 +66,15 @@ class Snapshot:
             if now != before:
                 return True
         return False
+
+    def merge(self, fresh: BaseModel) -> None:
+        """The model keeps what was done to it since, of dictionaries key by key, and gets the rest from `fresh`."""
+        before, now = self._before.__dict__, self._model.__dict__
+        for name, value in now.items():
+            kept, other = before.get(name), getattr(fresh, name, value)
+            if value == kept:
+                setattr(self._model, name, other)
+            elif isinstance(value, dict) and isinstance(kept, dict) and isinstance(other, dict):
+                changed = {key: one for key, one in value.items() if key not in kept or kept[key] != one}
+                rest = {key: one for key, one in other.items() if key in value or key not in kept}
+                setattr(self._model, name, {**rest, **changed})

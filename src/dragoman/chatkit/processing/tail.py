@@ -164,9 +164,16 @@ class Tail:
             await self._host.store.save_item(self._thread.id, changed, context=self._context)
 
     async def _save_thread(self) -> ThreadUpdatedEvent:
-        self._saved = Snapshot(self._thread)
-        await self._write(self._host.store.save_thread(self._thread, context=self._context))
+        await self._write(self._merge_thread())
         return ThreadUpdatedEvent(thread=self._host._to_thread_response(self._thread))
+
+    async def _merge_thread(self) -> None:
+        """Save what the handler changed, and nothing else: somebody may have renamed the thread meanwhile."""
+        saved, self._saved = self._saved, Snapshot(self._thread)
+        fresh = await self._host.store.load_thread(self._thread.id, context=self._context)
+        saved.merge(fresh)
+        await self._host.store.save_thread(self._thread, context=self._context)
+        self._saved = Snapshot(self._thread)
 
     # ------------------------------------------------------------------------------- endings
 
@@ -195,7 +202,7 @@ class Tail:
                 logger.error("A write of a cancelled answer failed", exc_info=error)
         if self._saved.is_outdated:
             try:
-                await self._host.store.save_thread(self._thread, context=self._context)
+                await self._merge_thread()
             except Exception:
                 logger.exception("The thread of a cancelled answer could not be saved")
         await self._host.handle_stream_cancelled(self._thread, self._pending.items(), self._context)
