@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.chatkit.scripted import Scripted, answer, events, message, new_thread, said, stored
+from tests.chatkit.scripted import Scripted, answer, envelope, events, message, new_thread, said, stored
 
+from dragoman.chatkit.endpoint import Endpoint
 from dragoman.chatkit.errors import BadTarget, NotSupported
 from dragoman.chatkit.memory import MemoryStore
 from dragoman.chatkit.store import AttachmentStore, NotFoundError, Store
@@ -309,14 +310,25 @@ async def test_a_deleted_attachment_is_gone_from_both_stores() -> None:
         await server.store.load_attachment("atc_1", "ann")
 
 
+@pytest.mark.requirement("CHK-15", "CHK-02")
+async def test_an_attachment_that_only_its_place_knows_is_deleted_there() -> None:
+    files = Files()
+    assert await answer(Scripted(echo, files=files), "attachments.delete", attachment_id="atc_9") == {}
+    assert files.deleted == ["atc_9"]
+
+
 @pytest.mark.requirement("CHK-15", "CHK-30")
-async def test_a_file_of_somebody_else_is_not_deleted_although_its_place_does_not_ask_whose_it_is() -> None:
+async def test_over_the_wire_a_file_of_somebody_else_is_not_deleted_although_its_place_does_not_ask_whose_it_is() -> (
+    None
+):
     files = Files()
     server = Scripted(echo, files=files)
     await answer(server, "attachments.create", name="a.txt", size=3, mime_type="text/plain")
-    with pytest.raises(NotFoundError):
-        await answer(server, "attachments.delete", "ben", attachment_id="atc_1")
+    served = Endpoint(server)
+    for id in ("atc_1", "atc_9"):
+        assert (await served.post(envelope("attachments.delete", attachment_id=id), "ben")).status == 404
     assert files.deleted == []
+    assert (await served.post(envelope("attachments.delete", attachment_id="atc_1"), "ann")).status == 200
 
 
 @pytest.mark.requirement("CHK-15")

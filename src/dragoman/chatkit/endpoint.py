@@ -133,6 +133,8 @@ class Endpoint(Generic[TContext]):
         match request:
             case AttachmentsCreateReq() | AttachmentsDeleteReq() if self.server.attachment_store is None:
                 raise NotSupported("This server takes no attachments.")
+            case AttachmentsDeleteReq():  # whose it is, only the store knows: the place of the bytes need not ask
+                await self.server.store.load_attachment(request.params.attachment_id, context=asked.context)
             case ThreadsUpdateReq() if len(request.params.title) > self.options.max_title:
                 raise Unprocessable(
                     f"The title has {len(request.params.title)} characters; expected at most {self.options.max_title}.",

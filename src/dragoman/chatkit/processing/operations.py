@@ -61,7 +61,6 @@ async def answer(host: Host, request: NonStreamingReq, context: Any) -> bytes:
         case AttachmentsDeleteReq():
             attachment_id = request.params.attachment_id
             files = host._get_attachment_store()
-            await host.store.load_attachment(attachment_id, context=context)  # whose it is, only the store knows
             await files.delete_attachment(attachment_id, context=context)
             await host.store.delete_attachment(attachment_id, context=context)
             return EMPTY
