@@ -15,7 +15,8 @@ import uvicorn
 async def served(app: Any) -> AsyncIterator[str]:
     """The URL of the server. Its lifespan ends with the block."""
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="warning", ws="none", lifespan="on", timeout_graceful_shutdown=5)
+    # log_config: what it sets up would stay for the tests that come after
+    config = uvicorn.Config(app, log_config=None, ws="none", lifespan="on", timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
     running = asyncio.ensure_future(server.serve(sockets=[listening]))
     try:
