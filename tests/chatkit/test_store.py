@@ -77,6 +77,21 @@ def test_a_user_can_be_told_in_any_way_that_a_key_understands() -> None:
     contract().test_nobody_reads_what_belongs_to_somebody_else()
 
 
+@pytest.mark.requirement("CHK-33")
+def test_the_contract_lets_go_of_a_store_that_can_be_let_go_of() -> None:
+    released: list[Store] = []
+
+    class Held(MemoryStore):
+        async def __aenter__(self) -> Store:
+            return self
+
+        async def __aexit__(self, *_: Any) -> None:
+            released.append(self)
+
+    store_contract(Held)().test_a_thread_comes_back_as_it_was_saved()
+    assert len(released) == 1
+
+
 # ----------------------------------------------------------------------------------------- ids
 
 

@@ -170,15 +170,7 @@ class Application:
         rates = SlidingWindows()
         try:
             blobs = _blobs(settings, opened.directory)
-            engine = EmbeddedEngine(
-                self.app,
-                store,
-                clock=self._clock,
-                most_moving=settings.limits.runs,
-                resolve=self._providers.resolve,
-                files=StoredFiles(store, blobs),
-                **flow_rules(settings),
-            )
+            engine = self._engine(store, blobs)
             if self.demo:
                 await add_rows(store, self._clock())
             else:
@@ -223,6 +215,17 @@ class Application:
         sweeper = Sweeper(store, settings.retention, metrics, log, cancel=cancel, blobs=blobs, clock=self._clock)
         gauges.register(metrics, services, engine=engine, store=opened, dispatch=dispatch, sweeper=sweeper)
         self._sweeping = asyncio.create_task(sweeper.watch(), name="sweeper")
+
+    def _engine(self, store: Store, blobs: Blobs) -> EmbeddedEngine:
+        return EmbeddedEngine(
+            self.app,
+            store,
+            clock=self._clock,
+            most_moving=self.settings.limits.runs,
+            resolve=self._providers.resolve,
+            files=StoredFiles(store, blobs),
+            **flow_rules(self.settings),
+        )
 
     @property
     def faces(self) -> tuple[Face, ...]:

@@ -40,8 +40,8 @@ class Caller:
 def store_contract(factory: Factory, *, context: Callable[[str], Any] = Caller) -> type[StoreContract]:
     """A class of tests for the stores that `factory` makes, one per test.
 
-    The factory may give a store, something to await for one, or an async context manager around one; it is called
-    in the loop that uses the store. `context` makes the context of a user from a name.
+    The factory may give a store, something to await for one, or an async context manager around one (which a store
+    may be itself); it is called in the loop that uses the store. `context` makes the context of a user from a name.
     """
     members = {"factory": staticmethod(factory), "context": staticmethod(context), "__test__": True}
     return type("TestStoreContract", (StoreContract,), members)
@@ -49,14 +49,15 @@ def store_contract(factory: Factory, *, context: Callable[[str], Any] = Caller) 
 
 @asynccontextmanager
 async def _opened(factory: Factory) -> AsyncIterator[AnyStore]:
+    """The store, let go of afterwards where it can be."""
     made = factory()
-    if isinstance(made, Store):
-        yield made
-    elif inspect.isawaitable(made):
-        yield await made
-    else:
+    if inspect.isawaitable(made):
+        made = await made
+    if isinstance(made, AbstractAsyncContextManager):
         async with made as store:
             yield store
+    else:
+        yield made
 
 
 class StoreContract:
