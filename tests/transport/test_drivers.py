@@ -521,3 +521,42 @@ def test_importing_the_drivers_loads_no_http_library() -> None:
     code = "import sys, dragoman.transport.drivers, dragoman.transport.recording; print('httpx2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"
+
+
+# ------------------------------------------------------------------------- reading without awaiting
+
+
+def test_a_blocking_stream_can_be_iterated_without_awaiting(server) -> None:
+    server.handler = lambda visitor: (visitor.begin_chunks(b"one", b"two"), visitor.chunk(b""))
+    driver = BlockingDriver()
+    stream = run_blocking(driver.stream(get(server.url)))
+    assert b"".join(iterate_blocking(stream)) == b"onetwo"
+    assert list(stream) == []
+    driver.close()
+
+
+def test_leaving_such_an_iteration_early_closes_the_connection(server) -> None:
+    server.handler = lambda visitor: (visitor.begin_chunks(b"one"), visitor.wait_for_hangup())
+    driver = BlockingDriver()
+    pieces = iterate_blocking(run_blocking(driver.stream(get(server.url))))
+    assert next(pieces) == b"one"
+    pieces.close()  # type: ignore[attr-defined]  # a generator, as its docstring says
+    assert server.hung_up.wait(15)
+    driver.close()
+
+
+def test_such_an_iteration_raises_our_errors(server) -> None:
+    server.handler = lambda visitor: (visitor.begin_chunks(b"one"), visitor.reset())
+    driver = BlockingDriver()
+    with pytest.raises(ConnectionLost):
+        list(iterate_blocking(run_blocking(driver.stream(get(server.url)))))
+    driver.close()
+
+
+def test_a_stream_that_was_closed_before_it_was_read_gives_nothing(shell, server) -> None:
+    async def closed_first(io: Any) -> list[bytes]:
+        stream = await io.stream(get(server.url))
+        await stream.aclose()
+        return await read_all(stream)
+
+    assert shell.run(closed_first) == []

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.core.errors import ProtocolError
-from dragoman.wire.multipart import MultipartDecoder, PartEnd, PartHead, boundary_of, encode_file
+from dragoman.wire.multipart import MultipartDecoder, PartEnd, PartHead, boundary_of, encode_around, encode_file
 
 BODY = (
     b"a preamble\r\n--XX\r\n"
@@ -108,3 +108,27 @@ def test_the_boundary_is_read_from_the_content_type() -> None:
     assert boundary_of("Multipart/Form-Data; charset=utf-8; boundary=ab") == b"ab"
     assert boundary_of("multipart/form-data") is None
     assert boundary_of("application/json; boundary=ab") is None
+
+
+def test_a_form_around_a_file_reads_back_field_by_field_with_the_file_last() -> None:
+    frame = encode_around({"key": "a/b", "policy": "e30="}, "file", "plan.txt", "text/plain")
+    boundary = boundary_of(frame.content_type)
+    assert boundary is not None
+    pieces = MultipartDecoder(boundary).feed(frame.before + b"rows\r\n--and rows" + frame.after)
+    assert pieces == [
+        PartHead("key", None, None),
+        b"a/b",
+        PartEnd(),
+        PartHead("policy", None, None),
+        b"e30=",
+        PartEnd(),
+        PartHead("file", "plan.txt", "text/plain"),
+        b"rows\r\n--and rows",
+        PartEnd(),
+    ]
+
+
+def test_names_in_a_form_can_not_break_out_of_their_header() -> None:
+    frame = encode_around({'a"b': "1"}, "file", 'über "x"\r\nX-Evil: 1.txt', "text/plain")
+    assert b'name="a%22b"' in frame.before
+    assert 'filename="über %22x%22%0D%0AX-Evil: 1.txt"\r\n'.encode() in frame.before

@@ -10,9 +10,11 @@ import logging
 import re
 import ssl
 import threading
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TypedDict
 
+import anyio.to_thread
 import httpx2
 
 from dragoman._version import __version__
@@ -28,7 +30,7 @@ from dragoman.core.errors import (
 )
 from dragoman.core.redact import redact_text
 from dragoman.transport.options import ClientOptions
-from dragoman.wire.http import Headers, Request
+from dragoman.wire.http import Headers, Request, StreamedBody
 
 
 class _ClientArguments(TypedDict):
@@ -148,17 +150,46 @@ def build(
         headers.append((name.encode("ascii"), value.encode("latin-1")))
     if options is not None and streaming and "accept-encoding" not in request.headers:
         headers.append((b"accept-encoding", b"identity"))  # compressors hold events back
+    body: bytes | Iterable[bytes] | AsyncIterable[bytes] | None = request.body
+    if request.body is not None and not isinstance(request.body, bytes):
+        pieces = _measured(request.body, request)
+        body = _in_threads(pieces) if isinstance(client, httpx2.AsyncClient) else pieces
+        if "content-length" not in request.headers:
+            headers.append((b"content-length", str(request.length).encode("ascii")))
     limits = request.timeouts
     timeout = httpx2.Timeout(connect=limits.connect, read=limits.read, write=limits.write, pool=limits.pool)
     if client.is_closed:
         raise UsageError(f"the HTTP client that was given to the driver is closed; {request} was not sent")
     try:
-        sent = client.build_request(request.method, request.url, headers=headers, content=request.body, timeout=timeout)
+        sent = client.build_request(request.method, request.url, headers=headers, content=body, timeout=timeout)
     except (httpx2.InvalidURL, ValueError) as error:
         raise UsageError(f"{request} has no URL that can be asked for") from error
     if options is not None and options.quiet_urls and ("?" in request.url or "@" in request.url):
         sent.url = _QuietURL(sent.url)
     return sent
+
+
+def _measured(body: StreamedBody, request: Request) -> Generator[bytes, None, None]:
+    """The body's pieces. Raises UsageError if they are not as long as was said, which no peer could make sense of."""
+    left = body.length
+    for piece in body:
+        left -= len(piece)
+        if left < 0:
+            break
+        yield piece
+    if left:
+        raise UsageError(
+            f"the body of {request} is {'longer' if left < 0 else 'shorter'} than the length it was sent with"
+        )
+
+
+async def _in_threads(pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+    """The pieces, each made in a worker thread: making one may read from a disk."""
+    try:
+        while (piece := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
+            yield piece
+    finally:
+        pieces.close()
 
 
 def headers_of(response: httpx2.Response) -> Headers:

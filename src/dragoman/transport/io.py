@@ -7,12 +7,14 @@ whole coroutine in one step, in the caller's own thread.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from dragoman.wire.http import Headers, Request, Response
 
 T = TypeVar("T")
+
+_SUSPENDED = "an operation over a blocking port suspended; it must await only its I/O port"
 
 
 class ByteStream(Protocol):
@@ -64,26 +66,34 @@ def run_blocking(operation: Coroutine[Any, Any, T]) -> T:
         value: T = done.value
         return value
     operation.close()
-    raise RuntimeError("an operation over a blocking port suspended; it must await only its I/O port")
+    raise RuntimeError(_SUSPENDED)
 
 
 def iterate_blocking(source: AsyncIterator[T]) -> Iterator[T]:
     """Step an async iterator over a blocking port, one value at a time.
 
+    One that can be iterated without awaiting as well is: a coroutine around each read costs as much as the read.
     Closing this iterator, or leaving it to the end, closes `source` too if it can be closed.
     """
-
-    async def following() -> T:
-        return await anext(source)
-
     try:
-        while True:
-            try:
-                value = run_blocking(following())
-            except StopAsyncIteration:
-                return
-            yield value
+        yield from source if isinstance(source, Iterable) else _stepped(source)
     finally:
         close = getattr(source, "aclose", None)
         if close is not None:
             run_blocking(close())
+
+
+def _stepped(source: AsyncIterator[T]) -> Iterator[T]:
+    step = source.__anext__
+    while True:
+        pending: Any = step()  # a coroutine, or what an async generator gives: both are driven by `send`
+        try:
+            pending.send(None)
+        except StopIteration as done:
+            value: T = done.value
+        except StopAsyncIteration:
+            return
+        else:
+            pending.close()
+            raise RuntimeError(_SUSPENDED)
+        yield value

@@ -54,7 +54,8 @@ class RecordingIO:
     """Passes everything on to `inner` and keeps it in `exchanges`, in order of the requests.
 
     Secrets are taken out of URLs, headers and bodies (`dragoman.core.redact`), of an answer's body
-    once it has ended; the borders of reads stay where they were.
+    once it has ended; the borders of reads stay where they were. A body that was made while it was sent
+    is not kept.
     """
 
     def __init__(self, inner: IO) -> None:
@@ -178,7 +179,7 @@ def _without_secrets(request: Request) -> Request:
         headers=Headers(
             [pair for name, value in request.headers.pairs() for pair in redact_headers({name: value}).items()]
         ),
-        body=None if body is None else redact_text(body.decode("latin-1")).encode("latin-1"),
+        body=redact_text(body.decode("latin-1")).encode("latin-1") if isinstance(body, bytes) else None,
     )
 
 

@@ -1,6 +1,6 @@
 """Answers of httpx2 as `ByteStream`: one that awaits its reads, one that blocks.
 
-The two are twins, line by line; the tests run one suite over both.
+The two are twins; the tests run one suite over both.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def head_seconds(request: Request) -> float:
     """The longest that a head may take: limits are for silence, and a peer can dawdle without being silent."""
     limits = request.timeouts
     phases = (limits.pool, limits.connect, limits.write, limits.read)
-    return sum(math.inf if phase is None else phase for phase in phases) + len(request.body or b"") / SLOWEST
+    return sum(math.inf if phase is None else phase for phase in phases) + request.length / SLOWEST
 
 
 async def open_async(
@@ -141,27 +141,37 @@ class BlockingResponseStream:
         self.headers = headers_of(response)
         self._request = request
         self._response = response
-        body: Any = response.stream if _is_plain(response) else response.iter_bytes()
-        self._reads: Iterator[bytes] = iter(body)
         self._closed = False
+        self._pieces = self._read_pieces()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
+        for data in self._pieces:
+            return data
+        raise StopAsyncIteration
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The same reads, without a coroutine around each: what `iterate_blocking` takes."""
+        return self._pieces
+
+    def _read_pieces(self) -> Iterator[bytes]:
         if self._closed:
-            raise StopAsyncIteration
+            return
+        body: Any = self._response.stream if _is_plain(self._response) else self._response.iter_bytes()
         try:
-            for data in self._reads:
+            for data in body:
                 if data:
-                    return data
+                    yield data
+                    if self._closed:
+                        return
         except Exception as error:
-            await self.aclose()
+            self._close()
             if (ours := named(error, self._request)) is None:
                 raise
             raise ours from error
-        await self.aclose()
-        raise StopAsyncIteration
+        self._close()
 
     async def read(self, limit: int) -> bytes:
         """All that is still to come; of an error only the beginning. Raises ProtocolError beyond `limit` bytes."""
@@ -181,6 +191,9 @@ class BlockingResponseStream:
 
     async def aclose(self) -> None:
         """Let go: a connection whose answer was not read to its end is closed."""
+        self._close()
+
+    def _close(self) -> None:
         if self._closed:
             return
         self._closed = True

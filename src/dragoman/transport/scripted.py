@@ -8,7 +8,7 @@ one script serves operations under `run_blocking` and under any event loop.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from dragoman.core.errors import TimedOut, UsageError
@@ -130,6 +130,8 @@ class ScriptedIO:
         self._now += max(seconds, 0.0)
 
     def _open(self, request: Request) -> ScriptedStream:
+        if request.body is not None and not isinstance(request.body, bytes):
+            request = replace(request, body=b"".join(request.body))  # what a peer would have got
         self.requests.append(request)
         answer = self._answer(request)
         if isinstance(answer, Exception):

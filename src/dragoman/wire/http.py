@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic_core import from_json
 
@@ -67,15 +67,34 @@ class Timeouts:
         return cls(seconds, seconds, seconds, seconds)
 
 
+class StreamedBody(Protocol):
+    """The body of a request, `length` bytes that are made while they are sent and never whole in memory.
+
+    Each iteration begins anew, so that a request can be sent again. Iterating may block, as reading a file does.
+    """
+
+    @property
+    def length(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request; `url` is absolute, `body` complete."""
+    """One HTTP request; `url` is absolute, `body` complete or made while it is sent."""
 
     method: str
     url: str
     headers: Headers = field(default_factory=Headers)
-    body: bytes | None = None
+    body: bytes | StreamedBody | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body."""
+        if self.body is None:
+            return 0
+        return len(self.body) if isinstance(self.body, bytes) else self.body.length
 
     def __str__(self) -> str:  # no header values, query strings or user names: they carry credentials
         return f"{self.method} {redact_text(self.url.partition('?')[0])}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -171,6 +172,37 @@ def _part_head(raw: bytes) -> PartHead:
     if "name" not in told:
         raise ProtocolError("a part of the form has no name", code="multipart")
     return PartHead(told["name"], told.get("filename"), headers.get("content-type"))
+
+
+@dataclass(frozen=True, slots=True)
+class FormFrame:
+    """The bytes of a form around the content of its one file, which is its last part."""
+
+    content_type: str
+    before: bytes
+    after: bytes
+
+
+def encode_around(fields: Mapping[str, str], name: str, filename: str, media_type: str) -> FormFrame:
+    """A form with `fields`, in their order, and then a file.
+
+    Names are sent as browsers do: UTF-8, with `"` and line ends as percent escapes (WHATWG HTML, "multipart form data").
+    """
+    boundary = secrets.token_hex(16)
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{_escaped(field)}"\r\n\r\n{value}\r\n'
+        for field, value in fields.items()
+    ]
+    parts.append(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{_escaped(name)}"; filename="{_escaped(filename)}"\r\n'
+        f"Content-Type: {media_type}\r\n\r\n"
+    )
+    kind = f"multipart/form-data; boundary={boundary}"
+    return FormFrame(kind, "".join(parts).encode("utf-8", "surrogateescape"), f"\r\n--{boundary}--\r\n".encode())
+
+
+def _escaped(name: str) -> str:
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def encode_file(name: str, filename: str, content_type: str, content: bytes) -> tuple[str, bytes]:
