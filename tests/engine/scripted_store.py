@@ -19,6 +19,11 @@ class ScriptedStore:
         self.after: dict[str, list[Callable[..., Awaitable[None]]]] = {}
         self.commits: list[Sequence[Write]] = []
 
+    @property
+    def real(self) -> Store:
+        """What the script stands before."""
+        return self._store
+
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._store, name)
 

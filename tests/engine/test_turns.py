@@ -209,7 +209,7 @@ async def files(world: World) -> AsyncIterator[Files]:
 async def test_a_stored_file_reaches_the_model_as_its_bytes(files: Files) -> None:
     await files.put("b1")
     expected = "data:text/plain;base64," + base64.b64encode(b"hello").decode()
-    assert await files.ask("b1") == FilePart(expected, "text/plain", "a.txt")
+    assert await files.ask("b1") == FilePart(expected, "text/plain", "a.txt", "hello")
     assert (await files.world.items())[0].body["parts"][0]["url"] == "blob:b1"
 
 

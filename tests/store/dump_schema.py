@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from dragoman.core.events import (
@@ -65,7 +66,8 @@ INSERT INTO secrets VALUES ('signing', x'000102030405060708090a0b0c0d0e0f1011121
 INSERT INTO sessions VALUES ('acme', 'session-1', 'run-1', 'run-1', 1.0, 2.0, 3.0, NULL, '{}');
 INSERT INTO blobs (id, tenant, owner, thread, purpose, name, type, size, digest, state, created, expires, metadata)
     VALUES ('blob-1', 'acme', 'ann', 2, 'attachment', 'a.txt', 'text/plain', 5, 'sha256:00', 'ready', 1.0, NULL, '{}');
-INSERT INTO passages VALUES ('acme', 'handbook', 'blob-1', 0, 'hello', x'0000803f', '{}');
+INSERT INTO passages (tenant, source, blob, n, name, text, vector, metadata)
+    VALUES ('acme', 'handbook', 'blob-1', 1, 'a.txt', 'hello', x'0000803f', '{}');
 """
 
 
@@ -172,13 +174,35 @@ async def fill(store: SQLiteStore) -> None:
     await store.commit(AppendEvents(EVENTS[6:]))
 
 
+def _statements(db: sqlite3.Connection) -> Iterator[str]:
+    """Like `iterdump`, which writes a virtual table in a form that no connection takes back."""
+    found = "SELECT name, sql FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%'"
+    virtual: dict[str, str] = dict(db.execute(found).fetchall())
+    for statement in db.iterdump():
+        if "writable_schema" in statement or any(_is_of(name, statement) for name in virtual):
+            continue
+        if statement == "COMMIT;":
+            for name, sql in virtual.items():
+                yield f"{sql};"
+                yield f"INSERT INTO {name} ({name}) VALUES ('rebuild');"
+        yield statement
+
+
+def _is_of(name: str, statement: str) -> bool:
+    """Whether it makes or fills the virtual table or one of those that it keeps its data in."""
+    head = statement.partition("(")[0]
+    return head.startswith((f'INSERT INTO "{name}', f"CREATE TABLE '{name}")) or (
+        head.startswith("INSERT INTO sqlite_master") and f"'{name}'" in statement
+    )
+
+
 async def dump() -> str:
     store = await open_store(":memory:", clock=lambda: NOW)
     await fill(store)
     file = store.directory / "dragoman.db"
     db = sqlite3.connect(file)
     db.executescript(LATER_TABLES)
-    text = "\n".join(db.iterdump()) + "\n"
+    text = "\n".join(_statements(db)) + "\n"
     db.close()
     await store.close()
     return text

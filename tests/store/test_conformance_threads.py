@@ -12,10 +12,12 @@ from dragoman.core.ports import Store
 from dragoman.core.records import Thread
 from dragoman.core.writes import (
     AppendEvents,
+    ChangeRun,
     ChangeThread,
     DeleteThread,
     PutItem,
     PutRepeat,
+    PutRun,
     PutStep,
     PutThread,
     PutVote,
@@ -328,3 +330,52 @@ async def test_a_vote_replaces_the_one_that_the_user_gave_before(store: Store, t
     assert await store.votes(number, "ann") == (make.vote("m2"), again)
     assert await store.votes(number, "eve") == ()
     await refused(store, "thread_gone", PutVote(make.vote(thread=99)))
+
+
+# --------------------------------------------------------------------------- joining, and living on
+
+
+async def test_a_thread_that_the_owner_has_is_joined_as_it_is(store: Store, make: Any, thread: Thread) -> None:
+    again = PutThread(make.thread(title="other", expires=5.0), tenant_wide=False, join=True)
+    run = make.run("beside", thread=None)
+    await store.commit(PutRun(run))
+    await store.commit(
+        again, PutItem(0, make.item("m")), ChangeThread(0, {"updated": 9.0}), ChangeRun("beside", {"thread": 0})
+    )
+    assert await store.thread("acme", "t") == replace(thread, updated=9.0)
+    assert (await store.items(thread.number)).rows[-1].id == "m"
+    stored = await store.run("beside")
+    assert stored is not None
+    assert stored.thread == thread.number
+    await store.commit(DeleteThread(thread.number, 99.0))
+    assert await store.run("beside") is None
+
+
+async def test_a_thread_of_another_owner_is_not_joined(store: Store, make: Any, thread: Thread) -> None:
+    mine = make.thread(owner="bob")
+    await refused(store, "thread_id", PutThread(mine, join=True))
+    await store.commit(PutThread(mine, tenant_wide=False, join=True), PutItem(0, make.item("m")))
+    made = await store.thread("acme", "t", owner="bob")
+    assert made is not None
+    assert made.number != thread.number
+    assert [item.id for item in (await store.items(made.number)).rows] == ["m"]
+
+
+@pytest.mark.parametrize(
+    ("expires", "changes", "moved"),
+    [
+        (10.0, {"updated": 5.0}, 13.0),
+        (10.0, {"updated": 1.0}, 10.0),
+        (10.0, {"updated": 5.0, "expires": 99.0}, 99.0),
+        (10.0, {"updated": 5.0, "expires": None}, None),
+        (10.0, {"title": "x"}, 10.0),
+        (None, {"updated": 5.0}, None),
+    ],
+)
+async def test_an_expiry_moves_on_with_what_is_written(
+    store: Store, make: Any, expires: float | None, changes: dict[str, Any], moved: float | None
+) -> None:
+    await store.commit(PutThread(make.thread(updated=2.0, expires=expires)), ChangeThread(0, changes))
+    thread = await store.thread("acme", "t")
+    assert thread is not None
+    assert thread.expires == moved

@@ -23,7 +23,7 @@ from dragoman.core.events import (
 )
 from dragoman.core.records import Approval, Counter, Key, Repeat, Session, Setting, Step, Thread, Vote
 from dragoman.core.usage import Usage
-from dragoman.core.writes import PutThread
+from dragoman.core.writes import DropBlob, PutThread
 from dragoman.store import SQLiteStore, open_store
 from dragoman.store.schema import load_migrations
 
@@ -122,7 +122,7 @@ async def test_a_store_of_the_first_schema_becomes_one_of_the_newest_and_a_copy_
     schema = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"
     tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     assert _normal(new, schema) == _normal(made, schema)
-    for (table,) in new.execute(tables).fetchall():
+    for (table,) in old.execute(tables).fetchall():
         if table != "migrations":
             counts = [db.execute(f"SELECT count(*) FROM {table}").fetchone() for db in (old, new)]
             assert counts[0] == counts[1], table
@@ -187,3 +187,11 @@ async def test_a_restored_store_takes_writes(restored: SQLiteStore, make: Any) -
     assert stored is not None
     assert stored.number == 3
     await restored.check()
+
+
+@pytest.mark.requirement("CORE-11")
+async def test_passages_of_a_dump_are_found(restored: SQLiteStore) -> None:
+    (found,) = await restored.passages("acme", ["handbook"], "anything", limit=5)
+    assert (found.blob, found.number, found.text) == ("blob-1", 1, "hello")
+    await restored.commit(DropBlob("blob-1"))
+    assert await restored.passages("acme", ["handbook"], "anything", limit=5) == []

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from dragoman.ai.client import AiClient
 from dragoman.ai.errors import ProtocolError
+from dragoman.ai.files import refuse_files
 from dragoman.ai.pipeline import Pipeline
 from dragoman.ai.protocol import ProtocolLoader, ProtocolManifest
 from dragoman.ai.protocol.loader import ResolvedModel
@@ -117,6 +118,7 @@ class ProviderModel:
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         client = await self._opened()
         origin = client.provider_id
+        refuse_files(request.messages, client.manifest, client.model_id)
         chat = client.chat().messages(messages_of(request, origin)).tools(tools_of(request))
         for name, value in request.options.items():
             chat.param(name, value)

@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 from pydantic_core import to_json
 
 from dragoman.ai.errors import PipelineError, RemoteError
+from dragoman.ai.files import READABLE
 from dragoman.ai.types.events import StreamingEvent
 from dragoman.ai.types.message import ContentBlock, ImageSource, Message
 from dragoman.ai.types.tool import ToolDefinition
@@ -38,6 +39,8 @@ FINISH: dict[str, FinishReason] = {
 }
 """The protocol's reason → the core's."""
 
+_READABLE = frozenset(f"application/{name}" for name in READABLE)
+
 LONGEST_NAME = 256
 """Characters of the name of a tool, and of a provider's id of a call that is kept."""
 MOST_CHARACTERS = 32 * 1024 * 1024
@@ -49,7 +52,6 @@ MOST_DOLLARS = 1e9
 SEALS = ("signature", "data", "item")
 """What comes with the last piece of a stretch of reasoning, in the words of `ContentBlock`."""
 
-_READABLE = ("application/json", "application/xml", "application/yaml", "application/x-yaml", "application/toml")
 _ID_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -163,6 +165,9 @@ def _said(parts: Iterable[core.Part]) -> str | list[ContentBlock]:
 
 def _file(part: core.FilePart) -> ContentBlock:
     """An image, a sound, a text or a document; a URL of the web is fetched by the provider."""
+    if part.text is not None:
+        text = part.text.replace("</file", "<\\/file")  # or it could end before its end
+        return ContentBlock.text_block(f"<file{_name_mark(part.name)}>\n{text}\n</file>")
     media_type = part.media_type.partition(";")[0].strip().lower()
     kind = media_type.partition("/")[0]
     data = _inline(sound(part.url))
@@ -180,6 +185,10 @@ def _file(part: core.FilePart) -> ContentBlock:
     if kind == "audio":
         return ContentBlock.audio_base64(text, media_type)
     return _named(ContentBlock.document_base64(text, media_type), part.name)
+
+
+def _name_mark(name: str | None) -> str:
+    return f" name={to_json(name).decode()}" if name else ""
 
 
 def _named(block: ContentBlock, name: str | None) -> ContentBlock:

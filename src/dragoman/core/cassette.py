@@ -232,7 +232,7 @@ def _without_none(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _agent_given(run: Run, question: Mapping[str, Any] | None) -> dict[str, Any]:
     given = {name: value for name in _AGENT_OPTIONS if (value := run.options.get(name)) not in (None, [], {})}
-    return {"message": run.input.get("message"), "parts": (question or {}).get("parts"), **given}
+    return {"message": run.input.get("message"), "parts": (question or run.input).get("parts"), **given}
 
 
 def _flow_given(run: Run) -> dict[str, Any]:

@@ -9,6 +9,7 @@
     │   └── TimedOut              an answer did not come in time
     ├── RemoteError               an answer with an error status
     │   ├── BadRequest            400
+    │   │   └── FileRefused       a file that the model cannot take
     │   ├── Unauthorized          401
     │   ├── Forbidden             403
     │   ├── NotFound              404
@@ -132,6 +133,12 @@ class BadRequest(RemoteError):
     """400: the request is malformed."""
 
     default_code, default_status = "bad_request", 400
+
+
+class FileRefused(BadRequest):
+    """A file of the conversation that the model cannot take; the message names it, its type and nothing of ours."""
+
+    default_code = "bad_request:file"
 
 
 class Unauthorized(RemoteError):

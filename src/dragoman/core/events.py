@@ -106,14 +106,14 @@ class RunCancelled:
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    """A unit of work begins; `name` is the model, tool or flow step.
+    """A unit of work begins; `name` is the model, tool or flow step, or the knowledge sources that are searched.
 
     `index` counts the model calls of an answer from 1; of a flow's step it is the place among the
     top-level steps, from 0 (that of the one it lies in, for a step inside another).
     """
 
     type: ClassVar[str] = "step.started"
-    kind: Literal["model", "tool", "flow"]
+    kind: Literal["model", "tool", "flow", "knowledge"]
     name: str
     attempt: int = 1
     index: int = 0

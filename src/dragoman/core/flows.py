@@ -89,12 +89,13 @@ class FlowCall:
     caller runs (`client_tools`: whether it can); `remaining` False makes the run pause after each top-level step.
     `repeat` is the idempotency record to keep with the run; `capture` wins over the flow's own mode and `trace` over
     `metadata_only`. `kind` `job`: the run waits in the queue until a worker takes it, by `priority` (higher first).
+    A `command` is one whose result is fetched later.
     """
 
     tenant: str
     flow: str
     owner: str = ""
-    kind: Literal["execute", "step", "job"] = "execute"
+    kind: Literal["execute", "step", "job", "command"] = "execute"
     version: int | None = None
     message: str | None = None
     messages: tuple[dict[str, Any], ...] = ()

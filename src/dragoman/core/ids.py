@@ -33,6 +33,11 @@ def is_id(text: object) -> bool:
     return isinstance(text, str) and ID_PATTERN.fullmatch(text) is not None
 
 
+def is_ulid(text: object) -> bool:
+    """Whether `text` is spelt as a ULID, in either case."""
+    return isinstance(text, str) and _ULID.fullmatch(text) is not None
+
+
 def as_ulid(uuid_text: str) -> str:
     """The 26-character ULID with the same 128 bits as a UUID."""
     number = uuid.UUID(uuid_text).int

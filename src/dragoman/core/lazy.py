@@ -16,8 +16,8 @@ def lazily(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of a package.
 
-    `names` maps a module below the package to the names that live there, separated by blanks;
-    `modules` are modules below it that may be used without importing them first.
+    `names` maps a module below the package, or beside it with a dot before its name, to the names that live there,
+    separated by blanks; `modules` are modules below it that may be used without importing them first.
     """
     homes = {name: module for module, listed in names.items() for name in listed.split()}
     below = frozenset(modules)
@@ -28,7 +28,7 @@ def lazily(
         home = homes.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{home}"), name)
+        value = getattr(import_module(f".{home}", package), name)
         setattr(sys.modules[package], name, value)  # the next use finds it without us
         return value
 

@@ -35,11 +35,12 @@ class ReasoningPart:
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A file by reference (`url` may be a `data:` URL) or by blob id."""
+    """A file by reference (`url` may be a `data:` URL) or by blob id. `text` is what it says, where that is known."""
 
     url: str
     media_type: str
     name: str | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

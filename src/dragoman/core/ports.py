@@ -213,6 +213,11 @@ class Store(Protocol):
         """Rows of all tenants whose bytes are to be deleted: those that are `gone`, and those that expired before `now`."""
         ...
 
+    async def passages(self, tenant: str, sources: Sequence[str], query: str, *, limit: int) -> Sequence[Passage]:
+        """What `Knowledge.search` gives, from the passages that writes have put. All of them where there are no more
+        than `limit`; where nothing of a source has the words, the beginnings of its newest documents."""
+        ...
+
     async def secret(self, name: str) -> bytes:
         """A random 32-byte secret of this store, made at first use and kept (signing, hashing)."""
         ...
@@ -275,6 +280,42 @@ class Blobs(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of a document of a knowledge source: `number` counts from 1 in its document, whose name is `name`.
+
+    A higher `score` fits better; only the order of one search means anything.
+    """
+
+    source: str
+    blob: str
+    number: int
+    name: str
+    text: str
+    score: float = 0.0
+
+
+class Knowledge(Protocol):
+    """Documents of knowledge sources, cut into passages that can be searched."""
+
+    async def add(self, tenant: str, source: str, blob: Blob, text: str) -> int:
+        """Keep what the file says as a document of the source, in place of what it said before; how many passages.
+
+        Raises NotFound (`not_found:blob`) if the file has gone in the meantime, and BadRequest
+        (`bad_request:knowledge`) where no documents are taken.
+        """
+        ...
+
+    async def remove(self, tenant: str, source: str, blob_id: str) -> None:
+        """Forget the document; nothing happens if there is none."""
+        ...
+
+    async def search(self, tenant: str, sources: Sequence[str], query: str, *, limit: int) -> Sequence[Passage]:
+        """The passages that fit best, the best first. `query` is any text; each source with a document gives at least
+        one passage, as far as `limit` allows."""
+        ...
+
+
 # --------------------------------------------------------------------------- engine words
 
 
@@ -316,6 +357,15 @@ class Turn:
     `approval_ttl` seconds until a pending approval counts as denied with `approval_reason`.
     `instructions` are appended to the agent's own. `item` is stored with the turn, in place of the one with its id:
     what a `continue` answers. Files of the owner that `parts` name as `blob:ID` become the thread's.
+
+    `aside`: the turn (mode `new`) runs beside whatever else the thread does, and is never its active run. It sees what
+    the thread holds when it starts. Prompt and answer are stored together in the commit that completes the run, which
+    makes the thread if the owner has none of this id; before, and if it fails or is cancelled, the thread has nothing
+    of it. With a `thread_id` of None there is no thread at all. Nobody can be asked then: `approvals` `ask` means
+    `deny`, and neither client's tools nor forms are offered.
+    `repeat` is the idempotency record to keep with the run: see `Engine.start`. `resume`: a run that a crash has
+    stopped goes on; if not, it ends as cancelled. `thread_ttl`: the thread expires so many seconds after its last turn.
+    `knowledge`: the agent's knowledge sources are searched for the message's text, and what is found goes to the model.
     """
 
     tenant: str
@@ -339,10 +389,15 @@ class Turn:
     busy: Literal["supersede", "reject", "queue"] = "supersede"
     quota: Quota | None = None
     face: str = "own"
-    kind: Literal["chat", "completion"] = "chat"
+    kind: Literal["chat", "completion", "command"] = "chat"
     max_seconds: float = 600.0
     metadata: dict[str, Any] = field(default_factory=dict)
     item: Item | None = None
+    aside: bool = False
+    repeat: Repeat | None = None
+    resume: bool = True
+    thread_ttl: float | None = None
+    knowledge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,7 +464,7 @@ class Continued:
 
 @dataclass(frozen=True, slots=True)
 class AgentInfo:
-    """What faces may tell about an agent."""
+    """What faces may tell about an agent. `knowledge` names the sources bound to it."""
 
     name: str
     model: str
@@ -419,6 +474,7 @@ class AgentInfo:
     needs_approval: frozenset[str]
     client_tools: frozenset[str]
     forms: frozenset[str] = frozenset()
+    knowledge: tuple[str, ...] = ()
 
 
 class Tail(Protocol):
@@ -455,7 +511,13 @@ class Engine(Protocol):
     `closing` once the engine shuts down: ask again later).
     """
 
-    async def start(self, turn: Turn) -> Started: ...
+    async def start(self, turn: Turn) -> Started:
+        """Store the turn and run it.
+
+        With `repeat`: the same key and digest give the run of the first turn (`attached` while it is active, else
+        `answered`, however it ended), another digest Conflict (`conflict:repeat`).
+        """
+        ...
 
     async def start_flow(self, call: FlowCall) -> Started:
         """Start a run of a flow, or put it in the queue; its row is committed when this returns.

@@ -3,8 +3,8 @@
 A `commit` of several writes is one transaction, all or nothing, and a conditional write that does not
 hold raises `StaleWrite` or `LimitExceeded` and undoes the whole commit.
 
-`thread=0` in PutItem, ChangeThread, RemoveItems, ChangeBlob and in PutRun's run means the thread that a PutThread
-earlier in the same commit has made (its number is not known before).
+`thread=0` in PutItem, ChangeThread, RemoveItems, ChangeBlob, ChangeRun and in PutRun's run means the thread that a
+PutThread earlier in the same commit has made or joined (its number is not known before).
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from dragoman.core.records import Approval, Blob, Item, Key, Repeat, Run, Sessio
 @dataclass(frozen=True, slots=True)
 class PutThread:
     """Insert a thread. StaleWrite("thread_id") if its tenant has that id already (any owner)
-    while `tenant_wide` is set, else if its (tenant, owner) has it."""
+    while `tenant_wide` is set, else if its (tenant, owner) has it. With `join`, one that the (tenant, owner) has is no
+    fault: it stays as it is."""
 
     thread: Thread
     tenant_wide: bool = True
+    join: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeThread:
     """Set the fields given (any of title, visibility, branch, status, metadata, updated, expires).
 
+    Where `updated` is given without `expires`, an expiry that the thread has moves on by as much as `updated` does.
     StaleWrite("thread_gone") if there is no such thread.
     """
 
@@ -79,7 +82,8 @@ class PutRun:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRun:
-    """Set the fields given (status, usage, cost, error, started, ended, executor, lease, queue, priority, options, input, result).
+    """Set the fields given (status, usage, cost, error, started, ended, executor, lease, queue, priority, options, input,
+    result, thread).
 
     With `only_if`, StaleWrite("run_status") unless the status is one of these.
     """
@@ -209,13 +213,14 @@ class ChangeBlob:
     """Set the fields given (any of name, size, digest, state, thread, expires, metadata).
 
     StaleWrite("blob") if there is no such row, or, with `only_if`, if its state is none of these, or, with
-    `expired_by`, if it does not expire up to then.
+    `expired_by`, if it does not expire up to then. `lenient`: then nothing happens instead.
     """
 
     blob: str
     changes: dict[str, Any]
     only_if: tuple[str, ...] | None = None
     expired_by: float | None = None
+    lenient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +236,29 @@ class RemoveItem:
 
     thread: int
     item: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutPassages:
+    """Keep the passages of a document, in order, in place of those that the source has of this file.
+
+    StaleWrite("blob") if the tenant has no such file. They go with the file.
+    """
+
+    tenant: str
+    source: str
+    blob: str
+    name: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropPassages:
+    """Delete the passages of a document; nothing happens if there are none."""
+
+    tenant: str
+    source: str
+    blob: str
 
 
 Write: TypeAlias = (
@@ -257,4 +285,6 @@ Write: TypeAlias = (
     | ChangeBlob
     | DropBlob
     | RemoveItem
+    | PutPassages
+    | DropPassages
 )

@@ -1,4 +1,4 @@
-"""The demo app: one agent, two tools, some flows, a scripted model. No key, no network.
+"""The demo app: an agent under two names, two tools, some flows, a scripted model. No key, no network.
 
 It is the first thing a stranger meets, what acceptance runs against, and an example of an app.
 Who may use it, and the settings that `--demo` changes, are the server's business.
@@ -21,6 +21,14 @@ from dragoman.testing.model import FORM, ScriptedModel
 
 SLOW_SECONDS = 1.0
 """How long a bucket takes whose name begins with `slow`."""
+
+KNOWLEDGE = "demo-ks"
+"""The knowledge source of both agents."""
+
+_AGENTS = (
+    ("demo", "Answers the commands of the demo; type anything to see them."),
+    ("demo-openai", "The same agent, whose StackSpot streams have the frames of OpenAI's API."),
+)
 
 _INT64 = 2**63
 
@@ -90,17 +98,21 @@ def suggestions(context: str, data: dict[str, Any], principal: Any) -> list[dict
 
 def demo_app(*, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> App:
     """A fresh demo app; `sleep` is awaited for every pause of its model, its tools and its flows."""
-    agent = Agent(
-        "demo",
-        model=ScriptedModel(name="scripted", any_client_tool=True, sleep=sleep),
-        reasoning_model=ScriptedModel(name="scripted-reasoning", any_client_tool=True, sleep=sleep),
-        instructions="Obey the commands of the demo.",
-        tools=[add, _create_bucket(sleep), ask_name],
-        client_tools="*",
-        description="Answers the commands of the demo; type anything to see them.",
-    )
+    agents = [
+        Agent(
+            name,
+            model=ScriptedModel(name="scripted", any_client_tool=True, sleep=sleep),
+            reasoning_model=ScriptedModel(name="scripted-reasoning", any_client_tool=True, sleep=sleep),
+            instructions="Obey the commands of the demo.",
+            tools=[add, _create_bucket(sleep), ask_name],
+            client_tools="*",
+            description=description,
+            knowledge=[KNOWLEDGE],
+        )
+        for name, description in _AGENTS
+    ]
     flows = demo_flows(ScriptedModel(name="scripted", sleep=sleep), sleep=sleep)
-    return App("demo", agents=[agent], flows=flows, suggestions=suggestions)
+    return App("demo", agents=agents, flows=flows, suggestions=suggestions)
 
 
 app = demo_app()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from dragoman.core.errors import UsageError
+from dragoman.core.ids import is_id
 from dragoman.core.messages import ModelEvent, ModelRequest
 from dragoman.core.ports import AgentInfo, Model
 from dragoman.engine.tools import Tool
@@ -63,7 +64,8 @@ class Agent:
     `max_rounds` bounds the model calls of one answer, `max_tokens` the tokens of one answer,
     `max_seconds` its time (default: the server's setting). `client_tools` names tools that the
     client runs beside those marked `client`; `"*"` means every tool name the agent does not know.
-    `options` go to the model with every request (`temperature` and the like).
+    `options` go to the model with every request (`temperature` and the like). `knowledge` names the knowledge sources
+    that are searched for it.
     """
 
     def __init__(
@@ -80,11 +82,16 @@ class Agent:
         client_tools: Sequence[str] | Literal["*"] = (),
         options: Mapping[str, Any] | None = None,
         description: str = "",
+        knowledge: Sequence[str] = (),
     ) -> None:
         if not _NAME.fullmatch(name):
             raise UsageError(f"an agent name has 1 to 64 letters, digits, '.', '_' or '-', got {name!r}")
         if max_rounds < 1:
             raise UsageError(f"max_rounds is at least 1, got {max_rounds!r}")
+        if isinstance(knowledge, str) or not all(isinstance(one, str) and is_id(one) for one in knowledge):
+            raise UsageError(
+                f"knowledge= is a sequence of names of 1 to 128 letters, digits or . _ ~ : -, got {knowledge!r}"
+            )
         self.name = name
         self.model = model
         self.reasoning_model = reasoning_model if reasoning_model is not None else model
@@ -98,6 +105,7 @@ class Agent:
         self.client_tools = client_tools
         self.options = dict(options or {})
         self.description = description
+        self.knowledge = tuple(dict.fromkeys(knowledge))
 
     def __repr__(self) -> str:
         return f"Agent({self.name!r})"
@@ -121,4 +129,5 @@ class Agent:
             needs_approval=frozenset(t.name for t in tools if t.needs_approval),
             client_tools=frozenset(t.name for t in tools if t.client),
             forms=frozenset(t.name for t in tools if t.form),
+            knowledge=self.knowledge,
         )

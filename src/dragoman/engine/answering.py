@@ -11,36 +11,40 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from dragoman.core.errors import DragomanError, PolicyError, RemoteError, TransportError, UsageError
+from dragoman.core.errors import DragomanError, FileRefused, PolicyError, RemoteError, TransportError, UsageError
 from dragoman.core.events import Event
 from dragoman.core.messages import ModelFinish, ModelRequest
-from dragoman.core.ports import Decided, Model, Store
-from dragoman.core.records import Run
+from dragoman.core.ports import Decided, Knowledge, Model, Passage, Store
+from dragoman.core.records import Item, Run
 from dragoman.core.redact import redact_text
 from dragoman.core.writes import Write
 from dragoman.engine.asking import Asked
 from dragoman.engine.conversation import conversation
 from dragoman.engine.course import Inbox, LastWrites, Work
 from dragoman.engine.decisions import judge
-from dragoman.engine.files import ResolveFile, resolved
+from dragoman.engine.files import ResolveFile, claims, resolved
 from dragoman.engine.forms import Forms
 from dragoman.engine.inputs import (
     CallModel,
     Cancel,
     Decide,
+    Found,
     Input,
     ModelEnded,
     ModelFailed,
     Outcome,
     Rules,
     RunTool,
+    Search,
+    SearchFailed,
     ToolRaised,
     ToolReturned,
 )
+from dragoman.engine.knowledge import PASSAGES, body_of, bounded, told
 from dragoman.engine.pieces import Pieces
-from dragoman.engine.projection import Projector
+from dragoman.engine.projection import Projector, item_of, prompt_of
 from dragoman.engine.reducer import decide
-from dragoman.engine.state import RunState, evolve
+from dragoman.engine.state import KNOWLEDGE_STEP, Extra, RunState, evolve
 from dragoman.engine.tools import ToolContext
 
 logger = logging.getLogger("dragoman.engine")
@@ -108,6 +112,9 @@ class AgentWork:
     def _model_failure(self, error: Exception) -> ModelFailed:
         ref = secrets.token_hex(6)
         ours = error if isinstance(error, DragomanError) else None
+        if isinstance(error, FileRefused):  # about the user's own file, and nothing of ours
+            logger.info("file refused", extra={"run_id": self._run.id, "model": self._rules.model_name})
+            return ModelFailed(error.code or "bad_request:file", error.message)
         text = redact_text(ours.message if ours is not None else str(error) or type(error).__name__)
         extra = {"run_id": self._run.id, "ref": ref, "model": self._rules.model_name, "error": text}
         logger.warning("model call failed", exc_info=None if isinstance(error, _TOLD) else error, extra=extra)
@@ -144,6 +151,7 @@ class Answering:
         store: Store,
         max_seconds: float,
         files: ResolveFile | None = None,
+        knowledge: Knowledge | None = None,
     ) -> None:
         self.state = RunState(run.id)
         self.rules = rules
@@ -151,6 +159,7 @@ class Answering:
         self._projector = Projector(run)
         self._store = store
         self._files = files
+        self._knowledge = knowledge
         self._work = AgentWork(run, self.state, rules, model, self._request, _as_it_is)
 
     @property
@@ -188,23 +197,55 @@ class Answering:
         return self._projector.writes(self.state, events)
 
     async def last_writes(self, events: Sequence[Event]) -> LastWrites:
-        return LastWrites()
+        run = self.run
+        if run.thread is not None or run.thread_id is None or self.state.status != "completed":
+            return LastWrites()
+        # a turn aside gets its thread now, and so do its files
+        return LastWrites(await claims(self._store, run.tenant, run.owner, run.input["parts"], 0))
 
-    def work(self, command: CallModel | RunTool, inbox: Inbox) -> Work:
+    def work(self, command: CallModel | RunTool | Search, inbox: Inbox) -> Work:
+        if isinstance(command, Search):
+            return Work(self._search(inbox), SearchFailed("knowledge_error", "the search was cancelled"), idle=True)
         return self._work.work(command, inbox)
+
+    async def _search(self, inbox: Inbox) -> None:
+        run = self.run
+        try:
+            asked = next((one for one in reversed(conversation(await self._items())) if one.role == "user"), None)
+            found: Sequence[Passage] = ()
+            if self._knowledge is not None and asked is not None:
+                sources = self.rules.agent.knowledge
+                found = await self._knowledge.search(run.tenant, sources, asked.text, limit=PASSAGES)
+            inbox.put(Found(tuple(body_of(one) for one in bounded(found))))
+        except Exception as error:
+            ref = secrets.token_hex(6)
+            text = redact_text(str(error) or type(error).__name__)
+            logger.warning("knowledge could not be searched", exc_info=error, extra={"run_id": run.id, "ref": ref})
+            inbox.put(SearchFailed("knowledge_error", text, ref))
+
+    async def _items(self) -> Sequence[Item]:
+        """What the thread holds; for a turn aside, what it held at the start, the prompt, and the answer so far."""
+        run, options = self.run, self.run.options
+        if not options.get("aside"):
+            if run.thread is None:
+                return ()
+            return (await self._store.items(run.thread, limit=CONTEXT_ITEMS, newest=True)).rows[::-1]
+        before: Sequence[Item] = ()
+        if "upto" in options:
+            thread, upto = options["upto"]
+            before = (await self._store.items(thread, before=upto + 1, limit=CONTEXT_ITEMS, newest=True)).rows[::-1]
+        state, now = self.state, run.created
+        said = [item for one in state.entries if (item := item_of(state, one, "completed", now)) is not None]
+        return [*before, prompt_of(run), *said]
 
     async def _request(self) -> ModelRequest:
         run, agent = self.run, self.rules.agent
-        items: Sequence[Any] = ()
-        if run.thread is not None:
-            page = await self._store.items(run.thread, limit=CONTEXT_ITEMS, newest=True)
-            items = page.rows[::-1]
+        known = told([one.body for one in self.state.of_step(KNOWLEDGE_STEP) if isinstance(one, Extra)])
+        instructions = (agent.instructions, *run.options.get("instructions", ()), known)
         return ModelRequest(
             model=self.rules.model_name,
-            messages=await resolved(conversation(items), run.tenant, run.owner, self._files),
-            instructions="\n\n".join(
-                text for text in (agent.instructions, *run.options.get("instructions", ())) if text
-            ),
+            messages=await resolved(conversation(await self._items()), run.tenant, run.owner, self._files),
+            instructions="\n\n".join(text for text in instructions if text),
             tools=tuple(tool.spec for tool in agent.tools.values() if self.rules.offers(tool)),
             options=agent.options,
             run_id=run.id,

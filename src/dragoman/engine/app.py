@@ -11,6 +11,7 @@ from dragoman.core.flows import FlowInfo, encode_node
 from dragoman.engine.agents import Agent, ModelLike
 from dragoman.engine.flows.authoring import Flow, walk
 from dragoman.engine.flows.declared import AgentStep, ModelStep, model_name, source
+from dragoman.engine.knowledge import KnowledgeLike
 
 
 class App:
@@ -20,7 +21,9 @@ class App:
     headers (lower-case names) and gives a `Principal` or None. `suggestions` takes
     `(context, data, principal)` and gives suggestions as the Kai face documents them. Both may be
     async. `chatkit` puts a user's own `ChatKitServer` behind `/chatkit`: an instance, or a class or callable that gets
-    `(store, attachment_store)` of the server and gives one; without it the agents answer there. `settings` are defaults that configuration files, environment and command line
+    `(store, attachment_store)` of the server and gives one; without it the agents answer there. `knowledge` searches in
+    place of the server's own lexical search: a `core.ports.Knowledge`, or an async function of `(tenant, sources, query,
+    limit)` that gives passages. `settings` are defaults that configuration files, environment and command line
     override. `version` names the code in every run; without it, it is computed from the
     definitions, so that it changes when they do. Nothing is started or checked against the
     outside here; `dragoman serve` does that.
@@ -37,6 +40,7 @@ class App:
         authenticate: Callable[..., Any] | None = None,
         suggestions: Callable[..., Any] | None = None,
         chatkit: Any = None,
+        knowledge: KnowledgeLike | None = None,
         version: str | None = None,
     ) -> None:
         if chatkit is not None and not (callable(chatkit) or hasattr(chatkit, "process")):
@@ -53,12 +57,18 @@ class App:
         self.authenticate = authenticate
         self.suggestions = suggestions
         self.chatkit = chatkit
+        self.knowledge = knowledge
         self.version = version if version is not None else _version(self.agents, self.flows)
         self._infos = {flow.name: self._info(flow) for flow in self.flows}
 
     def __repr__(self) -> str:
         flows = f", flows={[flow.name for flow in self.flows]}" if self.flows else ""
         return f"App({self.name!r}, agents={[agent.name for agent in self.agents]}{flows})"
+
+    @property
+    def knowledge_sources(self) -> tuple[str, ...]:
+        """The names of all sources that an agent is bound to."""
+        return tuple(dict.fromkeys(name for agent in self.agents for name in agent.knowledge))
 
     def agent(self, name: str) -> Agent | None:
         """The agent of this name."""
@@ -163,6 +173,7 @@ def _agent_definition(agent: Agent) -> dict[str, Any]:
         "model": model_name(agent.model),
         "instructions": agent.instructions,
         "options": dict(agent.options),
+        **({"knowledge": list(agent.knowledge)} if agent.knowledge else {}),
         "tools": {
             name: {
                 "spec": {
@@ -188,6 +199,8 @@ def _version(agents: Sequence[Agent], flows: Sequence[Flow]) -> str:
         digest.update(
             repr((agent.name, agent.instructions, sorted(agent.options.items()), _kind(agent.model))).encode()
         )
+        if agent.knowledge:
+            digest.update(repr(agent.knowledge).encode())
         for made in agent.tools.values():
             digest.update(repr((made.spec, made.read_only, made.idempotent, made.needs_approval)).encode())
             digest.update(source(made.function).encode("utf-8", "replace"))

@@ -16,7 +16,7 @@ from typing import Any
 from dragoman.core.errors import NotFound, Unavailable
 from dragoman.core.events import RunCreated
 from dragoman.core.ids import new_id
-from dragoman.core.ports import Clock, Model, Store
+from dragoman.core.ports import Clock, Knowledge, Model, Store
 from dragoman.core.records import Run
 from dragoman.core.writes import Write
 from dragoman.engine.agents import Agent, Resolve, as_model
@@ -27,7 +27,7 @@ from dragoman.engine.driver import Driver, is_gone
 from dragoman.engine.files import ResolveFile
 from dragoman.engine.flows.course import FlowCourse
 from dragoman.engine.flows.courses import FlowCourses
-from dragoman.engine.inputs import GiveUp, Recover, Rules
+from dragoman.engine.inputs import Cancel, GiveUp, Recover, Rules
 from dragoman.engine.journal import Journal
 from dragoman.engine.locks import Locks
 from dragoman.engine.masking import MASKING, Masking
@@ -61,6 +61,7 @@ class Drivers:
         resolve: Resolve | None = None,
         masking: Masking = MASKING,
         files: ResolveFile | None = None,
+        knowledge: Knowledge | None = None,
     ) -> None:
         """`on_idle` is told of each run that has stopped moving here, and whether it ended before it had begun."""
         self.active: dict[int, str] = {}
@@ -73,13 +74,16 @@ class Drivers:
         self._on_idle = on_idle
         self._most = most
         self._files = files
+        self._knowledge = knowledge
         self._beginning = 0
         self._models: dict[tuple[str, bool], Model] = {
             (agent.name, reasoning): as_model(agent.reasoning_model if reasoning else agent.model, app.models, resolve)
             for agent in app.agents
             for reasoning in (False, True)
         }
-        self._flows = FlowCourses(app, store, journal, clock=clock, executor=executor, resolve=resolve, masking=masking)
+        self._flows = FlowCourses(
+            app, store, journal, clock=clock, executor=executor, resolve=resolve, masking=masking, files=files
+        )
         self._drivers: dict[str, Driver] = {}
         self._locks = Locks()
         self._faults: dict[str, int] = {}
@@ -114,6 +118,8 @@ class Drivers:
         if isinstance(course, Answering):
             if self._app.agent(run.name) is None:
                 return (GiveUp("agent_gone", f"agent {run.name!r} is no longer served"),)
+            if run.options.get("resume") is False and run.id not in self._faults:
+                return (Cancel("nobody is left who could fetch the answer"),)
             return (Recover(),)
         return self._flows.first_inputs(course)
 
@@ -182,6 +188,12 @@ class Drivers:
         if run.thread is not None:
             self.active[run.thread] = run.id
 
+    def asides(self, tenant: str, owner: str, thread_id: str) -> list[str]:
+        """The runs that move beside this thread and have nothing in it yet."""
+        whose = (tenant, owner, thread_id)
+        runs = [driver.run for driver in self._drivers.values()]
+        return [run.id for run in runs if run.thread is None and (run.tenant, run.owner, run.thread_id) == whose]
+
     def known(self) -> set[str]:
         """The runs that move, or that are the active one of their thread."""
         return {*self._drivers, *self.active.values()}
@@ -219,6 +231,7 @@ class Drivers:
             approvals=options.get("approvals", "ask"),
             client_tools=bool(options.get("client_tools")),
             forms=bool(options.get("forms")),
+            searches=bool(options.get("knowledge")),
             approval_ttl=float(options.get("approval_ttl", 24 * 3600.0)),
             new_id=lambda: new_id(self._clock()),
             now=self._clock,
@@ -230,6 +243,7 @@ class Drivers:
             store=self._store,
             max_seconds=float(options.get("max_seconds", 600.0)),
             files=self._files,
+            knowledge=self._knowledge,
         )
 
     def _make(self, course: Course) -> Driver:

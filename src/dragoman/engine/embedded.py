@@ -19,7 +19,7 @@ from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, Forbidden, NotFound, StaleWrite
 from dragoman.core.flows import CaptureMode, Continue, FlowCall, FlowInfo
 from dragoman.core.ids import is_id
-from dragoman.core.ports import AgentInfo, Clock, Continued, Decided, Decision, Started, Store, Turn
+from dragoman.core.ports import AgentInfo, Clock, Continued, Decided, Decision, Knowledge, Started, Store, Turn
 from dragoman.core.records import Approval, Run, Setting, Thread
 from dragoman.core.writes import DeleteThread, PutSetting
 from dragoman.engine.absence import Absence
@@ -34,6 +34,7 @@ from dragoman.engine.files import ResolveFile
 from dragoman.engine.flows.starting import FlowStarting
 from dragoman.engine.jobs import JobQueue
 from dragoman.engine.journal import Journal, JournalTail
+from dragoman.engine.knowledge import as_knowledge
 from dragoman.engine.locks import Locks
 from dragoman.engine.masking import MASKING, Masking
 from dragoman.engine.starting import Starting
@@ -67,9 +68,11 @@ class EmbeddedEngine:
         masking: Masking = MASKING,
         session_seconds: float = 30 * 86400.0,
         files: ResolveFile | None = None,
+        knowledge: Knowledge | None = None,
     ) -> None:
         """`resolve` gives the models of names that the app does not define; without it they are unknown.
         `files` fetches the files that lie in the store (`blob:ID`) for a model; see `engine.files.StoredFiles`.
+        `knowledge` is searched for agents that are bound to sources; without it, the app's, else the store's own.
 
         `workers` jobs run at once, and at most `queue_limit` wait. `capture` holds for flows that do not say
         otherwise, `masking` is what its mode `redacted` takes out; a session lasts `session_seconds` after its last run.
@@ -91,6 +94,7 @@ class EmbeddedEngine:
             resolve=resolve,
             masking=masking,
             files=files,
+            knowledge=knowledge if knowledge is not None else as_knowledge(app.knowledge, store),
         )
         self._jobs = JobQueue(store, self._drivers.take, workers=workers, limit=queue_limit)
         self._absence = Absence(store, self._journal, self._drivers)
@@ -228,7 +232,7 @@ class EmbeddedEngine:
         return item.run, item.id
 
     async def _owned(self, tenant: str, owner: str, thread_id: str) -> Thread:
-        thread = await self._store.thread(tenant, thread_id)
+        thread = await self._store.thread(tenant, thread_id, owner=owner) or await self._store.thread(tenant, thread_id)
         if thread is None:
             raise NotFound(f"no thread has the id {thread_id!r}", code="not_found:thread")
         if thread.owner != owner:
@@ -246,8 +250,9 @@ class EmbeddedEngine:
             thread = await self._owned(tenant, owner, thread_id)
             self._drivers.refuse_when_closing()
             run_id = self._drivers.active.get(thread.number)
-            if run_id is not None:
-                await self._drivers.cancel(run_id, "deleted")
+            for one in (run_id, *self._drivers.asides(tenant, owner, thread_id)):
+                if one is not None:
+                    await self._drivers.cancel(one, "deleted")
             await self._store.commit(DeleteThread(thread.number, self._clock() + FORGET_DELETED))
             return thread
 

@@ -7,19 +7,24 @@ missing. Knows neither where the bytes lie nor who put them there.
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from dragoman.core.errors import NotFound
+from dragoman.core.ids import is_id
 from dragoman.core.messages import FilePart, Message, Part, TextPart
 from dragoman.core.ports import Blobs, Store
+from dragoman.core.writes import ChangeBlob, Write
 
 BLOB = "blob:"
 """How the URL of a file begins that lies in the store; its id follows."""
 
 MOST_BYTES = 20 << 20
 """Larger files are named to a model, not shown."""
+
+MOST_TEXT = 1_000_000
+"""Characters of a text file that a model is given; of a longer one the beginning, with a note."""
 
 MOST_IN_ALL = 64 << 20
 """So much of files a model is shown at most, of the newest messages first."""
@@ -68,4 +73,82 @@ class StoredFiles:
         except NotFound:  # deleted in the same moment
             return None
         encoded = base64.b64encode(content).decode("ascii")
-        return FilePart(f"data:{row.type};base64,{encoded}", row.type, part.name or row.name)
+        text = text_of(content, row.type)
+        return FilePart(f"data:{row.type};base64,{encoded}", row.type, part.name or row.name, text)
+
+
+# --------------------------------------------------------------------------- text
+
+_TEXT_TYPES = frozenset(
+    {
+        *("ecmascript", "graphql", "javascript", "json", "json5", "jsonl", "ndjson", "sql", "toml", "typescript"),
+        *("x-javascript", "x-ndjson", "x-python", "x-sh", "x-shellscript", "x-toml", "x-yaml", "xml", "yaml"),
+    }
+)
+"""Below `application/`."""
+_OTHER_TYPES = frozenset(("image", "audio", "video", "font", "model"))
+_PACKED = ("zip", "pdf", "gzip", "msword", "officedocument", "opendocument", "vnd.ms-", "x-tar", "compressed")
+
+
+def text_of(content: bytes, media_type: str) -> str | None:
+    """What a file says, bounded; None where it is no text."""
+    text = whole_text(content, media_type)
+    if text is not None and len(text) > MOST_TEXT:
+        return f"{text[:MOST_TEXT]}\n[cut: {len(text) - MOST_TEXT} more characters]"
+    return text
+
+
+def whole_text(content: bytes, media_type: str) -> str | None:
+    """All that a file says; None where it is no text. A type that tells nothing leaves it to the bytes."""
+    kind = media_type.partition(";")[0].strip().lower()
+    if is_no_text(kind):
+        return None
+    text = _decoded(content)
+    if text is None and is_text(kind):
+        return content.decode("latin-1" if b"\0" not in content else "utf-8", "replace")
+    return text
+
+
+def is_no_text(kind: str) -> bool:
+    """Whether a file of this media type, without parameters, is sure to be no text."""
+    return not is_text(kind) and (kind.partition("/")[0] in _OTHER_TYPES or any(word in kind for word in _PACKED))
+
+
+def is_text(kind: str) -> bool:
+    """Whether this media type, without parameters, is that of a text."""
+    return (
+        kind.startswith("text/")
+        or kind.removeprefix("application/") in _TEXT_TYPES
+        or kind.endswith(("+json", "+xml", "+yaml"))
+    )
+
+
+def _decoded(content: bytes) -> str | None:
+    if content.startswith(b"%PDF-"):  # some are ASCII from end to end
+        return None
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            return content.decode("utf-16")
+        except UnicodeDecodeError:
+            return None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
+
+
+# --------------------------------------------------------------------------- whose they are
+
+
+async def claims(store: Store, tenant: str, owner: str, parts: Sequence[Mapping[str, Any]], thread: int) -> list[Write]:
+    """From now on the owner's files that a message names live as long as its thread."""
+    made: list[Write] = []
+    for part in parts:
+        url = str(part.get("url") or "")
+        if part.get("type") != "file" or not url.startswith(BLOB) or not is_id(url.removeprefix(BLOB)):
+            continue
+        blob = await store.blob(url.removeprefix(BLOB), tenant=tenant, owner=owner)
+        if blob is not None and blob.state == "ready" and blob.thread is None:
+            made.append(ChangeBlob(blob.id, {"thread": thread, "expires": None}, only_if=("ready",), lenient=True))
+    return made

@@ -99,8 +99,35 @@ class GiveUp:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The search has found these sources: the bodies of their items."""
+
+    sources: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFailed:
+    """The search raised. `ref` finds the full text in the log."""
+
+    code: str
+    message: str
+    ref: str | None = None
+
+
 Input: TypeAlias = (
-    Begin | Recover | Heard | ModelEnded | ModelFailed | ToolReturned | ToolRaised | Decide | Cancel | GiveUp
+    Begin
+    | Recover
+    | Heard
+    | ModelEnded
+    | ModelFailed
+    | ToolReturned
+    | ToolRaised
+    | Decide
+    | Cancel
+    | GiveUp
+    | Found
+    | SearchFailed
 )
 
 
@@ -126,7 +153,12 @@ class StopWork:
     """Cancel the model call and all tools under way."""
 
 
-Command: TypeAlias = CallModel | RunTool | StopWork
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Search the agent's knowledge; feed what is found back."""
+
+
+Command: TypeAlias = CallModel | RunTool | StopWork | Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +194,7 @@ _TO_ASK: dict[str, Verdict] = {"ask": "ask", "deny": "cannot_ask", "hide": "unkn
 class Rules:
     """What does not change during a run: the agent and what the turn allows.
 
+    `searches`: the agent's knowledge is searched before its model is called.
     `new_id` and `now` are injected by the driver, so that the reducer needs no clock.
     """
 
@@ -175,6 +208,7 @@ class Rules:
     new_id: Callable[[], str]
     now: Callable[[], float]
     forms: bool = False
+    searches: bool = False
 
     def verdict(self, call: Call) -> Verdict:
         """What to do with a call whose input fits."""

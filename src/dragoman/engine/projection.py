@@ -12,7 +12,7 @@ from typing import Any
 
 from dragoman.core import events as ev
 from dragoman.core.ids import derived_id
-from dragoman.core.records import Approval, Item, ItemStatus, Run, Step
+from dragoman.core.records import Approval, Item, ItemStatus, Run, Step, Thread
 from dragoman.core.usage import Usage
 from dragoman.core.writes import (
     AppendEvents,
@@ -22,17 +22,23 @@ from dragoman.core.writes import (
     PutApproval,
     PutItem,
     PutStep,
+    PutThread,
     Write,
 )
-from dragoman.engine.state import Block, Call, Extra, RunState
+from dragoman.engine.state import KNOWLEDGE_STEP, Block, Call, Extra, RunState
 
 
 class Projector:
-    """The rows of one run. `run` gets its thread's number once that is known."""
+    """The rows of one run. `run` gets its thread's number once that is known.
+
+    A turn aside (see `core.ports.Turn`) leaves nothing in its thread until it completes, and then all of it.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self._drops_failed = not run.options.get("keep_failed", True)
+        self._aside = bool(run.options.get("aside")) and run.thread is None and run.thread_id is not None
+        self._ttl: float | None = run.options.get("thread_ttl")
         self._steps: dict[str, Step] = {}
 
     def see(self, event: ev.Event) -> Step | None:
@@ -98,7 +104,9 @@ class Projector:
             match body:
                 case ev.BlockDelta() | ev.ToolInputDelta():
                     continue
-                case ev.StepCompleted() | ev.StepFailed() if event.step in state.step_numbers:
+                case ev.StepCompleted() | ev.StepFailed() if event.step in state.step_numbers or (
+                    event.step == KNOWLEDGE_STEP
+                ):
                     touched.update(entry.id for entry in state.of_step(event.step or ""))
                     failed = event.step if isinstance(body, ev.StepFailed) else None
                 case ev.ToolApprovalRequested():
@@ -129,12 +137,28 @@ class Projector:
             touched -= {entry.id for entry in state.of_step(failed)}
         if self.run.thread is not None and (ending is not None or touched):
             writes.extend(self._items(state, touched, ending, now))
-            writes.append(ChangeThread(self.run.thread, {"updated": now}))
+            writes.append(self._moved(self.run.thread, now))
+        elif self._aside and isinstance(ending, ev.RunCompleted):
+            writes += [
+                PutThread(self._new_thread(now), tenant_wide=False, join=True),
+                PutItem(0, prompt_of(self.run), True),
+            ]
+            writes.extend(self._items(state, {entry.id for entry in state.entries}, ending, now))
+            writes.append(self._moved(0, now))
+            run_changes["thread"] = 0
         if run_changes:
             writes.append(ChangeRun(self.run.id, run_changes))
         writes.extend(PutStep(step) for step in steps.values())
         writes.append(AppendEvents(tuple(events)))
         return writes
+
+    def _moved(self, thread: int, now: float) -> Write:
+        """The thread was written to, and lives on from now."""
+        return ChangeThread(thread, {"updated": now} | ({} if self._ttl is None else {"expires": now + self._ttl}))
+
+    def _new_thread(self, now: float) -> Thread:
+        run, made = self.run, self.run.options.get("new_thread", {})
+        return Thread(str(run.thread_id), run.tenant, run.owner, run.created, now, **made)
 
     def _items(self, state: RunState, touched: set[str], ending: ev.EventBody | None, now: float) -> list[Write]:
         thread = self.run.thread or 0
@@ -165,6 +189,14 @@ class Projector:
         run = self.run
         request = {"name": call.name, "input": call.input}
         return Approval(body.approval, run.tenant, run.owner, run.id, call.id, now, body.expires, request)
+
+
+def prompt_of(run: Run) -> Item:
+    """The message of a turn aside, which its run holds until then."""
+    body = {"parts": run.input["parts"]}
+    return Item(
+        run.input["message"], "message", "user", run.created, body, run=run.id, extra=run.input.get("extra", {})
+    )
 
 
 def item_of(state: RunState, entry: Block | Call | Extra, status: ItemStatus, now: float) -> Item | None:

@@ -13,11 +13,13 @@ from typing import Any, Literal, assert_never
 from dragoman.core import events as ev
 from dragoman.core import messages as msg
 from dragoman.engine.arguments import tool_input
+from dragoman.engine.endings import cancel, close_block, give_up
 from dragoman.engine.inputs import (
     Begin,
     CallModel,
     Cancel,
     Decide,
+    Found,
     GiveUp,
     Heard,
     Input,
@@ -27,11 +29,12 @@ from dragoman.engine.inputs import (
     Recover,
     Rules,
     RunTool,
-    StopWork,
+    Search,
+    SearchFailed,
     ToolRaised,
     ToolReturned,
 )
-from dragoman.engine.state import Call, RunState, tool_step
+from dragoman.engine.state import KNOWLEDGE_STEP, Call, RunState, tool_step
 
 
 def decide(state: RunState, given: Input, rules: Rules) -> Outcome:
@@ -47,7 +50,15 @@ def decide(state: RunState, given: Input, rules: Rules) -> Outcome:
             _hear(state, given, rules, out)
         case Begin():
             out.say(ev.RunStarted(rules.executor))
-            _call_model(state, rules, out)
+            if rules.searches:
+                out.say(ev.StepStarted("knowledge", ", ".join(rules.agent.knowledge)), KNOWLEDGE_STEP)
+                out.commands.append(Search())
+            else:
+                _call_model(state, rules, out)
+        case Found():
+            _found(state, given, rules, out)
+        case SearchFailed():
+            _search_failed(state, given, out)
         case ModelEnded():
             _model_ended(state, given.finish, rules, out)
         case ModelFailed():
@@ -57,14 +68,33 @@ def decide(state: RunState, given: Input, rules: Rules) -> Outcome:
         case Decide():
             _decided(state, given, rules, out)
         case Cancel():
-            _cancel(state, given.reason, out)
+            cancel(state, given.reason, out)
         case GiveUp():
-            _give_up(state, given.code, given.message, out)
+            give_up(state, given.code, given.message, out)
         case Recover():
             _recover(state, rules, out)
         case _:
             assert_never(given)
     return out
+
+
+# --------------------------------------------------------------------------- what the model is told beside
+
+
+def _found(state: RunState, given: Found, rules: Rules, out: Outcome) -> None:
+    if not state.search_attempt:
+        return
+    for body in given.sources:
+        out.say(ev.ItemAdded(rules.new_id(), "source", body), KNOWLEDGE_STEP)
+    out.say(ev.StepCompleted(), KNOWLEDGE_STEP)
+    _call_model(state, rules, out)
+
+
+def _search_failed(state: RunState, given: SearchFailed, out: Outcome) -> None:
+    if not state.search_attempt:
+        return
+    out.say(ev.StepFailed(given.code, given.message, given.ref), KNOWLEDGE_STEP)
+    out.say(ev.RunFailed(given.code, given.message, ref=given.ref))
 
 
 # --------------------------------------------------------------------------- the model's turn
@@ -73,12 +103,10 @@ def decide(state: RunState, given: Input, rules: Rules) -> Outcome:
 def _call_model(state: RunState, rules: Rules, out: Outcome) -> None:
     agent = rules.agent
     if state.rounds >= agent.max_rounds:
-        _give_up(
-            state, "too_many_rounds", f"the model called tools in {agent.max_rounds} rounds without an answer", out
-        )
+        give_up(state, "too_many_rounds", f"the model called tools in {agent.max_rounds} rounds without an answer", out)
         return
     if agent.max_tokens is not None and (state.usage.total_tokens or 0) >= agent.max_tokens:
-        _give_up(state, "too_many_tokens", f"the answer used its {agent.max_tokens} tokens", out)
+        give_up(state, "too_many_tokens", f"the answer used its {agent.max_tokens} tokens", out)
         return
     step = f"model:{state.rounds + 1}"
     out.say(ev.StepStarted("model", rules.model_name, index=state.rounds + 1), step)
@@ -99,12 +127,12 @@ def _hear(state: RunState, given: Heard, rules: Rules, out: Outcome) -> None:
         case msg.ModelRefusal():
             _text(state, "refusal", piece.delta, step, rules, out)
         case msg.ModelToolDelta():
-            _close_block(state, step, out)
+            close_block(state, step, out)
             if piece.call_id not in state.calls:
                 out.say(ev.ToolStarted(piece.call_id, piece.name), step)
             out.say(ev.ToolInputDelta(piece.call_id, piece.delta), step)
         case msg.ModelToolCall():
-            _close_block(state, step, out)
+            close_block(state, step, out)
             if piece.call_id not in state.calls:
                 out.say(ev.ToolStarted(piece.call_id, piece.name), step)
             said = tool_input(piece.call_id, piece.name, piece.input, rules, piece.provider)
@@ -112,7 +140,7 @@ def _hear(state: RunState, given: Heard, rules: Rules, out: Outcome) -> None:
                 said = replace(said, widget=given.widget, error=given.fault)
             out.say(said, step)
         case msg.ModelItem():
-            _close_block(state, step, out)
+            close_block(state, step, out)
             out.say(ev.ItemAdded(rules.new_id(), piece.kind, piece.body), step)
         case msg.ModelUsage():
             used = piece.usage
@@ -149,7 +177,7 @@ def _text(
     if block is not None and block.kind == kind:
         open_id = block.id
     else:
-        _close_block(state, step, out)
+        close_block(state, step, out)
         open_id = rules.new_id()
         out.say(ev.BlockStarted(open_id, kind), step)
     if delta:
@@ -158,16 +186,11 @@ def _text(
         out.say(ev.BlockEnded(open_id, provider), step)
 
 
-def _close_block(state: RunState, step: str | None, out: Outcome) -> None:
-    if state.open_block is not None:
-        out.say(ev.BlockEnded(state.open_block.id), step)
-
-
 def _model_ended(state: RunState, finish: ev.FinishReason, rules: Rules, out: Outcome) -> None:
     step = state.model_step
     if step is None:
         return
-    _close_block(state, step, out)
+    close_block(state, step, out)
     calls = [entry for entry in state.of_step(step) if isinstance(entry, Call)]
     ready: list[Call] = []
     for call in calls:
@@ -237,7 +260,7 @@ def _model_failed(state: RunState, given: ModelFailed, out: Outcome) -> None:
     step = state.model_step
     if step is None:
         return
-    _close_block(state, step, out)
+    close_block(state, step, out)
     out.say(ev.StepFailed(given.code, given.message, given.ref), step)
     _fail_open_calls(state, "the model failed", out)
     out.say(ev.RunFailed(given.code, given.message, given.retryable, given.ref))
@@ -317,48 +340,7 @@ def _decided(state: RunState, given: Decide, rules: Rules, out: Outcome) -> None
     _go_on(state, rules, out)
 
 
-# --------------------------------------------------------------------------- endings
-
-
-def end(state: RunState, given: Cancel | GiveUp) -> Outcome:
-    """What ends a run early; needs no rules, so that it works where the agent is gone."""
-    out = Outcome()
-    if isinstance(given, Cancel):
-        _cancel(state, given.reason, out)
-    else:
-        _give_up(state, given.code, given.message, out)
-    return out
-
-
-def _cancel(state: RunState, reason: str, out: Outcome) -> None:
-    _close_block(state, state.model_step, out)
-    if state.model_step is not None:
-        out.say(ev.StepFailed("cancelled", reason), state.model_step)
-    for call in state.unsettled():
-        if call.running:
-            out.say(ev.ToolFailed(call.id, call.name, f"cancelled: {reason}"), call.step)
-            out.say(ev.StepFailed("cancelled", reason), tool_step(call.id))
-        else:
-            out.say(ev.ToolDenied(call.id, call.name, reason), call.step)
-    out.say(ev.RunCancelled(reason))
-    out.commands.append(StopWork())
-
-
-def _give_up(state: RunState, code: str, message: str, out: Outcome) -> None:
-    _close_block(state, state.model_step, out)
-    if state.model_step is not None:
-        out.say(ev.StepFailed(code, message), state.model_step)
-    answered = {f.body.call for f in out.facts if isinstance(f.body, ev.ToolOutput | ev.ToolFailed | ev.ToolDenied)}
-    for call in state.unsettled():
-        if call.id in answered:
-            continue
-        if call.running:
-            out.say(ev.ToolFailed(call.id, call.name, message), call.step)
-            out.say(ev.StepFailed(code, message), tool_step(call.id))
-        else:
-            out.say(ev.ToolDenied(call.id, call.name, message), call.step)
-    out.say(ev.RunFailed(code, message))
-    out.commands.append(StopWork())
+# --------------------------------------------------------------------------- going on after a crash
 
 
 def _recover(state: RunState, rules: Rules, out: Outcome) -> None:
@@ -367,6 +349,10 @@ def _recover(state: RunState, rules: Rules, out: Outcome) -> None:
         out.facts, out.commands = decided.facts, decided.commands
         return
     out.say(ev.RunStarted(rules.executor, resumed=True))
+    if state.search_attempt:
+        out.say(ev.StepRestarted(state.search_attempt + 1), KNOWLEDGE_STEP)
+        out.commands.append(Search())
+        return
     if state.model_step is not None:
         out.say(ev.StepRestarted(state.model_attempt + 1), state.model_step)
         out.commands.append(CallModel(state.model_step))

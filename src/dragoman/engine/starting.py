@@ -13,15 +13,16 @@ from typing import Any
 from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, Conflict, Forbidden, LimitExceeded, NotFound, StaleWrite
 from dragoman.core.ids import is_id, new_id
-from dragoman.core.ports import Clock, Started, Store, Turn
+from dragoman.core.ports import Clock, NewThread, Started, Store, Turn
 from dragoman.core.records import Item, Run, Thread
-from dragoman.core.writes import ChangeBlob, Count, PutItem, PutRun, PutThread, RemoveItems, Write
+from dragoman.core.writes import Count, PutItem, PutRepeat, PutRun, PutThread, RemoveItems, Write
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.drivers import Drivers
-from dragoman.engine.files import BLOB
+from dragoman.engine.files import claims
 from dragoman.engine.journal import Journal
 from dragoman.engine.locks import Locks
+from dragoman.engine.repeats import Repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,25 @@ class Starting:
         self._drivers = drivers
         self._locks = locks
         self._clock = clock
+        self._repeats = Repeats(store, journal, clock=clock)
 
     async def start(self, turn: Turn) -> Started:
         """See `core.ports.Engine.start`."""
         self._drivers.refuse_when_closing()
         turn, agent = self._completed(turn), self._agent(turn)
-        async with self._in_turn(turn):
-            while isinstance(outcome := await self._accept(turn, agent), Run):
-                await self._settled(outcome)
-        return outcome
+        if (known := await self._repeats.known(turn.repeat)) is not None:
+            return known
+        try:
+            if turn.aside:
+                return await self._begin_aside(turn, agent)
+            async with self._in_turn(turn):
+                while isinstance(outcome := await self._accept(turn, agent), Run):
+                    await self._settled(outcome)
+            return outcome
+        except StaleWrite as stale:
+            if stale.what == "repeat" and (known := await self._repeats.known(turn.repeat)) is not None:
+                return known
+            raise
 
     def _agent(self, turn: Turn) -> Agent:
         agent = self._app.agent(turn.agent)
@@ -64,8 +75,17 @@ class Starting:
         return agent
 
     def _completed(self, turn: Turn) -> Turn:
-        thread_id = turn.thread_id if turn.thread_id is not None else new_id(self._clock())
-        if not is_id(thread_id) or (turn.message_id is not None and not is_id(turn.message_id)):
+        thread_id = turn.thread_id
+        if thread_id is None and not turn.aside:
+            thread_id = new_id(self._clock())
+        if turn.aside:
+            if turn.mode != "new" or turn.item is not None:
+                raise BadRequest("a turn aside brings a new message", code="bad_request:input")
+            approvals = "deny" if turn.approvals == "ask" else turn.approvals
+            turn = replace(turn, approvals=approvals, client_tools=False, forms=False)
+        if (thread_id is not None and not is_id(thread_id)) or (
+            turn.message_id is not None and not is_id(turn.message_id)
+        ):
             raise BadRequest("ids have 1 to 128 letters, digits or . _ ~ : -", code="bad_request:input")
         if turn.mode in ("new", "edit") and not turn.parts:
             raise BadRequest("a message needs at least one part", code="bad_request:input")
@@ -87,7 +107,7 @@ class Starting:
     async def _accept(self, turn: Turn, agent: Agent) -> Started | Run:
         """The new run, or what became of the same message before; a Run that is to be waited for."""
         async with self._locks.of("thread", turn.tenant, str(turn.thread_id)):
-            thread = await self._store.thread(turn.tenant, str(turn.thread_id))
+            thread = await self._thread(turn)
             if thread is not None and thread.owner != turn.owner:
                 raise Forbidden("the thread belongs to somebody else", code="forbidden:thread")
             asked = await self._question(turn, thread)
@@ -97,6 +117,11 @@ class Starting:
             self._drivers.refuse_when_full()
             busy = await self._make_room(turn, thread) if thread is not None else None
             return busy if busy is not None else await self._begin(turn, agent, thread, asked)
+
+    async def _thread(self, turn: Turn) -> Thread | None:
+        """The owner's thread of this id, else somebody else's: that one is refused."""
+        tenant, id = turn.tenant, str(turn.thread_id)
+        return await self._store.thread(tenant, id, owner=turn.owner) or await self._store.thread(tenant, id)
 
     # ------------------------------------------------------------------ what is asked
 
@@ -184,13 +209,12 @@ class Starting:
         message = None if turn.mode == "continue" else asked.stored or self._message(turn, now)
         asked_by = message.id if message is not None else None
         run = self._new_run(turn, agent, number, asked_by, now)
-        before: list[Write] = [] if thread is not None else [PutThread(_new_thread(turn, now))]
-        if turn.quota is not None:
-            quota = turn.quota
-            before.append(Count(turn.tenant, turn.owner, quota.name, now, quota.resets, 1, quota.limit))
+        before = _conditions(turn, run, now)
+        if thread is None:
+            before.append(PutThread(_new_thread(turn, now)))
         if asked.cut is not None:
             before.append(RemoveItems(number, asked.cut))
-        before += await self._claims(turn, number)
+        before += await claims(self._store, turn.tenant, turn.owner, turn.parts, number)
         if turn.item is not None:
             before.append(PutItem(number, turn.item, replace=True))
         if message is not None:
@@ -202,23 +226,40 @@ class Starting:
         except StaleWrite as stale:
             raise _refusal(stale, turn) from stale
 
-    async def _claims(self, turn: Turn, number: int) -> list[Write]:
-        """From now on the owner's files that the message names live as long as the thread."""
-        claims: list[Write] = []
-        for part in turn.parts:
-            url = str(part.get("url") or "")
-            if part.get("type") != "file" or not url.startswith(BLOB) or not is_id(url.removeprefix(BLOB)):
-                continue
-            blob = await self._store.blob(url.removeprefix(BLOB), tenant=turn.tenant, owner=turn.owner)
-            if blob is not None and blob.state == "ready" and blob.thread is None:
-                claims.append(ChangeBlob(blob.id, {"thread": number, "expires": None}, only_if=("ready",)))
-        return claims
+    async def _begin_aside(self, turn: Turn, agent: Agent) -> Started:
+        """The new run beside the thread: its row has all that the thread is to get of it."""
+        now, tenant, thread_id = self._clock(), turn.tenant, turn.thread_id
+        thread = await self._store.thread(tenant, thread_id, owner=turn.owner) if thread_id is not None else None
+        message = self._message(turn, now)
+        if thread is not None and await self._store.item(thread.number, message.id) is not None:
+            raise Conflict(f"message {message.id!r} exists already", code="conflict:message")
+        await self._check_quota(turn)
+        self._drivers.refuse_when_full()
+        run = self._new_run(turn, agent, None, message.id, now)
+        run.input["parts"] = message.body["parts"]
+        if message.extra:
+            run.input["extra"] = message.extra
+        run.options["aside"] = True
+        if turn.new_thread != NewThread():
+            made = turn.new_thread
+            kept = {
+                "title": made.title,
+                "visibility": made.visibility,
+                "branch": made.branch,
+                "metadata": made.metadata,
+            }
+            run.options["new_thread"] = kept
+        if thread is not None:
+            newest = await self._store.items(thread.number, limit=1, newest=True)
+            run.options["upto"] = [thread.number, newest.rows[0].pos if newest.rows else 0]
+        created = ev.RunCreated(run.kind, agent.name, run.version, str(run.answer), thread_id, message.id)
+        return Started(await self._drivers.begin(run, created, [*_conditions(turn, run, now), PutRun(run)]), "started")
 
     def _message(self, turn: Turn, now: float) -> Item:
         parts = {"parts": list(turn.parts)}
         return Item(turn.message_id or new_id(now), "message", "user", now, parts, extra=turn.message_extra)
 
-    def _new_run(self, turn: Turn, agent: Agent, number: int, message: str | None, now: float) -> Run:
+    def _new_run(self, turn: Turn, agent: Agent, number: int | None, message: str | None, now: float) -> Run:
         seconds = turn.max_seconds if agent.max_seconds is None else min(turn.max_seconds, agent.max_seconds)
         options: dict[str, Any] = {
             "reasoning": turn.reasoning,
@@ -232,6 +273,12 @@ class Starting:
             "approval_reason": turn.approval_reason,
             "max_seconds": seconds,
         }
+        if turn.knowledge and agent.knowledge:
+            options["knowledge"] = True
+        if not turn.resume:
+            options["resume"] = False
+        if turn.thread_ttl is not None:
+            options["thread_ttl"] = turn.thread_ttl
         return Run(
             new_id(now),
             turn.tenant,
@@ -266,7 +313,19 @@ def _new_thread(turn: Turn, now: float) -> Thread:
         visibility=made.visibility,
         branch=made.branch,
         metadata=made.metadata,
+        expires=now + turn.thread_ttl if turn.thread_ttl is not None else None,
     )
+
+
+def _conditions(turn: Turn, run: Run, now: float) -> list[Write]:
+    """What must hold for the run to begin; it comes first, so that a repetition counts and writes nothing."""
+    conditions: list[Write] = []
+    if turn.repeat is not None:
+        conditions.append(PutRepeat(replace(turn.repeat, run=run.id)))
+    if turn.quota is not None:
+        quota = turn.quota
+        conditions.append(Count(turn.tenant, turn.owner, quota.name, now, quota.resets, 1, quota.limit))
+    return conditions
 
 
 def _refusal(stale: StaleWrite, turn: Turn) -> Exception:

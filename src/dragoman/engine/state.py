@@ -88,7 +88,8 @@ class Extra:
 
 @dataclass(slots=True)
 class RunState:
-    """Where a run stands. `model_step` is the open model call, if one is under way.
+    """Where a run stands. `model_step` is the open model call, if one is under way; `search_attempt` counts while
+    knowledge is searched, and is 0 else.
 
     `entries` holds blocks, calls and extras of the answer in order; `rounds` counts model calls;
     `active_since` is the time from which `max_seconds` counts.
@@ -102,6 +103,7 @@ class RunState:
     rounds: int = 0
     model_step: str | None = None
     model_attempt: int = 1
+    search_attempt: int = 0
     active_since: float = 0.0
     entries: list[Block | Call | Extra] = field(default_factory=list)
     blocks: dict[str, Block] = field(default_factory=dict)
@@ -122,6 +124,10 @@ class RunState:
     def unsettled(self) -> list[Call]:
         """Calls that still want an answer."""
         return [call for call in self.calls.values() if call.outcome is None and call.has_input]
+
+
+KNOWLEDGE_STEP = "knowledge"
+"""The step id of the search for knowledge."""
 
 
 def tool_step(call: str) -> str:
@@ -237,6 +243,9 @@ def _settle(call: Call, outcome: Literal["output", "error", "denied"], output: A
 
 
 def _evolve_step(state: RunState, body: ev.EventBody, step: str) -> None:
+    if step == KNOWLEDGE_STEP:
+        state.search_attempt = body.attempt if isinstance(body, ev.StepStarted | ev.StepRestarted) else 0
+        return
     call = state.calls.get(step.removeprefix("tool:")) if step.startswith("tool:") else None
     match body:
         case ev.StepStarted():

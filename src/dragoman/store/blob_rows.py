@@ -13,7 +13,7 @@ from typing import Any
 from dragoman.core.errors import StaleWrite
 from dragoman.core.records import Blob
 from dragoman.core.writes import ChangeBlob, DropBlob, PutBlob
-from dragoman.store import statements
+from dragoman.store import passages, statements
 from dragoman.store.columns import dump, load, plain
 from dragoman.store.rows import Row
 
@@ -101,9 +101,13 @@ def change(db: sqlite3.Connection, write: ChangeBlob, new_thread: int = 0) -> No
     if write.expired_by is not None:
         update += " AND expires <= ?"
         given.append(write.expired_by)
-    if not db.execute(update, given).rowcount:
+    if db.execute(update, given).rowcount:
+        if write.changes.get("state") == "gone":
+            passages.drop_all(db, write.blob)
+    elif not write.lenient:
         raise StaleWrite(f"there is no file {write.blob!r}, or not one in this state", what="blob")
 
 
 def drop(db: sqlite3.Connection, write: DropBlob) -> None:
+    passages.drop_all(db, write.blob)
     db.execute(DROP, (write.blob,))

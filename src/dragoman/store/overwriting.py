@@ -35,6 +35,9 @@ def pack(data: str | Path, *, sleep: Callable[[float], None] = time.sleep) -> in
     try:
         with closing(connect(file)) as db:
             db.execute("PRAGMA secure_delete = ON")
+            db.execute(
+                "INSERT INTO passages_words (passages_words) VALUES ('rebuild')"
+            )  # deleted words stay in it else
             db.execute("VACUUM")
             _empty_log(db, sleep)
     except sqlite3.Error as error:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from dragoman.core.errors import Unavailable, UsageError
 from dragoman.core.events import Event
-from dragoman.core.ports import Clock
+from dragoman.core.ports import Clock, Passage
 from dragoman.core.records import (
     Approval,
     Blob,
@@ -40,7 +40,7 @@ from dragoman.core.records import (
     Vote,
 )
 from dragoman.core.writes import Write
-from dragoman.store import blob_rows, reads, removal
+from dragoman.store import blob_rows, passages, reads, removal
 from dragoman.store.directory import Place, Sizes, Synchronous, connect, is_damage, locate, prepare, sizes
 from dragoman.store.lock import hold
 from dragoman.store.readers import FEW, Readers
@@ -205,6 +205,9 @@ class SQLiteStore:
 
     async def dead_blobs(self, *, now: float, limit: int = 100) -> Sequence[Blob]:
         return await self._readers.far(blob_rows.dead, now, limit)
+
+    async def passages(self, tenant: str, sources: Sequence[str], query: str, *, limit: int) -> Sequence[Passage]:
+        return await self._readers.far(passages.search, tenant, sources, query, limit)
 
     # ----------------------------------------------------------------------- runs
 

@@ -27,6 +27,7 @@ def _insert(table: str, columns: str) -> str:
 
 _THREAD_STORED = rows.THREAD.removeprefix("number, ")
 PUT_THREAD = _insert("threads", _THREAD_STORED)
+OWN_THREAD = "SELECT number FROM threads WHERE tenant = ? AND id = ? AND owner = ?"
 PUT_ITEM = _insert("items", f"thread, {rows.ITEM}")
 REPLACE_ITEM = (
     "UPDATE items SET kind = ?, role = ?, status = ?, answer = ?, run = ?, step = ?, body = ?, extra = ?"
@@ -154,6 +155,7 @@ RUN_FIELDS: dict[str, _Encode] = {
     "input": columns.dump,
     "result": columns.dump_optional,
     "priority": _same,
+    "thread": _same,
 }
 
 
@@ -173,6 +175,12 @@ def _update(table: str, key: str, names: tuple[str, ...]) -> str:
     # without changes the statement still tells whether the row is there
     fields = ", ".join(f"{name} = ?" for name in names) or "number = number"
     return f"UPDATE {table} SET {fields} WHERE {key} = ?"
+
+
+@lru_cache(maxsize=16)
+def moves_expiry(update: str) -> str:
+    """The update of a thread, which also moves its expiry on as far as its time; the new time comes first."""
+    return update.replace(" SET ", " SET expires = expires + max(0, ? - updated), ", 1)
 
 
 @lru_cache(maxsize=16)

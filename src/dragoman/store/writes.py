@@ -28,10 +28,12 @@ from dragoman.core.writes import (
     DecideApproval,
     DeleteThread,
     DropBlob,
+    DropPassages,
     PutApproval,
     PutBlob,
     PutItem,
     PutKey,
+    PutPassages,
     PutRepeat,
     PutRun,
     PutSession,
@@ -44,7 +46,7 @@ from dragoman.core.writes import (
     ReplaceEvents,
     RevokeKey,
 )
-from dragoman.store import blob_rows, journal, rows
+from dragoman.store import blob_rows, journal, passages, rows
 from dragoman.store import statements as sql
 from dragoman.store.columns import dump
 
@@ -109,11 +111,16 @@ def _put_thread(scope: Scope, write: PutThread) -> None:
         if put.rowcount:
             scope.thread = put.lastrowid or 0
             return
+    if write.join and (own := scope.db.execute(sql.OWN_THREAD, (thread.tenant, thread.id, thread.owner)).fetchone()):
+        scope.thread = own[0]
+        return
     raise StaleWrite(f"there is a thread {thread.id!r} already", what="thread_id")
 
 
 def _change_thread(scope: Scope, write: ChangeThread) -> None:
     update, values = sql.changes("threads", "number", sql.THREAD_FIELDS, write.changes)
+    if "updated" in write.changes and "expires" not in write.changes:
+        update, values = sql.moves_expiry(update), [write.changes["updated"], *values]
     if not scope.db.execute(update, (*values, write.thread or scope.thread)).rowcount:
         raise _thread_gone(write.thread)
 
@@ -181,7 +188,8 @@ def _put_run(scope: Scope, write: PutRun) -> None:
 
 
 def _change_run(scope: Scope, write: ChangeRun) -> None:
-    update, values = sql.changes("runs", "id", sql.RUN_FIELDS, write.changes)
+    changes = {**write.changes, "thread": scope.thread} if write.changes.get("thread") == 0 else write.changes
+    update, values = sql.changes("runs", "id", sql.RUN_FIELDS, changes)
     values.append(write.run)
     if write.only_if is not None:
         update += sql.among(len(write.only_if))
@@ -343,6 +351,8 @@ WRITES: dict[type, Callable[[Scope, Any], None]] = {
     ChangeBlob: lambda scope, write: blob_rows.change(scope.db, write, scope.thread),
     DropBlob: lambda scope, write: blob_rows.drop(scope.db, write),
     RemoveItem: _remove_item,
+    PutPassages: lambda scope, write: passages.put(scope.db, write),
+    DropPassages: lambda scope, write: passages.drop(scope.db, write),
     KeepSecret: _keep_secret,
     Probe: _probe,
     Remove: _remove,

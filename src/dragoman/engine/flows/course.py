@@ -17,6 +17,7 @@ from dragoman.engine.answering import AgentWork
 from dragoman.engine.asking import Asked
 from dragoman.engine.capture import keeps_payloads, remains, run_changes, scrubbed
 from dragoman.engine.course import Inbox, LastWrites, Work
+from dragoman.engine.files import ResolveFile, resolved
 from dragoman.engine.flows.asking_model import question
 from dragoman.engine.flows.continuing import judge
 from dragoman.engine.flows.declared import AgentStep, ModelStep, Step
@@ -55,12 +56,14 @@ class FlowCourse:
         max_rounds: int,
         is_closing: Callable[[], bool],
         masking: Masking = MASKING,
+        files: ResolveFile | None = None,
     ) -> None:
         tree = [decode_node(node) for node in run.options["tree"]]
         seconds = run.options.get("max_seconds")
         self.state = FlowState.of(run.id, tree, run.options)
         self.max_seconds: float | None = float(seconds) if seconds is not None else None
         self._masking = masking
+        self._files = files
         self._projector = FlowProjector(run, masking)
         self._store = store
         self._models = models
@@ -157,7 +160,7 @@ class FlowCourse:
             raise RuntimeError("an agent's command follows from an open step")
 
         async def request() -> ModelRequest:
-            return self._request()
+            return await self._request()
 
         agent = AgentWork(
             self.run,
@@ -169,7 +172,7 @@ class FlowCourse:
         )
         return agent.work(command.command, inbox)
 
-    def _request(self) -> ModelRequest:
+    async def _request(self) -> ModelRequest:
         state, rules, open_step = self.state, self._rules_of_agent(self.state), self.state.open
         if open_step is None or open_step.agent is None:
             raise UsageError("the step is over")
@@ -181,9 +184,10 @@ class FlowCourse:
             tools += [tool for tool in given if tool.name not in rules.agent.tools]
         if tools and choice not in (None, "none"):
             options["tool_choice"] = choice
+        asked = question(open_step.input or {}, self.run.input, open_step.agent)
         return ModelRequest(
             model=rules.model_name,
-            messages=question(open_step.input or {}, self.run.input, open_step.agent),
+            messages=await resolved(asked, self.run.tenant, self.run.owner, self._files),
             instructions=rules.agent.instructions,
             tools=tuple(tools),
             options=options,

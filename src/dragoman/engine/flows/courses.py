@@ -11,6 +11,7 @@ from dragoman.core.records import Run
 from dragoman.engine.agents import Agent, Resolve, as_model
 from dragoman.engine.app import App
 from dragoman.engine.course import Course
+from dragoman.engine.files import ResolveFile
 from dragoman.engine.flows.course import FlowCourse
 from dragoman.engine.flows.declared import AgentStep, ModelStep, Step
 from dragoman.engine.flows.inputs import Stale
@@ -33,6 +34,7 @@ class FlowCourses:
         executor: str,
         resolve: Resolve | None,
         masking: Masking = MASKING,
+        files: ResolveFile | None = None,
     ) -> None:
         self._app = app
         self._store = store
@@ -40,6 +42,7 @@ class FlowCourses:
         self._clock = clock
         self._executor = executor
         self._masking = masking
+        self._files = files
         self._steps: dict[tuple[str, int], dict[str, Step]] = {}
         self._models: dict[tuple[str, int], dict[str, Model]] = {}
         for flow in app.flows:
@@ -65,6 +68,7 @@ class FlowCourses:
             max_rounds=flow.max_rounds if flow is not None else 0,
             is_closing=lambda: self._journal.closing,
             masking=self._masking,
+            files=self._files,
         )
 
     def first_inputs(self, course: Course) -> tuple[Any, ...]:

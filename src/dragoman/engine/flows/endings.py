@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dragoman.core import events as ev
 from dragoman.core.steps import inner_key
-from dragoman.engine import reducer as agents
+from dragoman.engine import endings as agents
 from dragoman.engine.flows.inputs import Failed
 from dragoman.engine.flows.state import FlowState
 from dragoman.engine.inputs import Cancel, GiveUp, Outcome, StopWork

@@ -11,7 +11,7 @@ from dragoman.core.flows import CaptureMode, Continue, FlowCall, FlowInfo, encod
 from dragoman.core.ids import is_id, new_id
 from dragoman.core.messages import ToolSpec
 from dragoman.core.ports import Clock, Continued, Started, Store
-from dragoman.core.records import Repeat, Run, Session
+from dragoman.core.records import Run, Session
 from dragoman.core.writes import PutRepeat, PutRun, PutSession, Write
 from dragoman.engine.app import App
 from dragoman.engine.capture import capture_mode
@@ -25,6 +25,7 @@ from dragoman.engine.flows.overrides import check_overrides
 from dragoman.engine.flows.values import NotJson, as_json
 from dragoman.engine.jobs import JobQueue
 from dragoman.engine.journal import Journal
+from dragoman.engine.repeats import Repeats
 
 QUEUE = "jobs"
 """The name of the one queue."""
@@ -62,11 +63,12 @@ class FlowStarting:
         self._capture = capture
         self._session_seconds = session_seconds
         self._journal = journal
+        self._repeats = Repeats(store, journal, clock=clock)
 
     async def start(self, call: FlowCall) -> Started:
         """See `core.ports.Engine.start_flow`."""
         self._drivers.refuse_when_closing()
-        if call.repeat is not None and (known := await self._known(call.repeat)) is not None:
+        if (known := await self._repeats.known(call.repeat)) is not None:
             return known
         chosen = self._choose(call)
         call = _checked(call, chosen)
@@ -78,10 +80,8 @@ class FlowStarting:
         try:
             return Started(await self._store_run(run, created, before), "started", live=live)
         except StaleWrite as stale:
-            if stale.what == "repeat" and call.repeat is not None:
-                known = await self._known(call.repeat)
-                if known is not None:
-                    return known
+            if stale.what == "repeat" and (known := await self._repeats.known(call.repeat)) is not None:
+                return known
             raise
 
     async def _store_run(self, run: Run, created: ev.RunCreated, before: list[Write]) -> Run:
@@ -89,19 +89,6 @@ class FlowStarting:
             with self._jobs.place(run.priority):
                 return await self._drivers.enqueue(run, created, before)
         return await self._drivers.begin(run, created, before)
-
-    async def _known(self, repeat: Repeat) -> Started | None:
-        """The run that this key has made before. Raises Conflict where it was made with something else."""
-        kept = await self._store.repeat(repeat.tenant, repeat.owner, repeat.key, now=self._clock())
-        if kept is None:
-            return None
-        if kept.digest != repeat.digest:
-            raise Conflict("this idempotency key was used for another request", code="conflict:repeat")
-        live = self._journal.live(kept.run) if kept.run is not None else None
-        run = await self._store.run(kept.run, tenant=repeat.tenant) if kept.run is not None else None
-        if run is None:
-            raise Conflict("this idempotency key was used for a run that is gone", code="conflict:repeat")
-        return Started(run, "attached", live=live) if run.is_active else Started(run, "answered")
 
     # ------------------------------------------------------------------ what is called
 

@@ -1,0 +1,138 @@
+"""The table `passages`: stretches of documents, and the search for words in them. Reads and writes beside each other.
+
+Functions of a connection, as in `reads` and `writes`. Triggers keep the index of words (FTS5) as the rows are. What
+is searched for is any text: only its words reach the index, each as a string, so that nothing in it is syntax.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+
+from dragoman.core.errors import StaleWrite
+from dragoman.core.ports import Passage
+from dragoman.core.writes import DropPassages, PutPassages
+from dragoman.store.columns import plain
+
+MOST_WORDS = 48
+"""Different words of a query that are searched for: the first ones."""
+
+_LONGEST_WORD = 64
+_WORD = re.compile(r"[^\W_]+")
+_FIELDS = "source, blob, n, name, text"
+_PLACE = 0.0, 2.0, 1.0
+"""Weights of the index's columns: the place is a condition, and a document's name says more than its text."""
+
+_ALIVE = "SELECT 1 FROM blobs WHERE id = ? AND tenant = ? AND state <> 'gone'"
+_PUT = (
+    "INSERT INTO passages (tenant, source, blob, n, name, text, vector, metadata) VALUES (?, ?, ?, ?, ?, ?, NULL, '{}')"
+)
+_DROP = "DELETE FROM passages WHERE tenant = ? AND source = ? AND blob = ?"
+_DROP_ALL = "DELETE FROM passages WHERE blob = ?"
+_BEGINNINGS = f"SELECT {_FIELDS} FROM passages WHERE tenant = ? AND source = ? AND n = 1 ORDER BY number DESC LIMIT ?"
+_MATCHING = (
+    "SELECT p.source, p.blob, p.n, p.name, p.text, hits.score FROM"
+    f" (SELECT rowid, -bm25(passages_words, {', '.join(map(str, _PLACE))}) AS score"
+    " FROM passages_words WHERE passages_words MATCH ? ORDER BY score DESC, rowid LIMIT ?) AS hits"
+    " JOIN passages AS p ON p.number = hits.rowid ORDER BY hits.score DESC, p.number"
+)
+
+
+# --------------------------------------------------------------------------- writes
+
+
+def put(db: sqlite3.Connection, write: PutPassages) -> None:
+    if not db.execute(_ALIVE, (write.blob, write.tenant)).fetchall():
+        raise StaleWrite(f"there is no file {write.blob!r}", what="blob")
+    document = (write.tenant, write.source, write.blob)
+    db.execute(_DROP, document)
+    name = plain(write.name)
+    db.executemany(_PUT, ((*document, n, name, plain(text)) for n, text in enumerate(write.texts, 1)))
+
+
+def drop(db: sqlite3.Connection, write: DropPassages) -> None:
+    db.execute(_DROP, (write.tenant, write.source, write.blob))
+
+
+def drop_all(db: sqlite3.Connection, blob: str) -> None:
+    """Those of a file that goes."""
+    db.execute(_DROP_ALL, (blob,))
+
+
+# --------------------------------------------------------------------------- search
+
+
+def search(db: sqlite3.Connection, tenant: str, sources: Sequence[str], query: str, limit: int) -> Sequence[Passage]:
+    """The passages that fit best; all where there are few, and the beginnings of a source where nothing of it fits."""
+    names = tuple(dict.fromkeys(sources))
+    if not names or limit < 1:
+        return ()
+    whole = _whole(db, tenant, names, limit)
+    if whole is not None:
+        return whole
+    found = _matching(db, tenant, names, query, limit)
+    met = {one.source for one in found}
+    missing = [name for name in names if name not in met]
+    each = max(1, (limit - len(found)) // len(missing)) if missing else 0
+    beginnings = [one for name in missing for one in _beginnings(db, tenant, name, each)][:limit]
+    return _thinned(found, limit - len(beginnings)) + beginnings
+
+
+def _thinned(found: list[Passage], most: int) -> list[Passage]:
+    """The best of them, though at least one of each source as long as there is room."""
+    if len(found) <= most:
+        return found
+    firsts = {one.source: one for one in reversed(found)}
+    kept = sorted(firsts.values(), key=found.index)[:most]
+    rest = [one for one in found if one not in kept]
+    return sorted(kept + rest[: most - len(kept)], key=found.index)
+
+
+def _whole(db: sqlite3.Connection, tenant: str, sources: Sequence[str], limit: int) -> list[Passage] | None:
+    among = ", ".join("?" * len(sources))
+    select = f"SELECT {_FIELDS} FROM passages WHERE tenant = ? AND source IN ({among}) ORDER BY number LIMIT ?"
+    # counted first: sorting a large source to find that it is large would read all of it
+    count = f"SELECT count(*) FROM (SELECT 1 FROM passages WHERE tenant = ? AND source IN ({among}) LIMIT ?)"
+    given = (tenant, *sources, limit + 1)
+    if db.execute(count, given).fetchone()[0] > limit:
+        return None
+    found = [Passage(*row) for row in db.execute(select, given).fetchall()]
+    return sorted(found, key=lambda one: sources.index(one.source))
+
+
+def _matching(db: sqlite3.Connection, tenant: str, sources: Sequence[str], query: str, limit: int) -> list[Passage]:
+    words = words_of(query)
+    if not words:
+        return []
+    # the best of each source, so that a large one leaves room for a small one
+    found = [
+        Passage(*row)
+        for source in sources
+        for row in db.execute(_MATCHING, (_condition(tenant, source, words), limit)).fetchall()
+    ]
+    return _thinned(sorted(found, key=lambda one: -one.score), limit)
+
+
+def words_of(query: str) -> list[str]:
+    """The different words of a text, as many as are searched for."""
+    words: dict[str, None] = {}
+    for match in _WORD.finditer(query):
+        words[match[0][:_LONGEST_WORD].lower()] = None
+        if len(words) == MOST_WORDS:
+            break
+    return list(words)
+
+
+def _condition(tenant: str, source: str, words: Sequence[str]) -> str:
+    any_word = " OR ".join(f'"{word}"' for word in words)
+    return f'place : "{_place(tenant, source)}" AND {{name text}} : ({any_word})'
+
+
+def _place(tenant: str, source: str) -> str:
+    """As the table's column of this name."""
+    return f"x{tenant.encode().hex()}x{source.encode().hex()}"
+
+
+def _beginnings(db: sqlite3.Connection, tenant: str, source: str, most: int) -> list[Passage]:
+    return [Passage(*row) for row in db.execute(_BEGINNINGS, (tenant, source, most)).fetchall()]
