@@ -1,0 +1,166 @@
+"""What becomes of an answer's text before the caller sees it.
+
+A handler is given the text, with the request, and returns the result. It is called once per answer, never on the
+network's time: neither is its failure retried, nor does it cost the answer, which stays in `raw_response`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dragoman.core.errors import DragomanError
+from dragoman.stackspot.logs import prefix, shown
+from dragoman.stackspot.models import ChatRequest
+from dragoman.stackspot.validation import require
+
+logger = logging.getLogger(__name__)
+
+_FENCES = ("```", "~~~")
+_LANGUAGE = re.compile(r"[A-Za-z][\w+.-]*(?=[\s{\[\"])|(?=\s|[^A-Za-z])")
+"""The word behind an opening fence; what a one-line block begins with is not taken for one."""
+
+_CONTENT = re.compile(r'[{\["]')
+
+_PREVIEW_LINES = 3
+
+
+@dataclass(frozen=True)
+class ChatResultContext:
+    """What a handler is given: the request, and the text or what the handler before made of it (`handled`)."""
+
+    request: ChatRequest
+    raw_result: Any
+    handled: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.request, "expected the request that was answered, got none")
+        require(self.handled is not None, "expected handled to be true or false, got None")
+
+    @property
+    def request_id(self) -> str:
+        return self.request.id
+
+    def with_result(self, result: Any) -> ChatResultContext:
+        """The context for the next handler."""
+        return replace(self, raw_result=result, handled=True)
+
+
+class ChatResultHandlerError(DragomanError, RuntimeError):
+    """A handler failed: `result_handler` is the one, `cause` what it raised."""
+
+    default_code = "result_handler"
+
+    def __init__(
+        self,
+        message: str,
+        cause: Exception | None = None,
+        result_handler: ChatResultHandler | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.result_handler = result_handler
+
+
+class ChatResultHandler(ABC):
+    """Turns an answer's text into a result; subclass it for your own."""
+
+    @abstractmethod
+    def handle_result(self, context: ChatResultContext) -> Any:
+        """The result for `context.raw_result`. Whatever it raises becomes the response's error."""
+
+
+class ChainedResultHandler(ChatResultHandler):
+    """Handlers one after the other, each given what the one before returned."""
+
+    def __init__(self, chained_handlers: Sequence[ChatResultHandler]) -> None:
+        self.chained_handlers = chained_handlers
+
+    def handle_result(self, context: ChatResultContext) -> Any:
+        """The last one's result. Raises ChatResultHandlerError that names the link which failed."""
+        for handler in self.chained_handlers:
+            try:
+                result = handler.handle_result(context)
+            except ChatResultHandlerError:
+                raise
+            except Exception as error:
+                name = type(handler).__name__
+                raise ChatResultHandlerError(
+                    f"handler {name!r} failed in the chain: {error}", error, handler
+                ) from error
+            context = context.with_result(result)
+        return context.raw_result
+
+    @staticmethod
+    def of(handlers: ChatResultHandler | Sequence[ChatResultHandler]) -> ChainedResultHandler:
+        """A chain of one handler or of several."""
+        return ChainedResultHandler([handlers] if isinstance(handlers, ChatResultHandler) else list(handlers))
+
+
+class RawResultHandler(ChatResultHandler):
+    """The text as it is; what a call uses that names no handler."""
+
+    def handle_result(self, context: ChatResultContext) -> Any:
+        return context.raw_result
+
+
+class JsonResultHandler(ChatResultHandler):
+    """The text read as JSON, without the Markdown fence that may enclose it.
+
+    Nothing stays nothing and a dict is copied. Raises TypeError for anything else that is no text, and ValueError
+    (`json.JSONDecodeError`) for text that is no JSON.
+    """
+
+    def handle_result(self, context: ChatResultContext) -> Any:
+        raw = context.raw_result
+        if not raw:
+            return raw
+        if isinstance(raw, dict):
+            return deepcopy(raw)
+        if not isinstance(raw, str):
+            raise TypeError(f"expected text that holds JSON, got {type(raw).__name__}")
+        try:
+            return json.loads(unfenced(raw))
+        except json.JSONDecodeError:
+            preview = "\n".join(raw.strip().splitlines()[:_PREVIEW_LINES])
+            logger.warning("%s | the answer is no JSON: %s", prefix(context.request_id, "Agent"), shown(preview))
+            raise
+
+    @staticmethod
+    def chain_with(other_handler: ChatResultHandler) -> ChatResultHandler:
+        """JSON first, then the other."""
+        return ChainedResultHandler.of([JsonResultHandler(), other_handler])
+
+
+def unfenced(text: str) -> str:
+    """The content of a text that is one Markdown code block from end to end; any other text, trimmed.
+
+    Fences inside are content, for instance of a JSON string.
+    """
+    text = text.strip()
+    for fence in _FENCES:
+        if not text.startswith(fence):
+            continue
+        marks = len(text) - len(text.lstrip(fence[0]))
+        if len(text) < 2 * marks or not text.endswith(fence[0] * marks):
+            return text
+        inner = text[marks:-marks]
+        first, newline, rest = inner.partition("\n")
+        if newline and rest.strip() and not _CONTENT.search(first):
+            return rest.strip()  # the whole first line is the block's label
+        word = _LANGUAGE.match(inner)
+        return (inner[word.end() :] if word is not None else inner).strip()
+    return text
+
+
+DEFAULT_RESULT_HANDLER = RawResultHandler()
+"""Used where a call names no handler."""
+
+JSON_RESULT_HANDLER = JsonResultHandler()
+"""Reads answers as JSON."""
