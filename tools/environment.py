@@ -336,14 +336,15 @@ TARGETS: dict[str, tuple[Target, str]] = {
     ),
     "prove-clients": (
         module("prove", "clients"),
-        "one thread over kai-client, ChatKit's wire and noukai-sdk: the same items in the same order (BREAK=1)",
+        "one thread over kai-client, ChatKit's wire, stkai and noukai-sdk: the same items in the same order (BREAK=1)",
     ),
     "prove-breaks": (module("prove", "--breaks"), "each proof once without its guard: all must fail"),
     "faults": (module("faults"), "plant faults one at a time: each must be caught by the test that it names"),
     "soak": (
         module("soak"),
-        "100 kills each under streams, flows and ChatKit, 10,000 jobs, and 1,200 streams in one process",
+        "100 kills each under streams, flows, ChatKit and StackSpot, 10,000 jobs, and 1,200 streams in one process",
     ),
+    "scale": (module("scale"), "a gigabyte up with our client and our server: memory of both stays flat"),
     "bench": (
         module("bench", level=BENCH),
         "measure against the limits and against others (an environment of its own)",

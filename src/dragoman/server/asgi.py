@@ -21,13 +21,14 @@ from starlette.types import Receive, Scope, Send
 
 from dragoman.core.errors import MissingExtra, UsageError
 from dragoman.core.ids import is_id
-from dragoman.core.ports import Blobs, Clock, Store
+from dragoman.core.ports import Blobs, Clock, Knowledge, Store
 from dragoman.core.writes import PutKey
 from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine
 from dragoman.engine.files import StoredFiles
+from dragoman.engine.knowledge import as_knowledge
 from dragoman.engine.masking import Masking
-from dragoman.server import gauges, kai, noukai, operations, own
+from dragoman.server import gauges, kai, noukai, operations, own, stackspot
 from dragoman.server.auth import authentication
 from dragoman.server.chatkit import face as chatkit
 from dragoman.server.closing import Closing
@@ -54,6 +55,7 @@ FACES: dict[str, Callable[[Services], Face | Sequence[Face]]] = {
     "kai": kai.face,
     "noukai": noukai.face,
     "chatkit": chatkit.face,
+    "stackspot": stackspot.face,
     "own": own.face,
 }
 """Name → maker, for the setting `faces`. The operations face is always there."""
@@ -170,7 +172,8 @@ class Application:
         rates = SlidingWindows()
         try:
             blobs = _blobs(settings, opened.directory)
-            engine = self._engine(store, blobs)
+            knowledge = as_knowledge(self.app.knowledge, store)
+            engine = self._engine(store, blobs, knowledge)
             if self.demo:
                 await add_rows(store, self._clock())
             else:
@@ -195,6 +198,7 @@ class Application:
             ),
             blobs=blobs,
             signing=signing,
+            knowledge=knowledge,
             clock=self._clock,
             closing=Closing(),
             log=log,
@@ -216,7 +220,7 @@ class Application:
         gauges.register(metrics, services, engine=engine, store=opened, dispatch=dispatch, sweeper=sweeper)
         self._sweeping = asyncio.create_task(sweeper.watch(), name="sweeper")
 
-    def _engine(self, store: Store, blobs: Blobs) -> EmbeddedEngine:
+    def _engine(self, store: Store, blobs: Blobs, knowledge: Knowledge) -> EmbeddedEngine:
         return EmbeddedEngine(
             self.app,
             store,
@@ -224,6 +228,7 @@ class Application:
             most_moving=self.settings.limits.runs,
             resolve=self._providers.resolve,
             files=StoredFiles(store, blobs),
+            knowledge=knowledge,
             **flow_rules(self.settings),
         )
 

@@ -117,7 +117,7 @@ class ChargingStore:
 
     def _know(self, run: Run) -> _Payer | None:
         payer = None
-        if run.kind in _FLOWS:
+        if run.kind in _FLOWS or "tree" in run.options:
             named: dict[str, Any] = (run.options.get("metadata") or {}).get(BUDGET_OF) or {}
             key = named.get("key")
             if key is not None:

@@ -26,7 +26,7 @@ from dragoman.server.metric_table import LATENCY, REFUSED, REQUESTS
 from dragoman.server.presence import Presence
 from dragoman.server.routing import Match, Router
 from dragoman.server.services import Services
-from dragoman.server.streams import STREAM_HEADERS, send_stream
+from dragoman.server.streams import STREAM_HEADERS, CutShort, send_stream
 from dragoman.wire.http import Headers
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
@@ -262,6 +262,8 @@ class Dispatcher:
             if stream.on_gone is not None:
                 await stream.on_gone()
             raise ClientGone from error
+        except CutShort:
+            pass  # the source has said why; whoever serves us cuts a body that has no end
         except Exception as error:
             self._log_failure(error, exchange)  # too late for an answer: the connection is cut
         finally:

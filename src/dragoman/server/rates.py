@@ -22,6 +22,14 @@ class SlidingWindows:
 
     def take(self, key: str, limit: tuple[int, float], now: float) -> None:
         """Count one request. Raises RateLimited, which says when one will pass, if there were too many."""
+        self._checked(key, limit, now).append(now)
+
+    def check(self, key: str, limit: tuple[int, float], now: float) -> None:
+        """Raises what `take` would raise; nothing is counted."""
+        if key in self._windows:
+            self._checked(key, limit, now)
+
+    def _checked(self, key: str, limit: tuple[int, float], now: float) -> deque[float]:
         requests, seconds = limit
         times = self._windows[key][0] if key in self._windows else self._made(key, seconds, now)
         while times and (times[0] + seconds <= now or times[0] > now):  # the clock may have been set back
@@ -29,7 +37,7 @@ class SlidingWindows:
         if len(times) >= requests:
             wait = times[0] + seconds - now if times else seconds
             raise RateLimited(f"This key may send {requests} requests in {seconds:g} seconds.", retry_after=wait)
-        times.append(now)
+        return times
 
     def _made(self, key: str, seconds: float, now: float) -> deque[float]:
         if len(self._windows) >= self._most:

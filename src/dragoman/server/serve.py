@@ -104,6 +104,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         uvicorns = logging.getLogger("uvicorn.error")
+        uvicorns.addFilter(_is_not_told)
         uvicorns.addFilter(self._is_news)
         try:
             await super().startup(sockets)
@@ -119,6 +120,11 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.application.begin_closing()
         await super().shutdown(sockets)
+
+
+def _is_not_told(record: logging.LogRecord) -> bool:
+    # a body without its end is how a stream says that it failed; `dispatch` has logged why, if it is a fault of ours
+    return record.msg != "ASGI callable returned without completing response."
 
 
 def bind(hosts: Sequence[str], port: int) -> list[socket.socket]:

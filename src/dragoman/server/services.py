@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog.stdlib
 
-from dragoman.core.ports import Blobs, Clock, Engine, Store
+from dragoman.core.ports import Blobs, Clock, Engine, Knowledge, Store
 from dragoman.core.principal import Principal
 from dragoman.engine.app import App
 from dragoman.server.closing import Closing
@@ -25,7 +25,7 @@ class Services:
 
     `authenticate` raises Unauthorized; `dispatch` calls it for routes that need it. `closing` is
     set when the server begins to shut down (see `dragoman.server.closing`). `blobs` has the bytes of files,
-    `signing` is the secret that signs their addresses.
+    `signing` is the secret that signs their addresses, `knowledge` takes and searches documents.
     """
 
     app: App
@@ -35,6 +35,7 @@ class Services:
     authenticate: Callable[[Call], Awaitable[Principal]]
     blobs: Blobs
     signing: bytes
+    knowledge: Knowledge
     clock: Clock = time.time
     closing: Closing = field(default_factory=Closing)
     log: structlog.stdlib.BoundLogger = field(default_factory=logger)

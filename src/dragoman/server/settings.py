@@ -150,6 +150,40 @@ class ChatKitSettings(Group):
     uploads: ChatKitUploads = Field(default_factory=ChatKitUploads)
 
 
+class StackSpotLimits(Group):
+    requests_per_minute: int | None = Field(
+        None, ge=1, description="chats, quick commands and forms for uploads of one user in a minute; unset: no limit"
+    )
+    parallel: int = Field(200, ge=1, description="answers of one user that are under way at once")
+    prompt: int = Field(1_000_000, ge=1, description="characters of one prompt")
+    body: int = Field(8 * 1024 * 1024, ge=1, description="bytes of one request, uploads not counted")
+    uploads: int = Field(50, ge=0, description="uploads that one request may name")
+
+
+class StackSpotSettings(Group):
+    token_seconds: int = Field(1200, ge=120, description="how long an access token is valid")
+    retention_days: float = Field(
+        30.0, gt=0, allow_inf_nan=False, description="a conversation is deleted so long after its last turn"
+    )
+    agents: dict[str, str] = Field(
+        default_factory=dict, description="more ids and slugs of agents that clients may ask for: id = agent"
+    )
+    frames: dict[str, Literal["native", "openai"]] = Field(
+        default_factory=dict, description="how an agent streams: agent = `openai`; else `native`"
+    )
+    repeat_seconds: float = Field(
+        600.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long a call with the same `Idempotency-Key` gets the answer of the first",
+    )
+    limits: StackSpotLimits = Field(default_factory=StackSpotLimits)
+    upload_limit: int = Field(10 * 1024 * 1024, ge=1, description="bytes of one uploaded file")
+    upload_types: Names = Field(
+        default_factory=list, description="media types of uploads that are taken, such as `image/*`; unset: every type"
+    )
+
+
 class CreditSettings(Group):
     balances: dict[str, Annotated[Decimal, Field(allow_inf_nan=False)]] = Field(
         default_factory=dict,
@@ -306,7 +340,8 @@ class Settings(BaseSettings):
         description="where the bytes of files lie, as `s3://BUCKET/PREFIX`; unset: `blobs` in the data directory",
     )
     faces: Names = Field(
-        default_factory=lambda: ["kai", "noukai", "chatkit", "own"], description="the faces that are served"
+        default_factory=lambda: ["kai", "noukai", "chatkit", "stackspot", "own"],
+        description="the faces that are served",
     )
     public_url: str | None = Field(
         None,
@@ -322,6 +357,7 @@ class Settings(BaseSettings):
     kai: KaiSettings = Field(default_factory=KaiSettings)
     noukai: NoukaiSettings = Field(default_factory=NoukaiSettings)
     chatkit: ChatKitSettings = Field(default_factory=ChatKitSettings)
+    stackspot: StackSpotSettings = Field(default_factory=StackSpotSettings)
     credits: CreditSettings = Field(default_factory=CreditSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
     capture: CaptureSettings = Field(default_factory=CaptureSettings)
@@ -354,5 +390,6 @@ DEMO_DEFAULTS: dict[str, Any] = {
         "limits": {"text": 100_000},
         "project_settings": "use",
     },
+    "stackspot": {"frames": {"demo-openai": "openai"}, "upload_limit": 1024 * 1024},
 }
 """What the demo sets otherwise than the defaults (DEMO.md)."""

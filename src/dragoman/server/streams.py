@@ -21,6 +21,10 @@ _YIELD_EVERY = 16
 """A source that is always ready lets other streams have the loop after its first piece and then this often."""
 
 
+class CutShort(Exception):
+    """Raised by a source after its last words: the body stays without its end, so that nobody takes it for whole."""
+
+
 class EventStream:
     """An event stream as an answer.
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from dragoman.core.events import FINAL, decode_event
-from dragoman.core.writes import PutKey
+from dragoman.core.ports import Turn
+from dragoman.core.records import Blob
+from dragoman.core.writes import PutBlob, PutKey
 from dragoman.server.keys import create_key
 from dragoman.server.own import models as models
 from dragoman.wire.sse import SSEDecoder
@@ -397,7 +399,8 @@ async def test_a_quota_counts_messages_of_all_faces(start_inside: Start) -> None
 async def test_agents_are_shown_without_their_instructions(start_inside: Start) -> None:
     inside = await start_inside()
     answer = await inside.ask("GET", V1 + "/agents")
-    [agent] = models.AgentList.model_validate(answer.json()).agents
+    agent, other = models.AgentList.model_validate(answer.json()).agents
+    assert (agent.name, other.name) == ("demo", "demo-openai")
     assert [(tool.name, tool.read_only, tool.needs_approval) for tool in agent.tools] == [
         ("add", True, False),
         ("create_bucket", False, True),
@@ -457,3 +460,21 @@ async def test_a_text_of_the_engines_own_is_told_to_everybody(start_inside: Star
     inside = await start_inside(settings={"errors.expose": False, "run.max_seconds": 0.05})
     run = await run_to_end(inside, "slow: 1000 1000")
     assert run["error"] == {"code": "timeout", "message": "the run took longer than 0.05 seconds"}
+
+
+async def test_a_passage_is_named_but_not_told(start_inside: Start) -> None:
+    inside = await start_inside()
+    services = inside.application.services
+    blob = Blob("doc", "demo", "demo-you", "knowledge", "cats.md", "text/markdown", 1.0, state="ready")
+    await services.store.commit(PutBlob(blob))
+    await services.knowledge.add("demo", "demo-ks", blob, "The cats are in house five.")
+    parts = ({"type": "text", "text": "echo: hi"},)
+    turn = Turn("demo", "demo-you", "demo", thread_id="cats", parts=parts, knowledge=True)
+    run = (await services.engine.start(turn)).run
+    stream = await inside.ask("GET", f"{V1}/runs/{run.id}/events", headers=STREAM)
+    listed = await inside.ask("GET", f"{V1}/runs/{run.id}/events", headers=JSON)
+    items = await inside.ask("GET", f"{V1}/threads/cats/items")
+    for answer in (stream, listed, items):
+        assert "cats.md" in answer.text
+        assert "demo-ks" in answer.text
+        assert "house five" not in answer.text

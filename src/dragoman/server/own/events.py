@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import orjson
 
 from dragoman.core.errors import Unavailable
-from dragoman.core.events import FINAL, BlockDelta, Event, encode_event
+from dragoman.core.events import FINAL, BlockDelta, Event, ItemAdded, ItemChanged, encode_event
 from dragoman.core.failures import told_event
 from dragoman.core.ports import Live
 from dragoman.core.records import Run
 from dragoman.server.closing import read
 from dragoman.server.http import Answer, encode_json
+from dragoman.server.own.models import shown_body
 from dragoman.server.services import Services
 
 OPENING = b"retry: 1000\n\n"
@@ -39,7 +42,14 @@ def frame(event: Event, *, expose: bool) -> bytes:
             )
         except TypeError:  # a lone surrogate of the model's; the slow way can escape it
             pass
-    return b"id: %d\ndata: %b\n\n" % (event.seq, encode_json(encode_event(told_event(event, expose=expose))))
+    return b"id: %d\ndata: %b\n\n" % (event.seq, encode_json(_encoded(event, expose=expose)))
+
+
+def _encoded(event: Event, *, expose: bool) -> dict[str, Any]:
+    told, body = told_event(event, expose=expose), event.body
+    if isinstance(body, ItemAdded | ItemChanged):
+        told = replace(told, body=replace(body, body=shown_body(body.kind, body.body)))
+    return encode_event(told)
 
 
 async def stream_events(
@@ -68,5 +78,5 @@ async def list_events(services: Services, run: Run, after: int, limit: int, *, e
     """`EventList`: what is stored behind `after`; `next` is the `after` of the next page."""
     rows = await services.store.events(run.id, after=after, limit=limit)
     last = rows[-1].seq if rows else after
-    told = [encode_event(told_event(event, expose=expose)) for event in rows]
+    told = [_encoded(event, expose=expose) for event in rows]
     return Answer.json({"events": told, "more": last < run.last_seq, "next": last}, run_id=run.id)

@@ -300,12 +300,17 @@ class MeOut(Out):
 # --------------------------------------------------------------------------- rows → bodies
 
 
+def is_of_flow(run: Run) -> bool:
+    """Whether a flow ran, and not an agent: a command may be either."""
+    return run.kind in FLOW_KINDS or "tree" in run.options
+
+
 def encode_run(run: Run, *, expose: bool) -> dict[str, Any]:
     """`RunOut`. What a run was started with stays inside: it may hold what the caller may not see.
 
     `expose`: this reader may see the text of a model's exception.
     """
-    is_flow = run.kind in FLOW_KINDS
+    is_flow = is_of_flow(run)
     return {
         "id": run.id,
         "kind": run.kind,
@@ -348,6 +353,11 @@ def encode_thread(thread: Thread, principal: Principal) -> dict[str, Any]:
     }
 
 
+def shown_body(kind: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The body of an item for a client: of a passage it is told where it stands, not what it says."""
+    return {name: value for name, value in body.items() if name != "text"} if kind == "source" else body
+
+
 def encode_item(item: Item) -> dict[str, Any]:
     """`ItemOut`."""
     return {
@@ -360,7 +370,7 @@ def encode_item(item: Item) -> dict[str, Any]:
         "run": item.run,
         "step": item.step,
         "created": item.created,
-        "body": item.body,
+        "body": shown_body(item.kind, item.body),
     }
 
 

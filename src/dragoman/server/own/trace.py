@@ -17,7 +17,7 @@ from dragoman.core.flows import Node, decode_node
 from dragoman.core.records import Run, Step
 from dragoman.core.steps import inner_key, split_key, step_key
 from dragoman.core.usage import Usage
-from dragoman.server.own.models import FLOW_KINDS
+from dragoman.server.own.models import is_of_flow
 
 PAYLOAD_BYTES = 4 * 1024 * 1024
 """How much of inputs and outputs one answer holds."""
@@ -257,7 +257,7 @@ def _rows_by_key(run: Run, rows: Sequence[Step]) -> dict[str, dict[int, Step]]:
     found: dict[str, dict[int, Step]] = {}
     for row in rows:
         key = row.step
-        if run.kind in FLOW_KINDS and row.index >= 0:
+        if is_of_flow(run) and row.index >= 0:
             id, _, inner = split_key(row.step)
             key = step_key(id, row.index) if inner is None else inner_key(step_key(id, row.index), inner)
         found.setdefault(key, {})[row.attempt] = row
