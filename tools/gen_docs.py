@@ -34,6 +34,13 @@ from dragoman.server import own
 from dragoman.server.metric_table import LONG, METRICS, QUICK
 from dragoman.server.own.handlers import OwnFace
 from dragoman.server.settings_sources import settings_table
+from dragoman.stackspot import auth as stackspot_auth
+from dragoman.stackspot import config_sections as stackspot_config
+from dragoman.stackspot import failures as stackspot
+from dragoman.stackspot import rate_limiting as stackspot_rates
+from dragoman.stackspot import validation as stackspot_validation
+from dragoman.stackspot.config_sections import SECTIONS
+from dragoman.stackspot.config_sources import variable
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -147,6 +154,8 @@ def errors_page() -> str:
         dict.fromkeys(cls for module in (ai_tree, ai_refusals) for cls in subclasses(ai_tree.AiLibError, module))
     )
     models.append(ai_remote.RemoteError)
+    homes = (stackspot, stackspot_auth, stackspot_config, stackspot_rates, stackspot_validation)
+    stackspot_errors = [cls for module in homes for cls in subclasses(errors.DragomanError, module)]
     codes = [
         (f"`{code.code}`", code.name, *("yes" if yes else "no" for yes in (code.retryable, code.fallbackable)))
         for code in STANDARD_ERROR_CODES.values()
@@ -177,6 +186,12 @@ The documented exceptions of the Kai client have two parents, their own root and
 `except NoukaiError` catches whatever `dragoman.noukai` raises; its exceptions have two parents likewise:
 
 {parents(subclasses(noukai.NoukaiError, noukai))}
+## StackSpot
+
+`dragoman.stackspot` tells most faults as the status of a response. What it raises has parents in the tree; an answer with an error status is also
+`requests.HTTPError` where requests is installed, and an argument that cannot be used is an `AssertionError` and a `ValueError`.
+
+{parents(stackspot_errors)}
 ## Models of providers
 
 The errors of `dragoman.ai` have two parents as well: `except RateLimited` catches a 429 of any provider.
@@ -208,6 +223,51 @@ An unknown name or a value that does not fit stops the server at its start, with
 `dragoman doctor` prints every value and where it came from.
 
 {table(("setting", "default", "meaning"), rows)}"""
+
+
+# --------------------------------------------------------------------------- configuration of the StackSpot client
+
+
+def stackspot_page() -> str:
+    def rows(section: Any) -> list[tuple[str, ...]]:
+        return [
+            (
+                f"`{one.name}`",
+                f"`{variable(section.SECTION, one.name)}`",
+                "none" if one.default is None else f"`{one.default}`",
+                one.metadata["text"],
+            )
+            for one in fields(section)
+        ]
+
+    head = ("field", "variable", "default", "meaning")
+    sections = "\n".join(
+        f"## {section.SECTION}\n\n{prose(section.__doc__)}\n\n{table(head, rows(section))}" for section in SECTIONS
+    )
+    return f"""# Configuration of the StackSpot client
+
+The first hit wins: arguments and options of a constructor, `STKAI.configure`, the StackSpot CLI (where it is installed: its base URLs), the environment,
+the default.
+
+```python
+from dragoman.stackspot import STKAI
+
+STKAI.configure(agent={{"request_timeout": 120}}, rate_limit={{"enabled": True, "max_requests": 20}})
+STKAI.explain()
+STKAI.reset()
+```
+
+`explain` prints every value and where it came from, secrets masked; `STKAI.config.explain_data()` gives the same as data. `configure` begins again from the
+defaults, the environment and the CLI each time: what an earlier call said is gone. A field that does not exist is a `ValueError`, a value that does not fit
+a `ConfigValidationError`, a variable that cannot be read a `ConfigEnvVarError`; then everything stays as it was. `allow_env_override=False` and
+`allow_cli_override=False` leave those two out.
+
+The environment is read when the package is imported, by `configure` and by `reset`; what is wrong in it is said at the first use. Empty variables count as unset.
+`true`, `1` and `yes` are true. `STKAI.config.sdk` has `version` and `cli_mode`, which are found and not set.
+
+{sections}
+Agents take theirs as `AgentOptions(request_timeout, retry_max_retries, retry_initial_delay, max_workers)`, uploaders as `FileUploadOptions`, quick commands as
+`RqcOptions`; what is left out comes from here. One limiter and one token belong to a configuration, however many agents there are."""
 
 
 # --------------------------------------------------------------------------- metrics
@@ -326,6 +386,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "http-api.md": http_api_page,
     "metrics.md": metrics_page,
     "settings.md": settings_page,
+    "stackspot-configuration.md": stackspot_page,
 }
 
 

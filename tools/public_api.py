@@ -49,6 +49,10 @@ MODULES = (
     "dragoman.noukai.exceptions",
     "dragoman.noukai.models",
     "dragoman.server.asgi",
+    "dragoman.stackspot",
+    "dragoman.stackspot.agents",
+    "dragoman.stackspot.progress",
+    "dragoman.stackspot.rqc",
     "dragoman.testing",
     "dragoman.testing.serving",
 )

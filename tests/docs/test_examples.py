@@ -49,6 +49,15 @@ SCRIPTS = {
         '"handler":"server","loadingBehavior":"auto","streaming":true}}]}\n'
         '{"type":"widget.streaming_text.value_delta","component_id":"text","delta":" 20 degrees in Bern.","done":true}\n'
     ),
+    "stackspot_first.py": ("SUCCESS hello stop\necho: remember me\n'1'\n' 2'\n' 3'\n' 4'\n' 5'\nSUCCESS 1 2 3 4 5\n"),
+    "stackspot_async.py": "hello\n'1'\n' 2'\n' 3'\n['one', 'two']\n",
+    "stackspot_batch.py": (
+        "4 of 4 done, 1 failed\nSUCCESS {'square': 1}\nSUCCESS {'square': 4}\nSUCCESS {'square': 9}\nERROR None\n"
+    ),
+    "stackspot_handler.py": "6\n",
+    "stackspot_upload.py": "SUCCESS plan.txt\nSUCCESS budget.csv\nplan.txt, budget.csv\n",
+    "stackspot_knowledge.py": "SUCCESS\n['demo-ks']\n",
+    "stackspot_command.py": "COMPLETED {'langs': ['pt', 'en']}\n['one', 'two', 'three']\n",
 }
 """Example → what it prints."""
 MODELS = {
@@ -62,6 +71,8 @@ MODELS = {
 }
 """Example → what it prints when a byte server stands where its providers are."""
 APPS = {"own_app.py", "own_model.py", "own_users.py", "own_test.py", "ai_agent.py", "flow_durable.py", "flow_test.py"}
+STACKSPOT = {"stackspot_app.py", "stackspot_search.py"}
+"""Run by `test_stackspot_pages`."""
 CHATKIT = {
     f"chatkit_{name}.py"
     for name in (
@@ -101,6 +112,7 @@ def test_every_example_is_run_here() -> None:
         *MODELS,
         *APPS,
         *CHATKIT,
+        *STACKSPOT,
         *MANIFESTS,
         "curl.sh",
     }

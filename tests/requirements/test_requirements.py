@@ -38,7 +38,7 @@ def test_every_row_is_complete_and_unique() -> None:
     assert [id for id, count in counts.items() if count > 1] == []
     for row in ROWS:
         assert set(row) - {"later", "later_part"} == {"id", "text", "source", "check"}, row
-        assert re.fullmatch(r"[A-Z]+-\d\d\d?", row["id"])
+        assert re.fullmatch(r"[A-Z]+-[SP]?\d\d\d?", row["id"])
         assert row["text"].endswith(".")
         assert row.get("later", "a reason")
         assert row.get("later_part", "a reason")
@@ -62,6 +62,16 @@ def test_the_chatkit_checklist_is_whole_and_later_are_the_user_interface_and_pos
     assert [row["id"] for row in chatkit] == [f"CHK-{number:02}" for number in range(1, 43)]
     assert [row["id"] for row in chatkit if "later" in row] == ["CHK-36"]
     assert [row["id"] for row in ROWS if "later_part" in row] == ["CHK-33"]
+
+
+def test_the_stackspot_checklist_is_whole_and_nothing_of_it_is_later() -> None:
+    stackspot = [row for row in ROWS if row["id"].startswith("STK-")]
+    without = {9, 14, 20, 24, 28, 29, 42, *range(46, 50), 72, *range(74, 80), 84}
+    numbered = [f"STK-{number:02}" for number in range(1, 98) if number not in without]
+    strict = [f"STK-S{number:02}" for number in range(1, 24)]
+    unnumbered = [f"STK-P{number:02}" for number in range(1, 12)]
+    assert [row["id"] for row in stackspot] == [*numbered, *strict, *unnumbered]
+    assert [row["id"] for row in stackspot if {"later", "later_part"} & set(row)] == []
 
 
 def test_every_requirement_has_a_test() -> None:
