@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.measure import MARGIN, RESULTS, Report, Row, median
 
-FILES = ("imports", "decode", "arguments", "client", "server", "store", "flows", "widgets", "chatkit")
+FILES = ("imports", "decode", "arguments", "client", "server", "store", "flows", "widgets", "chatkit", "stackspot")
 IN_CHECK = ("imports", "decode", "arguments", "store", "widgets")
 TIMES = 3
 

@@ -13,7 +13,14 @@ from functools import partial
 
 from bench.measure import Figures, Report, expect, interleave, main, peer
 
-TARGETS = {"dragoman": 0.6, "dragoman.kai.client": 2.0, "dragoman.ai": 2.0, "dragoman.chatkit.server": 5.0}
+TARGETS = {
+    "dragoman": 0.6,
+    "dragoman.kai.client": 2.0,
+    "dragoman.ai": 2.0,
+    "dragoman.chatkit.server": 5.0,
+    "dragoman.stackspot": 2.0,
+    "dragoman.stackspot.agent": 2.0,
+}
 SHOWN = ("dragoman.ai.client.client",)
 """All that a first call needs, while the package alone loads next to nothing."""
 PEERS = {

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from faults.planted import FAULTS, Fault
+from faults.fault import Fault
+from faults.planted import FAULTS
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("src", "tests", "prove", "tools", "pyproject.toml")
@@ -140,7 +141,7 @@ def main(words: Sequence[str]) -> int:
     chosen = [fault for fault in FAULTS if not words or any(word in fault.name for word in words)]
     began = time.monotonic()
     if old := stale(chosen):
-        print(*old, "faults: the table is not current; mend faults/planted.py", sep="\n")
+        print(*old, "faults: the table is not current; mend its entry in faults/", sep="\n")
         return 1
     with tempfile.TemporaryDirectory(prefix="dragoman-faults-") as folder:
         missed = look(chosen, Path(folder))

@@ -6,17 +6,8 @@ tired reader makes, small enough to pass for right.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    name: str
-    file: str
-    old: str
-    new: str
-    test: str
-
+from faults.fault import Fault
+from faults.stackspot import STACKSPOT
 
 _WIRE = (
     Fault(
@@ -911,4 +902,4 @@ _CHATKIT = (
     ),
 )
 
-FAULTS: tuple[Fault, ...] = (*_WIRE, *_CORE, *_STORE, *_ENGINE, *_FLOWS, *_KAI, *_CHATKIT, *_AI, *_SERVER)
+FAULTS: tuple[Fault, ...] = (*_WIRE, *_CORE, *_STORE, *_ENGINE, *_FLOWS, *_KAI, *_CHATKIT, *STACKSPOT, *_AI, *_SERVER)

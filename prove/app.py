@@ -22,7 +22,7 @@ from dragoman.core.principal import Principal
 from dragoman.testing import ScriptedModel
 from prove.leaving import leave_trace, pause_of, trace
 from prove.registrar import REGISTRAR
-from prove.work import flows
+from prove.work import CLERK, flows
 
 if sys.platform != "win32":
     import resource
@@ -80,6 +80,7 @@ app = App(
         Agent("census", model=census),
         Agent("asker", model=ScriptedModel(any_client_tool=True), client_tools="*"),
         REGISTRAR,
+        CLERK,
         *([Agent("stranger", model=MODEL, tools=[add], options=STRANGER)] if MODEL else ()),
     ],
     flows=flows,

@@ -1,4 +1,5 @@
-"""One thread, three dialects: begun with the published kai-client, continued over ChatKit's wire, read by the published noukai-sdk.
+"""One thread, four dialects: begun with the published kai-client, continued over ChatKit's wire and with the published stkai,
+read by the published noukai-sdk.
 
 A tool call that waits for a yes on one wire is decided on the other. At the end all of them see the same items in the
 same order, with the same ids, and the same answers come out when the thread is replayed as a session. The clients are
@@ -17,7 +18,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.interop.environments import chatkit_python, client_python
+from tests.interop.environments import chatkit_python, client_python, stkai_python
 from tests.interop.noukai.sdks import noukai_python
 
 from prove.server import ROOT, START_SECONDS, free_port
@@ -27,17 +28,20 @@ GUARD = "one-id"
 SECONDS = 300.0
 """The first time the clients are fetched; after that it takes some ten."""
 
-KAI, NOUKAI = "0.12.0", "0.5.2"
+KAI, NOUKAI, STKAI = "0.12.0", "0.5.2", "0.4.18"
 USER = "demo-clients"
 BEGUN = ("echo: alpha", "tool: add 2 3", "approve: create_bucket photos")
 CONTINUED = ("yes", "recall", "echo: beta")
+RESUMED = ("recall", "echo: gamma", "echo: delta")
 FINISHED = ("recall",)
 SAID = {
     "echo: alpha": ["alpha"],
     "tool: add 2 3": ["5"],
     "approve: create_bucket photos": ["created photos"],
-    "recall": ["approve: create_bucket photos", "echo: beta"],
+    "recall": ["approve: create_bucket photos", "echo: beta", "echo: delta"],
     "echo: beta": ["beta"],
+    "echo: gamma": ["gamma"],
+    "echo: delta": ["delta"],
 }
 TOOLS = {"tool: add 2 3": "add", "approve: create_bucket photos": "create_bucket"}
 PUBLISHED = Path(__file__).with_name("published")
@@ -50,15 +54,16 @@ async def prove(ground: Ground) -> Verdict:
         pythons = await asyncio.gather(*(asyncio.to_thread(make) for make in _MAKERS))
     except pytest.skip.Exception as offline:  # how the interop tests say it
         return Verdict([f"the published clients cannot be fetched: {offline}"])
-    kai, chatkit, noukai = (_Client(file, str(python)) for file, python in zip(_FILES, pythons, strict=True))
+    kai, chatkit, noukai, stackspot = (_Client(file, str(python)) for file, python in zip(_FILES, pythons, strict=True))
     url = f"http://127.0.0.1:{free_port()}"
     server = await _serve(ground, url)
     try:
         await kai.play(url, USER, thread, *BEGUN)
         await chatkit.play(url, USER, thread, *CONTINUED)
+        by_stackspot = await stackspot.play(url, USER, thread, *RESUMED)
         by_kai = await kai.play(url, USER, thread, *FINISHED)
         by_chatkit = await chatkit.play(url, USER, thread)
-        asked = [doing for doing in (*BEGUN, *CONTINUED, *FINISHED) if doing != "yes"]
+        asked = [doing for doing in (*BEGUN, *CONTINUED, *RESUMED, *FINISHED) if doing != "yes"]
         by_noukai = await noukai.play(url, f"nk_{USER}", thread, *asked)
     except ClientFailed as error:
         verdict.expect(False, str(error))
@@ -69,12 +74,16 @@ async def prove(ground: Ground) -> Verdict:
     expected = _expected(asked)
     ground.say(f"begun with kai-client {KAI}: {len(BEGUN)} messages, the last one waits for a yes")
     ground.say(f"continued over ChatKit's wire, read with the published types: the yes, {len(CONTINUED) - 1} messages")
+    ground.say(f"continued with stkai {STKAI}, which streams its answers: {len(RESUMED)} messages")
     ground.say(f"{len(by_kai['seen'])} items for kai-client, {len(by_chatkit['seen'])} for ChatKit's types")
     ground.say(f"{len(by_noukai['read'])} executions for noukai-sdk {NOUKAI}, {len(by_noukai['replayed'])} replayed")
     verdict.expect(by_kai["seen"] == expected, f"kai-client sees {by_kai['seen']}")
     verdict.expect(by_chatkit["seen"] == expected, f"ChatKit sees {by_chatkit['seen']}")
     verdict.expect(_bits(by_kai["users"]) == _bits(by_chatkit["users"]), "user messages have other ids on other wires")
     pairs = [list(pair) for pair in _pairs(expected)]
+    answered = [text for who, text in expected if who == "assistant"]
+    verdict.expect(by_stackspot["answers"] == answered[-len(RESUMED) - 1 : -1], f"stkai was told {by_stackspot}")
+    verdict.expect(by_stackspot["conversation"] == thread, "stkai's conversation is another thread")
     verdict.expect(by_noukai["read"] == pairs, f"noukai-sdk reads {by_noukai['read']}")
     verdict.expect(by_noukai["replayed"] == pairs, f"noukai-sdk replays {by_noukai['replayed']}")
     return verdict
@@ -131,8 +140,8 @@ class _Client:
         return dict(json.loads(out))
 
 
-_FILES = ("by_kai.py", "by_chatkit.py", "by_noukai.py")
-_MAKERS = (lambda: client_python(KAI), chatkit_python, lambda: noukai_python(NOUKAI))
+_FILES = ("by_kai.py", "by_chatkit.py", "by_noukai.py", "by_stackspot.py")
+_MAKERS = (lambda: client_python(KAI), chatkit_python, lambda: noukai_python(NOUKAI), stkai_python)
 
 
 async def _serve(ground: Ground, url: str) -> asyncio.subprocess.Process:

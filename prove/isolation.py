@@ -23,6 +23,7 @@ from typing import Any
 import httpx2
 
 from dragoman import App, Flow, client_tool
+from dragoman.core.ids import canonical
 from dragoman.server.http import Route
 from dragoman.testing.serving import serve
 from prove import app
@@ -32,12 +33,14 @@ from prove.reading import V1
 from prove.verdict import Ground, Verdict
 
 GUARD = "owner-check"
+SECONDS = 240.0
 SECRET = "the-owners-secret"
 STRANGERS = ("acme.other{n}", "tenant{n}.owner", "tenant{n}.nobody", "tenant{n}.boss.admin")
 _PATH_NAME = re.compile(r"\{(\w+)\}")
 _FRESH = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     r"|\b1[0-9]{9}(\.[0-9]+)?\b|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z"
+    r"|\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b"
 )
 
 
@@ -224,7 +227,26 @@ class Trial:
             job_call=queued["payload"]["calls"][0],
             session=session,
             file=await self._announce(who),
+            upload=await self._upload(who, text),
+            command=await self._command(who, text),
         )
+
+    async def _upload(self, who: str, text: str) -> str:
+        """A file that chats of StackSpot's wire may name."""
+        asked = {"file_name": "notes.txt", "target_type": "CONTEXT", "expiration": 60}
+        form = (await self._request(who, "POST", "/v2/file-upload/form", {}, asked)).json()
+        sent = await self._http.post(form["url"], data=form["form"], files={"file": ("notes.txt", text.encode())})
+        assert sent.status_code == 204, sent.text
+        return canonical(form["id"])
+
+    async def _command(self, who: str, text: str) -> str:
+        """A quick command that has ended."""
+        path = "/v1/quick-commands/create-execution/helper"
+        answer = await self._request(who, "POST", path, {}, {"input_data": f"echo: {text}"})
+        assert answer.status_code == 200, answer.text
+        run = canonical(answer.json())
+        await self._wait_for(who, run, "run.completed")
+        return run
 
     async def _announce(self, who: str) -> str:
         """An attachment that waits for its bytes."""
@@ -263,7 +285,9 @@ class Trial:
         paths.append(f"{V1}/sessions/{own.session}")
         seen = [(await self._request("acme.owner", "GET", path, {}, None)).content for path in paths]
         bodies = [chatkit("threads.list"), chatkit("items.list", thread_id=spelt("thr", own.waiting_thread))]
-        return seen + [(await self._request("acme.owner", "POST", "/chatkit", {}, body)).content for body in bodies]
+        seen += [(await self._request("acme.owner", "POST", "/chatkit", {}, body)).content for body in bodies]
+        command = f"/v1/quick-commands/callback/{own.command}"
+        return [*seen, (await self._request("acme.owner", "GET", command, {}, None)).content]
 
 
 def _is_kais_403(face: str, who: str, kind: str, answer: httpx2.Response) -> bool:

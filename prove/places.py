@@ -32,6 +32,8 @@ class World:
     job_call: str = ""
     session: str = ""
     file: str = ""
+    upload: str = ""
+    command: str = ""
 
     def ids(self) -> dict[str, str]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -179,6 +181,36 @@ _CHATKIT = (
     _chatkit("attachments", lambda thr, x, own: chatkit("threads.create", input={**_TEXT, "attachments": [x]}), "atc"),
 )
 
+
+def _spot(name: str, make: Callable[[str, World], dict[str, Any]]) -> Slot:
+    """A place in the body of a chat of StackSpot's wire."""
+    return _body(name, lambda x, own: {"user_prompt": "recall", **make(x, own)})
+
+
+_SPOT = (
+    _spot("conversation_id", lambda x, own: {"use_conversation": True, "conversation_id": x}),
+    _spot(
+        "conversation_id of a stream",
+        lambda x, own: {"streaming": True, "use_conversation": True, "conversation_id": x},
+    ),
+    _spot("upload_ids", lambda x, own: {"upload_ids": [own.upload, x]}),
+    Slot(
+        "idempotency-key",
+        headers=lambda x, own: {"idempotency-key": x},
+        body=lambda x, own: {"user_prompt": "recall", "use_conversation": True},
+    ),
+)
+_COMMAND = (
+    Slot("?conversation_id", query=lambda x, own: {"conversation_id": x}, body=lambda x, own: {"input_data": "recall"}),
+    _body("upload_ids of a command", lambda x, own: {"input_data": "recall", "upload_ids": [x]}),
+    Slot(
+        "idempotency-key of a command",
+        headers=lambda x, own: {"idempotency-key": x},
+        body=lambda x, own: {"input_data": "recall"},
+    ),
+)
+_FORM = {"file_name": "a.txt", "target_type": "KNOWLEDGE_SOURCE"}
+
 _SESSION = Slot("session", body=lambda x, own: {"message": "x", "session": x}, names=True)
 _F = "/seq/{org}/{project}/{slug}"
 
@@ -268,6 +300,12 @@ TAKES: dict[tuple[str, str], tuple[Slot, ...]] = {
     ("GET", "/chatkit/files/{file}"): (_query("token"),),
     ("PUT", "/chatkit/files/{file}"): (_query("token"),),
     ("POST", "/chatkit/files/{file}"): (_query("token"),),
+    ("POST", "/{realm}/oidc/oauth/token"): (),
+    ("POST", "/v1/agent/{agent_id}/chat"): _SPOT,
+    ("POST", "/v2/file-upload/form"): (_body("target_id", lambda x, own: {**_FORM, "target_id": x}),),
+    ("POST", "/stackspot/upload/{upload}"): (),
+    ("POST", "/v1/quick-commands/create-execution/{slug}"): _COMMAND,
+    ("GET", "/v1/quick-commands/callback/{execution}"): (),
     ("GET", _F + "/jobs/{run}"): (),
     ("POST", _F + "/jobs/{run}/resume"): (
         _body("executionId", lambda x, own: _resume(x, own.job_call)),
@@ -280,8 +318,23 @@ TAKES: dict[tuple[str, str], tuple[Slot, ...]] = {
 }
 """Method and path → the places outside of the path that take an id; `()` where there is none."""
 
-OWN_IN_PATH = {"id": "waiting_thread", "run": "waiting_run", "thread": "thread", "session": "session", "file": "file"}
+OWN_IN_PATH = {
+    "id": "waiting_thread",
+    "run": "waiting_run",
+    "thread": "thread",
+    "session": "session",
+    "file": "file",
+    "upload": "upload",
+    "execution": "command",
+}
 """Name in a path → what of the caller's own stands there while another place is tried."""
 
-PUBLIC_IN_PATH = {"project": "proof", "slug": "asks", "version": "v1", "step": "ask"}
+PUBLIC_IN_PATH = {
+    "project": "proof",
+    "slug": "asks",
+    "version": "v1",
+    "step": "ask",
+    "realm": "acme",
+    "agent_id": "helper",
+}
 """Names in a path that are no ids: what is served is known to all."""

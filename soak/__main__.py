@@ -1,4 +1,4 @@
-"""`python -m soak [crash] [flows] [chatkit] [jobs] [streams]`: play those named, or all; exit code 0 if everything holds."""
+"""`python -m soak [crash] [flows] [chatkit] [stackspot] [jobs] [streams]`: play those named, or all; exit code 0 if everything holds."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import sys
 
 from prove.verdict import run
 
-from soak import chatkit, crash, flows, jobs, streams
+from soak import chatkit, crash, flows, jobs, stackspot, streams
 
 SOAKS = {
     "crash": crash.soak,
     "flows": flows.soak,
     "chatkit": chatkit.soak,
+    "stackspot": stackspot.soak,
     "jobs": jobs.soak,
     "streams": streams.soak,
 }

@@ -90,18 +90,36 @@ def client_python(release: str) -> Path:
     return interpreter_of(settled(f"kai-client-{release}-{facts}", build))
 
 
-def pinned_python(name: str, pins: Path) -> Path:
-    """The interpreter of an environment with just the packages of a requirements file, checked by their hashes."""
+def pinned_python(name: str, pins: Path, base: str = sys.executable) -> Path:
+    """The interpreter of an environment with just the packages of a requirements file, checked by their hashes.
+
+    `base` is what it is made from: the path of an interpreter, or a version that uv finds or fetches.
+    """
 
     def build(folder: Path) -> None:
         python = str(interpreter_of(folder))
-        make = [uv.find_uv_bin(), "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)]
+        make = [uv.find_uv_bin(), "venv", "--quiet", "--allow-existing", "--python", base, str(folder)]
         run(make, ROOT, OFFLINE)
         install = [uv.find_uv_bin(), "pip", "install", "--quiet", "--python", python, "--require-hashes"]
         run([*install, "--requirements", str(pins)], ROOT, OFFLINE)
 
-    facts = digest(sys.version, sys.base_prefix, pins.read_bytes())
+    made_from = (sys.version, sys.base_prefix) if base == sys.executable else (base,)
+    facts = digest(*made_from, pins.read_bytes())
     return interpreter_of(settled(f"{name}-{facts}", build))
+
+
+def base_from(major: int, minor: int) -> str:
+    """An interpreter of at least this version: this very one, one on the machine, else the version for uv to fetch."""
+    if sys.version_info >= (major, minor):
+        return sys.executable
+    names = [f"python{major}.{number}" for number in range(minor, minor + 4)]
+    kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    beside = [str(found) for name in names for found in sorted(kept.glob(f"*/bin/{name}"))]
+    for candidate in (*names, *beside):  # each is run, because a name may be a version manager's empty promise
+        place = shutil.which(candidate)
+        if place and subprocess.run([place, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return place
+    return f"{major}.{minor}"
 
 
 def sdk_python() -> Path:
@@ -115,6 +133,11 @@ def chatkit_python() -> Path:
     It has what our package needs as well: with `PYTHONPATH=src` both are imported side by side.
     """
     return pinned_python("openai-chatkit", HERE / "chatkit" / "pins.txt")
+
+
+def stkai_python() -> Path:
+    """The interpreter of an environment with the published stkai, unmodified; it needs Python 3.12."""
+    return pinned_python("stkai", HERE / "stackspot" / "pins.txt", base_from(3, 12))
 
 
 def npm(environment: dict[str, str]) -> list[str]:
