@@ -13,7 +13,7 @@ import pytest
 
 from dragoman.core.errors import UsageError
 from dragoman.core.writes import PutThread
-from dragoman.store import blob_rows, open_beside, open_store, reads, removal, statements
+from dragoman.store import blob_rows, figures, open_beside, open_store, reads, removal, statements
 from dragoman.store.schema import Migration, load_migrations, migrate
 
 DUMP = Path(__file__).parent / "data" / "schema-0001.sql"
@@ -116,6 +116,7 @@ def plan(db: sqlite3.Connection, sql: str) -> str:
     values: Any = [None] * sql.count("?")
     if ":tenant" in sql:
         values = {"tenant": "", "owner": "", "thread": 0, "name": "", "kind": "", "session": "", "place": 0, "rows": 0}
+        values |= {"face": "", "since": 0, "until": 0, "first": 0, "text": "", "projects": "[]"}
         values |= {f"state{n}": "" for n in range(6)}
     elif "?1" in sql or "?2" in sql:
         values = [None] * max(n for n in range(1, 6) if f"?{n}" in sql)
@@ -195,6 +196,29 @@ def test_every_listing_of_runs_merges_ordered_stretches_of_one_index(
     assert "TEMP B-TREE" not in steps
     assert steps.count("SEARCH runs USING INDEX") == states
     assert states == 1 or "MERGE (UNION ALL)" in steps
+
+
+@pytest.mark.parametrize("sifts", [{"face"}, {"text"}, {"since", "until"}, {"face", "text", "since", "until"}])
+@pytest.mark.parametrize("filters", [set(), {"owner"}, {"thread"}, {"name", "kind"}])
+def test_what_is_sifted_is_sifted_out_of_the_same_stretches(
+    schema: sqlite3.Connection, filters: set[str], sifts: set[str]
+) -> None:
+    steps = plan(schema, reads.runs_sql(6, frozenset(filters | sifts)))
+    assert "SCAN" not in steps
+    assert "TEMP B-TREE" not in steps
+    assert steps.count("SEARCH runs USING INDEX") == 6
+
+
+@pytest.mark.parametrize("owned", [True, False])
+@pytest.mark.parametrize("bound", [True, False])
+def test_figures_read_the_runs_of_their_time_and_no_more(schema: sqlite3.Connection, owned: bool, bound: bool) -> None:
+    place = "INDEX runs_created (tenant=? AND created>? AND created<?)"
+    runs = plan(schema, figures.runs_sql(owned=owned, bound=bound))
+    models = plan(schema, figures.models_sql(owned=owned, bound=bound))
+    assert place in runs
+    assert place in models
+    assert "SEARCH s USING INDEX steps_" in models
+    assert "TEMP B-TREE" not in runs
 
 
 WRITES = constants(statements) | {f"DELETE_THREAD {n}": sql for n, sql in enumerate(statements.DELETE_THREAD)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import click
@@ -13,20 +13,11 @@ from dragoman.cli.exits import ExitCode
 from dragoman.cli.output import print_json, print_table
 from dragoman.core.errors import UsageError
 
+if TYPE_CHECKING:  # types only: `--help` reads no manifests
+    from dragoman.ai.listing import ProviderRow
+
 _SHOWN = 3
 """Models of a provider that the overview names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One provider. `why` tells what is missing, or where the key comes from."""
-
-    provider: str
-    usable: bool
-    why: str
-    base_url: str | None
-    models: list[str]
-    manifest: str
 
 
 @click.command(short_help="List the models that can be used here.")
@@ -75,34 +66,21 @@ def _folder(config: str | None) -> str | None:
     return place_of_manifests(load_settings(config=config).settings.models)
 
 
-def _rows(loader: Any, facts: Sequence[dict[str, Any]], only: str | None) -> list[Row]:
-    from dragoman.ai.model import base_url_of, why_not
-    from dragoman.ai.transport.credentials import resolve_credential
+def _rows(loader: Any, facts: Sequence[dict[str, Any]], only: str | None) -> list[ProviderRow]:
+    from dragoman.ai.listing import list_providers
 
     wanted = loader.load_provider_sync(only).id if only is not None else None
-    rows = []
-    for entry in loader.providers():
-        if wanted is not None and entry.id != wanted:
-            continue
-        names = [f"{fact['provider']}/{fact['model_id']}" for fact in facts if fact["provider"] == entry.id]
-        if entry.manifest is None:
-            why = entry.error.message if entry.error is not None else "it cannot be read"
-            rows.append(Row(entry.id, False, why, None, names, entry.where))
-            continue
-        fault = why_not(entry.manifest)
-        found = resolve_credential(entry.id, entry.manifest)
-        why = fault or (f"key from {found.source_name}" if found.is_available else "needs no key")
-        rows.append(Row(entry.id, fault is None, why, base_url_of(entry.manifest), names, entry.where))
+    rows = list_providers(loader, facts, wanted)
     if wanted is not None and not rows:
         raise UsageError(f"provider {only!r} is not among those that are listed")
     return rows
 
 
-async def _asked(loader: Any, rows: list[Row]) -> list[Row]:
+async def _asked(loader: Any, rows: list[ProviderRow]) -> list[ProviderRow]:
     """The same rows; usable ones have been asked whether they answer."""
-    made: list[Row] = [row for row in rows if not row.usable]
+    made: list[ProviderRow] = [row for row in rows if not row.usable]
 
-    async def one(row: Row) -> None:
+    async def one(row: ProviderRow) -> None:
         made.append(await _answering(loader, row))
 
     async with anyio.create_task_group() as group:
@@ -112,7 +90,7 @@ async def _asked(loader: Any, rows: list[Row]) -> list[Row]:
     return made
 
 
-async def _answering(loader: Any, row: Row) -> Row:
+async def _answering(loader: Any, row: ProviderRow) -> ProviderRow:
     from dragoman.ai.client import AiClient
     from dragoman.ai.client.services import require_available
     from dragoman.core.errors import TransportError
@@ -135,7 +113,7 @@ def _some(names: Sequence[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _print_one(row: Row, facts: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+def _print_one(row: ProviderRow, facts: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         plain = [{name: value for name, value in fact.items() if name != "facts"} for fact in facts]
         print_json(asdict(row) | {"models": plain})

@@ -21,10 +21,12 @@ from dragoman.core.records import (
     ItemKind,
     Keep,
     Key,
+    ModelFigure,
     Page,
     Removed,
     Repeat,
     Run,
+    RunFigure,
     RunKind,
     RunStatus,
     Session,
@@ -125,10 +127,43 @@ class Store(Protocol):
         name: str | None = None,
         kind: RunKind | None = None,
         session: str | None = None,
+        face: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        text: str | None = None,
         limit: int = 50,
         after: str | None = None,
     ) -> Page[Run]:
-        """Newest first; `after` is a run id. Raises NotFound for an unknown `after`."""
+        """Newest first; `after` is a run id. Raises NotFound for an unknown `after`.
+
+        since <= created < until. `text`: it is part of the run's id, name, thread id or session, whatever the case of
+        its ASCII letters.
+        """
+        ...
+
+    async def run_figures(
+        self,
+        tenant: str,
+        *,
+        since: float,
+        until: float,
+        owner: str | None = None,
+        projects: Sequence[str] | None = None,
+        limit: int,
+    ) -> Sequence[RunFigure]:
+        """The runs with since <= created < until, newest first. `projects`: of flows' runs only those of these projects."""
+        ...
+
+    async def model_figures(
+        self,
+        tenant: str,
+        *,
+        since: float,
+        until: float,
+        owner: str | None = None,
+        projects: Sequence[str] | None = None,
+    ) -> Sequence[ModelFigure]:
+        """What the models were asked in those runs, in no order."""
         ...
 
     async def unfinished(self) -> Sequence[Run]:

@@ -7,7 +7,7 @@ bodies are JSON values.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from dragoman.core.usage import Usage
 
@@ -111,13 +111,14 @@ redacted, full, `keep_result` that a repetition must find the result; the others
 class Run:
     """One execution. `number` is given by the store (0 before); `thread` is the thread's number.
 
-    `version` is the frozen code version, `input` and `options` what it was started with (enough
-    to go on after a crash), `last_seq` the highest committed event, `error` `{code, message}`.
+        `version` is the frozen code version, `input` and `options` what it was started with (enough
+        to go on after a crash), `last_seq` the highest committed event, `error` `{code, message}`. `first_token` is the time
+    at which a model said its first word, or began its first tool call; the store sees it in the events.
 
-    A flow's run has the flow's name (`project/slug`), `queue` and `priority` if it is a job (higher
-    goes first), `result` once it has completed, `input` as in `flows.FlowCall`
-    (`{message, messages, parameters, attachments}`), and in `options` the words of `FLOW_OPTIONS`.
-    A turn's has `{message?, metadata?}`; one aside also `{parts, extra?}`, and gets its thread when it completes.
+        A flow's run has the flow's name (`project/slug`), `queue` and `priority` if it is a job (higher
+        goes first), `result` once it has completed, `input` as in `flows.FlowCall`
+        (`{message, messages, parameters, attachments}`), and in `options` the words of `FLOW_OPTIONS`.
+        A turn's has `{message?, metadata?}`; one aside also `{parts, extra?}`, and gets its thread when it completes.
     """
 
     id: str
@@ -147,10 +148,39 @@ class Run:
     lease: float | None = None
     priority: int = 0
     result: Any = None
+    first_token: float | None = None
 
     @property
     def is_active(self) -> bool:
         return self.status in ACTIVE
+
+
+class RunFigure(NamedTuple):
+    """A run as an overview counts it, which takes very many: so it is a plain tuple. `is_flow` is 0 where an agent ran."""
+
+    created: float
+    started: float | None
+    ended: float | None
+    first_token: float | None
+    status: RunStatus
+    face: str
+    name: str
+    is_flow: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFigure:
+    """What the calls of one model came to, each attempt of a step being one."""
+
+    model: str
+    calls: int
+    failed: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
 
 
 @dataclass(frozen=True, slots=True)

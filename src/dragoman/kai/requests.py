@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from dragoman.core.errors import BadRequest
+from dragoman.core.ids import canonical, is_id
 from dragoman.core.records import Visibility
 from dragoman.kai.fields import as_id, as_object, expected
 
@@ -21,6 +22,7 @@ MAX_DECISIONS = 100
 
 _DATA_TYPE = re.compile(r"data-[A-Za-z0-9_.-]{1,64}")
 _URL = re.compile(r"(?:https?://|data:)\S+", re.IGNORECASE)
+_UPLOAD = "blob:"
 _YES = frozenset({"confirmed", "yes", "approved", "true"})
 _NO = frozenset({"denied", "no", "rejected", "false"})
 
@@ -88,7 +90,7 @@ Action: TypeAlias = NewMessage | Regenerate | Decisions
 
 @dataclass(frozen=True, slots=True)
 class ChatPost:
-    """A decoded `POST /api/chat`. `model` is None where the body names none."""
+    """A decoded `POST /api/chat`. `model` is None where the body names none; `forms`: the page can show forms."""
 
     chat: str
     action: Action
@@ -96,6 +98,7 @@ class ChatPost:
     visibility: Visibility = "private"
     branch: str | None = None
     from_browser: bool = False
+    forms: bool = False
 
 
 def decode_chat(body: Any, limits: Limits) -> ChatPost:
@@ -116,6 +119,7 @@ def decode_chat(body: Any, limits: Limits) -> ChatPost:
         _visibility(fields.get("selectedVisibilityType")),
         None if branch is None else str(branch),
         from_browser,
+        forms=from_browser and fields.get("forms") is True,
     )
 
 
@@ -214,8 +218,10 @@ def _user_part(part: dict[str, Any], where: str, limits: Limits) -> dict[str, An
 
 def _file_part(part: dict[str, Any], where: str) -> dict[str, Any]:
     url, media_type, name = part.get("url"), part.get("mediaType"), part.get("filename")
-    if not isinstance(url, str) or not _URL.fullmatch(url):
-        raise expected(f"{where}.url", "an http, https or data URL", url)
+    if isinstance(url, str) and url.startswith(_UPLOAD) and is_id(url.removeprefix(_UPLOAD)):
+        url = _UPLOAD + canonical(url.removeprefix(_UPLOAD))  # whose it is, is asked when it is read
+    elif not isinstance(url, str) or not _URL.fullmatch(url):
+        raise expected(f"{where}.url", "an http, https or data URL, or blob: and the id of an upload", url)
     if not isinstance(media_type, str) or not media_type:
         raise expected(f"{where}.mediaType", "a media type such as 'image/png'", media_type)
     if name is not None and not isinstance(name, str):

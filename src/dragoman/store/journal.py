@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dragoman.core.errors import ProtocolError
-from dragoman.core.events import BlockDelta, Event, ToolInputDelta, decode_body, encode_body
+from dragoman.core.events import BlockDelta, Event, ToolInputDelta, ToolStarted, decode_body, encode_body
 from dragoman.store.columns import dump, load
 from dragoman.store.rows import Row
 
@@ -20,6 +20,8 @@ _DELTAS: dict[str, tuple[type[BlockDelta | ToolInputDelta], str]] = {
     BlockDelta.type: (BlockDelta, "block"),
     ToolInputDelta.type: (ToolInputDelta, "call"),
 }
+
+_OF_FLOWS = ("execute", "step", "job")
 
 EVENT = "seq, count, type, step, time, payload"
 
@@ -68,6 +70,15 @@ def _join(events: Sequence[Event]) -> str:
     if any(event.time != events[0].time for event in events):
         payload["times"] = [event.time for event in events]
     return dump(payload)
+
+
+def first_token(events: Sequence[Event], kind: str) -> float | None:
+    """When a model begins to say something in these events of a run of this kind, None if it does not.
+
+    A flow's own step may call a tool too; so there, only words count.
+    """
+    begins = (BlockDelta, ToolInputDelta) if kind in _OF_FLOWS else (BlockDelta, ToolInputDelta, ToolStarted)
+    return next((event.time for event in events if isinstance(event.body, begins)), None)
 
 
 def events_of(run: str, row: Row, after: int) -> list[Event]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, TypeVar, get_args
 
@@ -38,6 +39,7 @@ PAGE_CHARACTERS = 16 * 1024 * 1024
 """What the runs of one page may hold of their callers' inputs, each up to a body's limit: the next page has the rest."""
 
 _END = 1 << 62
+_EVER = float("inf")
 _STATES: tuple[str, ...] = get_args(RunStatus)
 
 
@@ -214,19 +216,26 @@ def queue_length(db: sqlite3.Connection) -> int:
 
 # the narrowest first
 _INDEXES = {"thread": "thread", "session": "session_status", "owner": "owner", "name": "name", "kind": "kind"}
+_SIFTS = {
+    "since": "created >= :since AND number >= :first",
+    "until": "created < :until",
+    "text": "instr(lower(id || ' ' || name || ' ' || ifnull(thread_id, '') || ' ' || ifnull(session, '')), :text)",
+}
+CREATED = "SELECT min(number), max(number) FROM runs INDEXED BY runs_created WHERE tenant = ? AND created >= ? AND created < ?"
+"""Which runs were made in a time; those between may have been made in another, where a clock was set back."""
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=512)
 def runs_sql(states: int, filters: frozenset[str], jobs: bool = False) -> str:
     """The listing for this many states: each an ordered stretch of one index, merged by number.
 
-    `filters` are some of thread, session, owner, name, kind; `jobs`: the kind is that of jobs.
+    `filters` are some of thread, session, owner, name, kind, face, since, until, text; `jobs`: the kind is that of jobs.
     """
     index = next((f"runs_{_INDEXES[one]}" for one in _INDEXES if one in filters), "runs_tenant")
     if jobs and index == "runs_name":
         index = "runs_jobs"
     where = "tenant = :tenant AND number < :place"
-    where += "".join(f" AND {one} = :{one}" for one in sorted(filters))
+    where += "".join(f" AND {_SIFTS.get(one, f'{one} = :{one}')}" for one in sorted(filters))
     where += " AND kind = 'job'" if jobs else ""  # as a literal, so that the index of jobs alone is seen to fit
     arms = (
         f"SELECT {rows.RUN} FROM runs INDEXED BY {index} WHERE status = :state{n} AND {where}" for n in range(states)
@@ -234,31 +243,54 @@ def runs_sql(states: int, filters: frozenset[str], jobs: bool = False) -> str:
     return " UNION ALL ".join(arms) + " ORDER BY 1 DESC LIMIT :rows"
 
 
-def runs(
-    db: sqlite3.Connection,
-    tenant: str,
-    owner: str | None,
-    thread: int | None,
-    status: Sequence[RunStatus] | None,
-    name: str | None,
-    kind: RunKind | None,
-    session: str | None,
-    limit: int,
-    after: str | None,
-) -> Page[Run]:
-    states = _STATES if status is None else tuple(dict.fromkeys(status))
-    chosen = {"owner": owner, "thread": thread, "name": name, "kind": kind, "session": session}
-    filters = {one: value for one, value in chosen.items() if value is not None}
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs of a tenant; None is any. As in `ports.Store.runs`."""
+
+    owner: str | None = None
+    thread: int | None = None
+    status: Sequence[RunStatus] | None = None
+    name: str | None = None
+    kind: RunKind | None = None
+    session: str | None = None
+    face: str | None = None
+    since: float | None = None
+    until: float | None = None
+    text: str | None = None
+
+    @property
+    def sifts(self) -> bool:
+        """Whether rows may have to be read that are not wanted."""
+        return any(one is not None for one in (self.face, self.since, self.until, self.text))
+
+
+_LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A"), ord("Z") + 1)})
+"""As SQLite's `lower` does it."""
+
+
+def runs(db: sqlite3.Connection, tenant: str, chosen: RunFilter, limit: int, after: str | None) -> Page[Run]:
+    states = _STATES if chosen.status is None else tuple(dict.fromkeys(chosen.status))
+    named = {field.name: getattr(chosen, field.name) for field in fields(RunFilter) if field.name != "status"}
+    filters = {one: value for one, value in named.items() if value is not None}
     values = {"tenant": tenant, "place": _END, "rows": limit + 1, **filters}
+    if chosen.text is not None:
+        values["text"] = chosen.text.translate(_LOWER)
     if after is not None:
         found = db.execute("SELECT number, owner FROM runs WHERE id = ? AND tenant = ?", (after, tenant)).fetchall()
-        if not found or owner not in (None, found[0][1]):
+        if not found or chosen.owner not in (None, found[0][1]):
             raise NotFound(f"there is no run {after!r} to page from", code="not_found:cursor")
         values["place"] = found[0][0]
+    if chosen.since is not None or chosen.until is not None:
+        values["since"] = filters["since"] = -_EVER if chosen.since is None else chosen.since
+        values["until"] = filters["until"] = _EVER if chosen.until is None else chosen.until
+        values["first"], last = db.execute(CREATED, (tenant, values["since"], values["until"])).fetchall()[0]
+        if last is None:
+            return Page((), False)
+        values["place"] = min(values["place"], last + 1)
     if not states:
         return Page((), False)
     values.update((f"state{n}", state) for n, state in enumerate(states))
-    sql = runs_sql(len(states), frozenset(filters), kind == "job")
+    sql = runs_sql(len(states), frozenset(filters), chosen.kind == "job")
     return _run_page(db.execute(sql, values), limit)
 
 

@@ -76,7 +76,7 @@ def item_of(row: Row) -> Item:
 RUN_STORED = (
     "id, tenant, owner, kind, name, version, thread, thread_id, session, face, status, answer,"
     " created, started, ended, queue, executor, lease, usage, cost, error, options, input,"
-    " priority, result"
+    " priority, result, first_token"
 )
 RUN = f"number, COALESCE((SELECT max(seq) FROM events WHERE run = runs.number), 0), {RUN_STORED}"
 
@@ -109,6 +109,7 @@ def run_values(run: Run, thread: int | None) -> Row:
         dump(run.input),
         run.priority,
         dump_optional(run.result),
+        run.first_token,
     )
 
 
@@ -116,7 +117,7 @@ def run_of(row: Row) -> Run:
     """The inverse of `run_values`, from the columns of `RUN`."""
     number, last_seq, id, tenant, owner, kind, name, version, thread, thread_id, session, face, *rest = row
     status, answer, created, started, ended, queue, executor, lease, usage, cost, error, options, input_, *new = rest
-    priority, result = new
+    priority, result, first_token = new
     return Run(
         id,
         tenant,
@@ -145,6 +146,7 @@ def run_of(row: Row) -> Run:
         lease,
         priority,
         load_optional(result),
+        first_token,
     )
 
 

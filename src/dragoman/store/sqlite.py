@@ -27,10 +27,12 @@ from dragoman.core.records import (
     ItemKind,
     Keep,
     Key,
+    ModelFigure,
     Page,
     Removed,
     Repeat,
     Run,
+    RunFigure,
     RunKind,
     RunStatus,
     Session,
@@ -40,7 +42,8 @@ from dragoman.core.records import (
     Vote,
 )
 from dragoman.core.writes import Write
-from dragoman.store import blob_rows, passages, reads, removal
+from dragoman.store import blob_rows, figures, passages, reads, removal
+from dragoman.store.columns import dump_optional
 from dragoman.store.directory import Place, Sizes, Synchronous, connect, is_damage, locate, prepare, sizes
 from dragoman.store.lock import hold
 from dragoman.store.readers import FEW, Readers
@@ -224,13 +227,41 @@ class SQLiteStore:
         name: str | None = None,
         kind: RunKind | None = None,
         session: str | None = None,
+        face: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        text: str | None = None,
         limit: int = 50,
         after: str | None = None,
     ) -> Page[Run]:
-        filters = (tenant, owner, thread, status, name, kind, session)
-        if limit <= FEW:
-            return self._readers.near(reads.runs, *filters, limit, after)
-        return await self._readers.far(reads.runs, *filters, limit, after)
+        chosen = reads.RunFilter(owner, thread, status, name, kind, session, face, since, until, text)
+        if limit <= FEW and not chosen.sifts:
+            return self._readers.near(reads.runs, tenant, chosen, limit, after)
+        return await self._readers.far(reads.runs, tenant, chosen, limit, after)
+
+    async def run_figures(
+        self,
+        tenant: str,
+        *,
+        since: float,
+        until: float,
+        owner: str | None = None,
+        projects: Sequence[str] | None = None,
+        limit: int,
+    ) -> Sequence[RunFigure]:
+        bound = dump_optional(projects)
+        return await self._readers.far(figures.of_runs, tenant, owner, bound, since, until, limit)
+
+    async def model_figures(
+        self,
+        tenant: str,
+        *,
+        since: float,
+        until: float,
+        owner: str | None = None,
+        projects: Sequence[str] | None = None,
+    ) -> Sequence[ModelFigure]:
+        return await self._readers.far(figures.of_models, tenant, owner, dump_optional(projects), since, until)
 
     async def unfinished(self) -> Sequence[Run]:
         return await self._readers.far(reads.unfinished)

@@ -63,7 +63,11 @@ PUT_VOTE = (
     " SELECT ?, ?, ?, ?, ?, number FROM threads WHERE number = ?"
 )
 PUT_RUN = _insert("runs", rows.RUN_STORED)
-RUN_PLACE = "SELECT number, COALESCE((SELECT max(seq) FROM events WHERE run = runs.number), 0) FROM runs WHERE id = ?"
+RUN_PLACE = (
+    "SELECT number, COALESCE((SELECT max(seq) FROM events WHERE run = runs.number), 0), first_token, kind"
+    " FROM runs WHERE id = ?"
+)
+FIRST_TOKEN = "UPDATE runs SET first_token = ? WHERE number = ?"
 EVENTS_BETWEEN = (
     f"SELECT {journal.EVENT} FROM events WHERE run = ?1 AND seq >= ?2"
     " AND seq <= COALESCE((SELECT min(seq) FROM events WHERE run = ?1 AND seq >= ?3), ?3) ORDER BY seq"

@@ -209,7 +209,7 @@ def _append_events(scope: Scope, write: AppendEvents) -> None:
     found = scope.db.execute(sql.RUN_PLACE, (run,)).fetchone()
     if found is None:
         raise _run_gone(run)
-    number, last = found
+    number, last, first_token, kind = found
     for seq, event in enumerate(events, last + 1):
         if event.seq != seq or event.run != run:
             raise ProtocolError(f"expected event {seq} of run {run!r}, got {event.seq} of {event.run!r}")
@@ -218,6 +218,8 @@ def _append_events(scope: Scope, write: AppendEvents) -> None:
         scope.db.execute(sql.PUT_EVENT, lines[0])
     else:
         scope.db.executemany(sql.PUT_EVENT, lines)
+    if first_token is None and (spoken := journal.first_token(events, kind)) is not None:
+        scope.db.execute(sql.FIRST_TOKEN, (spoken, number))
 
 
 def _replace_events(scope: Scope, write: ReplaceEvents) -> None:

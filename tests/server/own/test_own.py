@@ -478,3 +478,21 @@ async def test_a_passage_is_named_but_not_told(start_inside: Start) -> None:
         assert "cats.md" in answer.text
         assert "demo-ks" in answer.text
         assert "house five" not in answer.text
+
+
+async def test_a_form_is_offered_to_who_can_show_it_and_handed_in_as_output(start_inside: Start) -> None:
+    inside = await start_inside()
+    plain = await run_to_end(inside, "widget: form")
+    assert plain["status"] == "completed"
+    run = (await inside.ask("POST", V1 + "/runs", {"message": {"text": "widget: form"}, "forms": True})).json()
+    async with asyncio.timeout(LONG):
+        async for event in inside.services.engine.events(run["id"]):
+            if event.type == "run.paused":
+                break
+    listed = (await inside.ask("GET", f"{V1}/runs/{run['id']}/events", headers=JSON)).json()["events"]
+    assert next(one["payload"]["widget"]["type"] for one in listed if one["type"] == "tool.input") == "Card"
+    output = {"decisions": [{"call": event.body.calls[0], "output": {"name": "Ada"}}]}
+    assert (await inside.ask("POST", f"{V1}/runs/{run['id']}/approvals", output)).status == 200
+    rest = await inside.ask("GET", f"{V1}/runs/{run['id']}/events", headers=STREAM)
+    assert "Ada" in rest.text
+    assert '"type":"run.completed"' in rest.text

@@ -10,16 +10,26 @@ from typing import Any
 
 from dragoman._version import __version__
 from dragoman.core.errors import DragomanError
+from dragoman.server.cookies import NAME as COOKIE
+from dragoman.server.cookies import BrowserSessions
 from dragoman.server.http import Answer, Call, Face, Route
 from dragoman.server.openapi import Operation, Query, document
+from dragoman.server.own import console_models as console_models
 from dragoman.server.own import flow_models as flow_models
 from dragoman.server.own import models as models
+from dragoman.server.own.changes import OwnChanges
+from dragoman.server.own.figures import OwnFigures
 from dragoman.server.own.flows import OwnFlows
 from dragoman.server.own.handlers import OwnFace
+from dragoman.server.own.model_list import OwnModels
 from dragoman.server.own.query import KINDS, STATUSES, prefers
+from dragoman.server.own.replaying import OwnReplays
+from dragoman.server.own.rerun import OwnReruns
+from dragoman.server.own.signing_in import SigningIn
 from dragoman.server.services import Services
 
 PREFIX = "/dragoman/v1"
+_SIGN_IN_BYTES = 16 * 1024
 
 _ID: dict[str, Any] = {"type": "string"}
 _STATUS = Query(
@@ -37,6 +47,10 @@ _REPEAT = Query(
     "A word of the client's own: the same call with the same key is one run, for a day.",
     source="header",
 )
+_TEXT: dict[str, Any] = {"type": "string", "maxLength": 200}
+_MOMENT: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 99_999_999_999}
+_FROM = Query("from", _MOMENT, "Only those created then or later, in seconds since the epoch.")
+_TO = Query("to", _MOMENT, "Only those created before.")
 _ORDER = Query("order", {"enum": ["oldest", "newest"], "default": "oldest"}, "From the beginning, or from the end.")
 
 
@@ -51,9 +65,11 @@ def face(services: Services) -> Face:
     own = OwnFace(services)
     table = operations(own)
     own.openapi = Answer.json(
-        document(table, title="Dragoman", version=__version__, error=models.ErrorOut, prefix=PREFIX)
+        document(table, title="Dragoman", version=__version__, error=models.ErrorOut, prefix=PREFIX, cookie=COOKIE)
     )
-    return Face("own", tuple(operation.route for operation in table), encode_error)
+    return Face(
+        "own", tuple(operation.route for operation in table), encode_error, authenticate=BrowserSessions(services)
+    )
 
 
 def _limit(default: int, most: int = 1000) -> Query:
@@ -71,19 +87,22 @@ def _streams_unless_json(call: Call) -> bool:
 
 def operations(own: OwnFace) -> list[Operation]:
     """Every operation of the face."""
-    flows = OwnFlows(own.services)
+    services = own.services
+    flows = OwnFlows(services)
     return [
-        *_runs(own),
-        *_one_run(own),
+        *_runs(own, OwnChanges(services)),
+        *_one_run(own, OwnReruns(services)),
         *_flow_runs(flows),
         *_flows(flows),
-        *_sessions(flows),
+        *_sessions(flows, OwnReplays(services)),
         *_threads(own),
+        *_figures(OwnFigures(services), OwnModels(services)),
+        *_signing_in(SigningIn(BrowserSessions(services))),
         *_rest(own),
     ]
 
 
-def _runs(own: OwnFace) -> list[Operation]:
+def _runs(own: OwnFace, live: OwnChanges) -> list[Operation]:
     runs = PREFIX + "/runs"
     return [
         Operation(
@@ -100,10 +119,26 @@ def _runs(own: OwnFace) -> list[Operation]:
                 _FLOW,
                 Query("session", _ID, "Only runs of this session."),
                 Query("thread", _ID, "Only runs of this thread."),
+                Query("face", _ID, "Only runs that came in by this face."),
+                Query("user", _ID, "Only runs of this user; another's needs scope `admin`."),
+                _FROM,
+                _TO,
+                Query("failed", {"type": "boolean"}, "Only runs that failed, or only others."),
+                Query("q", _TEXT, "Only runs with this in their id, agent or flow, thread or session."),
                 _limit(50),
                 _OLDER,
             ),
-            errors=(400, 404),
+            errors=(400, 403, 404),
+        ),
+        Operation(
+            Route("GET", runs + "/changes", live.stream, streams=_streams_unless_json),
+            "watchRuns",
+            "Runs as they change: first a page of them (`snapshot`), then each that has changed (`run`), or went with its"
+            " thread (`removed`). The page alone if only JSON is accepted.",
+            {200: models.RunList},
+            query=(_limit(50),),
+            errors=(400, 429, 503),
+            streams=True,
         ),
         Operation(
             Route("POST", runs, own.start_run, streams=_streams),
@@ -118,7 +153,7 @@ def _runs(own: OwnFace) -> list[Operation]:
     ]
 
 
-def _one_run(own: OwnFace) -> list[Operation]:
+def _one_run(own: OwnFace, reruns: OwnReruns) -> list[Operation]:
     run = PREFIX + "/runs/{run}"
     return [
         Operation(
@@ -151,6 +186,15 @@ def _one_run(own: OwnFace) -> list[Operation]:
             {200: models.DecidedOut},
             body=models.Decisions,
             errors=(400, 403, 404, 409, 413),
+        ),
+        Operation(
+            Route("POST", run + "/rerun", reruns.rerun),
+            "rerun",
+            "Run it again with what it was given: an agent in a new thread that begins like the old one, a flow outside of"
+            " sessions.",
+            {200: models.StartedOut, 201: models.StartedOut},
+            query=(_REPEAT,),
+            errors=(400, 402, 403, 404, 409, 429, 503),
         ),
     ]
 
@@ -224,7 +268,7 @@ def _flows(flows: OwnFlows) -> list[Operation]:
     ]
 
 
-def _sessions(flows: OwnFlows) -> list[Operation]:
+def _sessions(flows: OwnFlows, replays: OwnReplays) -> list[Operation]:
     sessions = PREFIX + "/sessions"
     return [
         Operation(
@@ -250,6 +294,14 @@ def _sessions(flows: OwnFlows) -> list[Operation]:
             {200: None},
             errors=(400, 404, 409, 410),
         ),
+        Operation(
+            Route("POST", sessions + "/{session}/replay", replays.replay),
+            "replaySession",
+            "Run the session through the code as it is now, without models or network, and tell what comes out otherwise."
+            " Needs scope `admin`.",
+            {200: console_models.ReplayOut},
+            errors=(400, 403, 404, 409, 410, 503),
+        ),
     ]
 
 
@@ -261,7 +313,11 @@ def _threads(own: OwnFace) -> list[Operation]:
             "listThreads",
             "Threads, newest first: one's own, or all of the tenant with scope `admin`.",
             {200: models.ThreadList},
-            query=(_limit(50), Query("after", _ID, "Those that follow this thread (older).")),
+            query=(
+                Query("q", _TEXT, "Only threads with this in their title. A page may be short, and the next one full."),
+                _limit(50),
+                Query("after", _ID, "Those that follow this thread (older)."),
+            ),
             errors=(400, 404),
         ),
         Operation(
@@ -270,6 +326,14 @@ def _threads(own: OwnFace) -> list[Operation]:
             "One thread, and its run that has not ended.",
             {200: models.ThreadOut},
             errors=(404,),
+        ),
+        Operation(
+            Route("PATCH", threads + "/{thread}", own.change_thread),
+            "changeThread",
+            "Give a thread another title.",
+            {200: models.ThreadOut},
+            body=console_models.ChangeThread,
+            errors=(400, 403, 404, 413),
         ),
         Operation(
             Route("GET", threads + "/{thread}/items", own.list_items),
@@ -291,6 +355,55 @@ def _threads(own: OwnFace) -> list[Operation]:
             "Cancel what runs in the thread, and delete it with all that hangs on it.",
             {200: models.ThreadOut},
             errors=(403, 404),
+        ),
+    ]
+
+
+def _figures(figures: OwnFigures, listed: OwnModels) -> list[Operation]:
+    return [
+        Operation(
+            Route("GET", PREFIX + "/overview", figures.overview),
+            "overview",
+            "Figures of the runs of a time, one's own, or all of the tenant with scope `admin`: how many, how long, what"
+            " they cost; in all, over time, and by agent, flow, face and model.",
+            {200: console_models.OverviewOut},
+            query=(
+                Query("from", _MOMENT, "Runs created then or later; by default a day before `to`."),
+                Query("to", _MOMENT, "Runs created before; by default now."),
+                Query(
+                    "bucket",
+                    {"type": "integer", "minimum": 1},
+                    "Seconds of one bucket; by default what suits the time.",
+                ),
+            ),
+            errors=(400,),
+        ),
+        Operation(
+            Route("GET", PREFIX + "/models", listed.list),
+            "listModels",
+            "The models that agents and flows name, and the providers: which can be used, and why the others cannot.",
+            {200: console_models.ModelsOut},
+        ),
+    ]
+
+
+def _signing_in(signing: SigningIn) -> list[Operation]:
+    session = PREFIX + "/session"
+    return [
+        Operation(
+            Route("POST", session, signing.sign_in, auth="none", body_limit=_SIGN_IN_BYTES),
+            "signIn",
+            "Sign a browser in: the cookie that the answer sets stands for the key, for twelve hours, on this face, Kai's and ChatKit's.",
+            {200: models.SignedInOut},
+            body=models.SignIn,
+            errors=(400, 401, 403, 413),
+        ),
+        Operation(
+            Route("DELETE", session, signing.sign_out, auth="none"),
+            "signOut",
+            "Sign the browser out.",
+            {204: None},
+            errors=(403,),
         ),
     ]
 

@@ -80,10 +80,11 @@ class Access:
         return self.services.settings.errors.expose or call.principal.is_admin
 
     def _encode(self, run: Run, call: Call) -> dict[str, Any]:
-        return models.encode_run(run, expose=self._exposes(call))
+        told = models.encode_run(run, expose=self._exposes(call))
+        return told if call.principal.is_admin or run.owner == call.principal.user else told | {"user": None}
 
     def _detail(self, run: Run, call: Call) -> dict[str, Any]:
-        return models.encode_run_detail(run, expose=self._exposes(call))
+        return self._encode(run, call) | {"result": run.result}
 
     async def _run_page(
         self, call: Call, *, default: int = 50, after: str | None, of_thread: bool = False, **chosen: Any

@@ -107,7 +107,7 @@ class OwnFlows(Access):
             priority=priority,
             repeat=repeat,
             max_seconds=asked.max_seconds,
-            metadata=_metadata(who, asked.metadata),
+            metadata=with_budget(who, asked.metadata),
             traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
         )
 
@@ -116,7 +116,8 @@ class OwnFlows(Access):
         key = idempotency_key(call)
         if key is None:
             return None
-        told = json.dumps([call.path, await call.json()], sort_keys=True, separators=(",", ":"))
+        asked = await call.json() if await call.body() else None
+        told = json.dumps([call.path, asked], sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(told.encode()).hexdigest()
         now, who = self.services.clock(), call.principal
         return Repeat(who.tenant, who.user, f"own:{key}", digest, None, None, now, now + _REPEAT_SECONDS)
@@ -209,13 +210,16 @@ class OwnFlows(Access):
         return Answer.json({**models.encode_session(session), "thread": thread is not None, **page})
 
     async def get_cassette(self, call: Call) -> Answer:
+        return Answer.json(await self._cassette(call, instructions=call.principal.is_admin))
+
+    async def _cassette(self, call: Call, *, instructions: bool) -> dict[str, Any]:
+        """The session of the path as a cassette's document."""
         who, id = call.principal, call.params["session"]
         _, thread = await self._session(who, id)
         owner = None if thread is None else thread.owner
         if who.projects is not None and thread is None:
             await self._must_use_all(who, id)
-        told = await export_session(self.services, who.tenant, id, owner=owner, instructions=who.is_admin)
-        return Answer.json(told)
+        return await export_session(self.services, who.tenant, id, owner=owner, instructions=instructions)
 
     async def _must_use_all(self, who: Principal, id: str) -> None:
         """Raises NotFound for a session with a run of a project that is not the key's: it is told whole or not at all."""
@@ -258,7 +262,7 @@ class OwnFlows(Access):
         return Session(who.tenant, id, thread.created, thread.updated), thread
 
 
-def _metadata(who: Principal, given: dict[str, Any]) -> dict[str, Any]:
+def with_budget(who: Principal, given: dict[str, Any]) -> dict[str, Any]:
     """What a run keeps of its call: the caller's own words, and the key whose budget it is charged to."""
     if BUDGET_OF in given:
         raise BadRequest(f"metadata: {BUDGET_OF!r} is a word of the server's own", code="bad_request:input")

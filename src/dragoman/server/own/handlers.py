@@ -10,23 +10,30 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from dragoman.core.errors import BadRequest, Forbidden, NotFound
+from dragoman.core import writes
+from dragoman.core.errors import BadRequest, Forbidden, NotFound, StaleWrite
 from dragoman.core.ports import NewThread, Quota, Turn
 from dragoman.core.principal import Principal
+from dragoman.core.records import Thread
+from dragoman.server.addressing import address_of
 from dragoman.server.http import Answer, Call, Reply
 from dragoman.server.own import models as models
 from dragoman.server.own.access import Access, read_body
+from dragoman.server.own.console_models import ChangeThread
 from dragoman.server.own.events import list_events
 from dragoman.server.own.query import (
     KINDS,
     STATUSES,
     choices,
+    flag,
     idempotency_key,
     identifier,
+    moment,
     number,
     one_of,
     prefers,
     seen_seq,
+    words,
 )
 from dragoman.server.preferences import preferred
 from dragoman.server.services import Services
@@ -36,6 +43,11 @@ _BEGUN_BY_MESSAGE = uuid.UUID("7b1f6c0e-52a4-4d0b-9a3e-3f1f0c8d6e21")
 _GIVEN_A_KEY = uuid.UUID("0d7a1a52-9f0e-4d43-8a3e-6a1c5c0f4b77")
 MESSAGES = "messages"
 """The counter of user messages per UTC day; the Kai face counts on the same one."""
+
+MOST_THREADS = 10_000
+"""Titles that one search looks at."""
+
+_THREADS_AT_ONCE = 500
 
 
 class OwnFace(Access):
@@ -53,18 +65,25 @@ class OwnFace(Access):
         agent, flow = call.query.get("agent"), call.query.get("flow")
         if agent is not None and flow is not None:
             raise BadRequest("expected either 'agent' or 'flow', got both", code="bad_request:input")
+        user = identifier(call, "user")
+        if user not in (None, who.user) and not who.is_admin:
+            raise Forbidden("Looking at another user's runs needs the scope 'admin'.", code="forbidden:user")
         thread = await self._thread(who, named) if named is not None else None
         is_flows = kind in models.FLOW_KINDS if kind else session is not None or (flow is not None and "/" in flow)
         page = await self._run_page(
             call,
             after=await self._older_than(call) if is_flows else identifier(call, "after"),
             of_thread=thread is not None,
-            owner=None if who.is_admin or is_flows or thread is not None else who.user,
+            owner=user or (None if who.is_admin or is_flows or thread is not None else who.user),
             thread=thread.number if thread is not None else None,
-            status=choices(call, "status", STATUSES),
+            status=_states(call),
             name=agent if flow is None else flow,
             kind=kind,
             session=session,
+            face=identifier(call, "face"),
+            since=moment(call, "from"),
+            until=moment(call, "to"),
+            text=words(call, "q"),
         )
         return Answer.json(page)
 
@@ -82,11 +101,11 @@ class OwnFace(Access):
         agent = asked.agent or (agents[0].name if agents else "")
         thread_id, message_id = asked.thread, asked.message.id
         if message_id is None and (key := idempotency_key(call)) is not None:
-            message_id = _message_for(who, key)
+            message_id = message_for(who, key)
         if thread_id is not None and (await self._thread(who, thread_id)).owner != who.user:
             raise Forbidden("Only its owner may write to this thread.", code="forbidden:thread")
         if thread_id is None and message_id is not None:
-            thread_id = _thread_for(who, message_id)
+            thread_id = thread_for(who, message_id)
         turn = Turn(
             who.tenant,
             who.user,
@@ -97,9 +116,10 @@ class OwnFace(Access):
             new_thread=NewThread(title=asked.title or _title(content), visibility=asked.visibility),
             reasoning=asked.reasoning,
             client_tools=asked.client_tools,
+            forms=asked.forms,
             approval_ttl=self.services.settings.kai.approval.ttl,
             busy=asked.busy,
-            quota=self._quota(who),
+            quota=quota_of(self.services, who),
             max_seconds=self.services.settings.run.max_seconds,
             metadata=asked.metadata,
         )
@@ -148,16 +168,47 @@ class OwnFace(Access):
     # ------------------------------------------------------------------ threads
 
     async def list_threads(self, call: Call) -> Answer:
-        who = call.principal
-        page = await self._store.threads(
-            who.tenant,
-            None if who.is_admin else who.user,
-            limit=number(call, "limit", default=50, least=1, most=1000),
-            after=identifier(call, "after"),
-        )
-        last = page.rows[-1].id if page.more and page.rows else None
-        rows = [models.encode_thread(thread, who) for thread in page.rows]
-        return Answer.json({"threads": rows, "more": page.more, "next": last})
+        who, after, sought = call.principal, identifier(call, "after"), words(call, "q")
+        limit = number(call, "limit", default=50, least=1, most=1000)
+        owner = None if who.is_admin else who.user
+        if sought is not None:
+            found, last = await self._threads_called(who.tenant, owner, sought.casefold(), limit, after)
+        else:
+            page = await self._store.threads(who.tenant, owner, limit=limit, after=after)
+            found, last = list(page.rows), page.rows[-1].id if page.more and page.rows else None
+        rows = [models.encode_thread(thread, who) for thread in found]
+        return Answer.json({"threads": rows, "more": last is not None, "next": last})
+
+    async def _threads_called(
+        self, tenant: str, owner: str | None, sought: str, limit: int, after: str | None
+    ) -> tuple[list[Thread], str | None]:
+        """Threads with this in their titles, and where to go on: behind the last one looked at, since one call looks
+        at so many and no more."""
+        found: list[Thread] = []
+        looked = 0
+        while True:
+            page = await self._store.threads(tenant, owner, limit=_THREADS_AT_ONCE, after=after)
+            for place, thread in enumerate(page.rows, 1):
+                if sought in thread.title.casefold():
+                    found.append(thread)
+                if len(found) == limit:
+                    return found, thread.id if page.more or place < len(page.rows) else None
+            looked += len(page.rows)
+            if not page.more or not page.rows:
+                return found, None
+            after = page.rows[-1].id
+            if looked >= MOST_THREADS:
+                return found, after
+
+    async def change_thread(self, call: Call) -> Answer:
+        thread, asked = await self._thread(call.principal, call.params["thread"]), await read_body(call, ChangeThread)
+        if thread.owner != call.principal.user:
+            raise Forbidden("Only its owner may change this thread.", code="forbidden:thread")
+        try:
+            await self._store.commit(writes.ChangeThread(thread.number, {"title": asked.title}))
+        except StaleWrite:  # deleted in the same moment
+            raise NotFound("There is no such thread.", code="not_found:thread") from None
+        return await self.get_thread(call)
 
     async def get_thread(self, call: Call) -> Answer:
         thread = await self._thread(call.principal, call.params["thread"])
@@ -178,7 +229,8 @@ class OwnFace(Access):
             newest=newest,
         )
         last = page.rows[-1].pos if page.more and page.rows else None
-        rows = [models.encode_item(item) for item in page.rows if item.kind != "hidden"]
+        address = address_of(self.services, call, thread.owner)
+        rows = [models.encode_item(item, address) for item in page.rows if item.kind != "hidden"]
         return Answer.json({"items": rows, "more": page.more, "next": last})
 
     async def delete_thread(self, call: Call) -> Answer:
@@ -199,20 +251,28 @@ class OwnFace(Access):
     async def describe(self, call: Call) -> Answer:
         return self.openapi
 
-    def _quota(self, who: Principal) -> Quota:
-        limit = who.message_limit
-        if limit is None:
-            limit = self.services.settings.kai.limits.messages_per_day
-        now = self.services.clock()
-        return Quota(MESSAGES, limit, now - now % DAY + DAY)
+
+def _states(call: Call) -> Any:
+    """The states that `status` and `failed` leave; None for all."""
+    chosen, failed = choices(call, "status", STATUSES), flag(call, "failed")
+    return chosen if failed is None else [one for one in chosen or STATUSES if (one == "failed") == failed]
 
 
-def _thread_for(who: Principal, message_id: str) -> str:
+def quota_of(services: Services, who: Principal) -> Quota:
+    """The counter of the user's messages; see `MESSAGES`."""
+    limit = who.message_limit
+    if limit is None:
+        limit = services.settings.kai.limits.messages_per_day
+    now = services.clock()
+    return Quota(MESSAGES, limit, now - now % DAY + DAY)
+
+
+def thread_for(who: Principal, message_id: str) -> str:
     """The id of the thread that this message begins: the same when it is sent again."""
     return str(uuid.uuid5(_BEGUN_BY_MESSAGE, "\0".join((who.tenant, who.user, message_id))))
 
 
-def _message_for(who: Principal, key: str) -> str:
+def message_for(who: Principal, key: str) -> str:
     """The id of the message that an idempotency key stands for."""
     return str(uuid.uuid5(_GIVEN_A_KEY, "\0".join((who.tenant, who.user, key))))
 

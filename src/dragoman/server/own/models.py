@@ -6,6 +6,7 @@ plain functions beside them, and a test holds the two together. Times are second
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,8 @@ from dragoman.core.ids import ID_PATTERN
 from dragoman.core.ports import AgentInfo, Decision
 from dragoman.core.principal import Principal
 from dragoman.core.records import Item, Run, Thread
+from dragoman.engine.files import BLOB
+from dragoman.server.own.overview import first_token_seconds
 
 Id = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN.pattern}$")]
 
@@ -74,7 +77,8 @@ class MessageIn(In):
 class StartRun(In):
     """A question to an agent (the first, if none is named), in a thread of one's own or a new one.
 
-    `client_tools`: whoever reads the answer can run tools of its own and hand in their output.
+    `client_tools`: whoever reads the answer can run tools of its own and hand in their output. `forms`: it can show the
+    widgets of tools that ask a human something, and hand in what was filled in as their output.
     """
 
     message: MessageIn
@@ -83,6 +87,7 @@ class StartRun(In):
     busy: Literal["reject", "supersede", "queue"] = "reject"
     reasoning: bool = False
     client_tools: bool = False
+    forms: bool = False
     title: str | None = Field(None, min_length=1, max_length=200)
     visibility: Literal["private", "public"] = "private"
     metadata: dict[str, Any] = Field(default_factory=dict)
@@ -136,6 +141,12 @@ class Decisions(In):
     decisions: list[DecisionIn] = Field(min_length=1, max_length=100)
 
 
+class SignIn(In):
+    """An API key. Without one, the demo signs in its own user, for browsers on its machine."""
+
+    key: str | None = Field(None, min_length=1, max_length=512)
+
+
 # --------------------------------------------------------------------------- out
 
 
@@ -162,7 +173,8 @@ class UsageOut(Out):
 
 class RunOut(Out):
     """`agent` or `flow` names what runs. `flow_version` is the number of the flow's version, 0 for the draft;
-    `priority` that of a job: higher ones go first."""
+    `priority` that of a job: higher ones go first. `user` is whose it is, told to that user and to admins.
+    `first_token`: seconds from the start to a model's first word or tool call; null as long as there was none."""
 
     id: str
     kind: Literal["chat", "execute", "step", "job", "command", "completion"]
@@ -176,9 +188,11 @@ class RunOut(Out):
     priority: int
     answer: str | None
     face: str
+    user: str | None
     created: float
     started: float | None
     ended: float | None
+    first_token: float | None
     last_seq: int
     usage: UsageOut
     cost: float | None
@@ -297,6 +311,12 @@ class MeOut(Out):
     message_limit: int | None
 
 
+class SignedInOut(MeOut):
+    """`expires`: when the browser must sign in again."""
+
+    expires: float
+
+
 # --------------------------------------------------------------------------- rows → bodies
 
 
@@ -324,19 +344,18 @@ def encode_run(run: Run, *, expose: bool) -> dict[str, Any]:
         "priority": run.priority,
         "answer": run.answer,
         "face": run.face,
+        "user": run.owner or None,
         "created": run.created,
         "started": run.started,
         "ended": run.ended,
+        "first_token": None
+        if run.first_token is None
+        else first_token_seconds(run.created, run.started, run.first_token),
         "last_seq": run.last_seq,
         "usage": {**asdict(run.usage), "total_tokens": run.usage.total_tokens},
         "cost": run.cost,
         "error": told_error(run.error, expose=expose),
     }
-
-
-def encode_run_detail(run: Run, *, expose: bool) -> dict[str, Any]:
-    """`RunDetailOut`."""
-    return {**encode_run(run, expose=expose), "result": run.result}
 
 
 def encode_thread(thread: Thread, principal: Principal) -> dict[str, Any]:
@@ -358,8 +377,19 @@ def shown_body(kind: str, body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name != "text"} if kind == "source" else body
 
 
-def encode_item(item: Item) -> dict[str, Any]:
-    """`ItemOut`."""
+def addressed(body: dict[str, Any], address: Callable[[str], str]) -> dict[str, Any]:
+    """The body, where each file of the store has, beside its `url`, the `address` that it can be fetched from for a while."""
+    told = dict(body)
+    if isinstance(parts := body.get("parts"), list):
+        told["parts"] = [addressed(part, address) if isinstance(part, dict) else part for part in parts]
+    url = body.get("url")
+    if isinstance(url, str) and url.startswith(BLOB) and (found := address(url)):
+        told["address"] = found
+    return told
+
+
+def encode_item(item: Item, address: Callable[[str], str]) -> dict[str, Any]:
+    """`ItemOut`; `address` makes the URL of a stored file one that can be fetched."""
     return {
         "id": item.id,
         "pos": item.pos,
@@ -370,7 +400,7 @@ def encode_item(item: Item) -> dict[str, Any]:
         "run": item.run,
         "step": item.step,
         "created": item.created,
-        "body": shown_body(item.kind, item.body),
+        "body": addressed(shown_body(item.kind, item.body), address),
     }
 
 

@@ -14,6 +14,9 @@ MAX_SEQ = 2**53
 STATUSES = ("queued", "running", "paused", "completed", "failed", "cancelled")
 KINDS = ("chat", "execute", "step", "job", "command", "completion")
 
+MOST_CHARACTERS = 200
+
+_MOMENT = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -52,6 +55,31 @@ def one_of(call: Call, name: str, allowed: Sequence[str]) -> Any:
     if word is not None and word not in allowed:
         raise BadRequest(f"{name}: expected one of {', '.join(allowed)}, got {word[:40]!r}", code="bad_request:input")
     return word
+
+
+def moment(call: Call, name: str) -> float | None:
+    """A time of the query, in seconds since the epoch; None if there is none."""
+    text = call.query.get(name)
+    if text is not None and not _MOMENT.fullmatch(text):
+        raise BadRequest(
+            f"{name}: expected seconds since the epoch, such as 1790000000, got {text[:40]!r}",
+            code="bad_request:input",
+        )
+    return None if text is None else float(text)
+
+
+def flag(call: Call, name: str) -> bool | None:
+    """Yes or no; None if nothing is said."""
+    word = one_of(call, name, ("true", "false"))
+    return None if word is None else word == "true"
+
+
+def words(call: Call, name: str) -> str | None:
+    """What is searched for, without the blanks around it; None if there is nothing."""
+    text = call.query.get(name, "").strip()
+    if len(text) > MOST_CHARACTERS:
+        raise BadRequest(f"{name}: expected at most {MOST_CHARACTERS} characters", code="bad_request:input")
+    return text or None
 
 
 def idempotency_key(call: Call) -> str | None:
