@@ -6,6 +6,7 @@ tired reader makes, small enough to pass for right.
 
 from __future__ import annotations
 
+from faults.console import CONSOLE
 from faults.fault import Fault
 from faults.stackspot import STACKSPOT
 
@@ -492,8 +493,8 @@ _SERVER = (
     Fault(
         "a revoked key opens",
         "server/keys.py",
-        "and key.revoked is None and",
-        "and",
+        "return key.revoked is None and (",
+        "return (",
         "tests/server/test_keys.py::test_a_wrong_secret_a_revoked_and_an_expired_key_do_not_open",
     ),
     Fault(
@@ -902,4 +903,16 @@ _CHATKIT = (
     ),
 )
 
-FAULTS: tuple[Fault, ...] = (*_WIRE, *_CORE, *_STORE, *_ENGINE, *_FLOWS, *_KAI, *_CHATKIT, *STACKSPOT, *_AI, *_SERVER)
+FAULTS: tuple[Fault, ...] = (
+    *_WIRE,
+    *_CORE,
+    *_STORE,
+    *_ENGINE,
+    *_FLOWS,
+    *_KAI,
+    *_CHATKIT,
+    *STACKSPOT,
+    *_AI,
+    *_SERVER,
+    *CONSOLE,
+)

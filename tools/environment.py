@@ -238,11 +238,20 @@ def setup(args: Sequence[str]) -> int:
 def demo(args: Sequence[str]) -> int:
     """Become the server, so that Ctrl-C reaches one process and nothing prints a traceback over it."""
     command = [str(ensure(DEMO)), "-m", "dragoman", "serve", "--demo", *args]
+    import console as web  # late: it builds on this module
+
     # so that an error names what to type to make, who knows no --port
-    environment = settings() | ({"_DRAGOMAN_MAKE": "1"} if "MAKELEVEL" in os.environ else {})
+    environment = settings() | ({"_DRAGOMAN_MAKE": "1"} if "MAKELEVEL" in os.environ else {}) | web.build_beside()
     if WINDOWS:
         return subprocess.call(command, env=environment)
     os.execve(command[0], command, environment)
+
+
+def console(args: Sequence[str]) -> int:
+    """The web console, built into the package."""
+    import console as web  # late: it builds on this module
+
+    return web.main(args)
 
 
 def test(args: Sequence[str]) -> int:
@@ -296,9 +305,9 @@ def module(name: str, *fixed: str, level: Level = DEVELOPMENT) -> Target:
 
 
 def release(args: Sequence[str]) -> int:
-    """Check everything, then leave wheel and sdist, with their digests, in `dist/`."""
+    """Build the console, check everything, then leave wheel and sdist, with their digests, in `dist/`."""
     python = ensure(DEVELOPMENT)
-    code = check([])
+    code = console([]) or check([])
     if code:
         return code
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
@@ -311,6 +320,7 @@ def release(args: Sequence[str]) -> int:
 TARGETS: dict[str, tuple[Target, str]] = {
     "setup": (setup, "make .venv with everything for development"),
     "demo": (demo, "serve the demo: no key, no network (PORT=8081 for another port)"),
+    "console": (console, "build the web console into the package (`make demo` does, if it is missing)"),
     "fmt": (fmt, "format the code and mend what ruff can mend"),
     "lint": (lint, "format, lint, layers, types, dependencies"),
     "test": (test, "all tests (PYTHON=python3.13 for another interpreter)"),
@@ -353,7 +363,7 @@ TARGETS: dict[str, tuple[Target, str]] = {
     "docs": (docs, "generate and build the documentation into site/"),
     "examples": (examples, "run every example of the documentation"),
     "check": (check, "lint, test, docs, bench-check: what a change must pass"),
-    "release": (release, "check, then wheel and sdist in dist/"),
+    "release": (release, "console, check, then wheel and sdist in dist/"),
 }
 
 

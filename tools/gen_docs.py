@@ -332,9 +332,14 @@ its own. What belongs to another user or tenant is answered like what does not e
 everything of their tenant. Runs of flows, jobs and sessions belong to the tenant: each of its keys reads, continues and cancels them; a key
 that is bound to projects sees those of its projects alone.
 
+Pages in a browser sign in once with `POST /session` and `{{"key": "dk_…"}}`: the answer sets a cookie that no script can read, that names the key
+without holding it, and that is over after twelve hours or with the key. It counts on this face and on those of Kai and ChatKit, and only where the
+browser says that a page of this very server asks (`Sec-Fetch-Site`, else `Origin`): pages of other origins, and of other ports of the same
+machine, change nothing. A credential in a header wins. The demo signs in its own user with `{{}}`, for browsers on its machine.
+
 ## Routes
 
-Below `{own.PREFIX}`. Besides the errors listed, every route but the last answers 401 without credentials and 429 over a rate limit.
+Below `{own.PREFIX}`. Besides the errors listed, every route but `/session` and `/openapi.json` answers 401 without credentials and 429 over a rate limit.
 
 {table(("route", "what", "query", "errors"), rows)}
 Errors are `{{"error": {{"code", "message", "request_id"}}}}`. Every answer that belongs to a run carries its id in `x-dragoman-run`,
@@ -349,6 +354,24 @@ alive.
 
 A message with an `id` may be sent again after a network fault: it attaches to the run that it started. Every POST that starts something
 takes the header `Idempotency-Key` as well: for a day, the same call with the same key is one run; the key with another call is a 409.
+
+## Watching and finding runs
+
+`GET /runs/changes` is the list of runs as it changes, as an event stream without an end. Each event is JSON with a `type`: first `snapshot`, with the
+newest `runs`; then `run`, with the one that has changed, as soon and as often as it does, gathered over a tenth of a second; `removed`, with the id of a run
+that was deleted with its thread; `closing` when the server shuts down. After a broken connection, connect again: a snapshot comes first.
+
+`from` and `to` are seconds since the epoch, and count when a run was created. `q` looks at ids and names, not at what was said. A search for threads looks at
+so many titles in one call: a page may be short and still have a `next`.
+
+`POST /runs/{{run}}/rerun` runs the same input again and leaves the first run as it is. Of an agent, the question is asked in a new thread that begins with
+what stood before it; only its owner may. A flow whose capture mode has left something out cannot run again.
+
+## Figures
+
+`GET /overview` adds up the runs that were created in a time. A percentile is the least value that so many percent of all do not exceed. `duration_ms` is
+from creation to end; `first_token_ms` from the start of a run to the first word or tool call of a model. Everything is read from the journal: it is there right after a
+restart, and every figure can be had from the runs themselves.
 
 ## Flows and jobs
 
@@ -369,6 +392,9 @@ A run that pauses says so with `run.paused`: for `client_tool`, until `POST /run
 or agent it lies in), its `attempts`, and what the capture mode keeps of input and output. `edges` leads from each step to those that
 began because it had ended. `waits` are the times in which the run did nothing: `queue`, `client_tool`, `approval`, `segment`, `interrupted`. What follows
 `last_seq` comes from `/runs/{{run}}/events?after=`: a console that has drawn the trace goes on from there.
+
+`POST /sessions/{{session}}/replay` is `dragoman replay`, in a process of its own, against the app that `dragoman serve` was started with. It needs scope `admin`, since it
+runs the app's code; one at a time, for a minute at most. See [Replay](replay.md).
 
 ## Health
 

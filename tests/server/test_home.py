@@ -1,4 +1,4 @@
-"""What is at the root."""
+"""What is at the root where there is no console."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from dragoman.engine.flows.context import FlowContext
 from dragoman.testing import ScriptedModel
 
 Start = Callable[..., Awaitable[Any]]
+PLAIN = {"console": False}
 
 
 async def test_the_root_says_what_this_is_and_how_to_talk_to_it(start_inside: Start) -> None:
-    inside = await start_inside()
+    inside = await start_inside(settings=PLAIN)
     answer = await inside.ask("GET", "/", token=None)
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "This is a Dragoman server" in answer.text
@@ -30,7 +31,7 @@ async def test_the_root_says_what_this_is_and_how_to_talk_to_it(start_inside: St
 
 async def test_the_root_lets_no_script_run_and_tells_nothing_that_is_anybodys(start_inside: Start) -> None:
     app = App("secret-name", agents=[Agent("secret-agent", model=ScriptedModel(["hi"]))])
-    inside = await start_inside(app, demo=False)
+    inside = await start_inside(app, demo=False, settings=PLAIN)
     answer = await inside.ask("GET", "/", token=None)
     assert answer.headers["content-security-policy"].startswith("default-src 'none'; ")
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -41,7 +42,7 @@ async def test_the_root_lets_no_script_run_and_tells_nothing_that_is_anybodys(st
 
 
 async def test_a_host_name_cannot_write_into_the_page(start_inside: Start) -> None:
-    inside = await start_inside(settings={"public_url": "https://a.example/<b>&"})
+    inside = await start_inside(settings={**PLAIN, "public_url": "https://a.example/<b>&"})
     assert "https://a.example/&lt;b&gt;&amp;" in (await inside.ask("GET", "/", token=None)).text
 
 
@@ -64,7 +65,7 @@ async def test_the_root_of_an_app_without_agents_points_at_its_flows_and_names_n
         return ctx.message
 
     app = App("secret-name", flows=[Flow("secret/flow", [secret_step])])
-    inside = await start_inside(app, demo=False)
+    inside = await start_inside(app, demo=False, settings=PLAIN)
     answer = await inside.ask("GET", "/", token=None)
     assert "dragoman flows list --url http://test.example --key dk_…" in answer.text
     assert "dragoman chat" not in answer.text

@@ -44,7 +44,7 @@ def serve(
     Every setting can be given in the environment or in dragoman.toml as well; `dragoman doctor`
     shows which one counts.
     """
-    from dragoman.cli.starting import load_app, strange_names  # late: `--help` needs no server
+    from dragoman.cli.starting import DEMO_APP, load_app, strange_names  # late: `--help` needs no server
     from dragoman.server.serve import run
 
     if reload:
@@ -63,7 +63,8 @@ def serve(
         sys.stdout.flush()
 
     try:
-        run(loaded, host or None, port, data=data, demo=demo, config=config, on_start=started)
+        source = DEMO_APP if demo else app
+        run(loaded, host or None, port, data=data, demo=demo, config=config, on_start=started, source=source)
     except UsageError as error:
         raise _in_words_of_make(error, port or DEFAULT_PORT) from error
 

@@ -23,7 +23,7 @@ from dragoman.server.providers import Providers
 from dragoman.server.serve import bind, check_reach
 from dragoman.server.settings import Settings
 
-_DEMO = "dragoman.demo.app:app"
+DEMO_APP = "dragoman.demo.app:app"
 
 
 def load_app(spec: str | None, *, demo: bool) -> App:
@@ -36,7 +36,7 @@ def load_app(spec: str | None, *, demo: bool) -> App:
         raise UsageError("expected either --demo or MODULE:APP, got both")
     if spec is None and not demo:
         raise UsageError("expected --demo, or MODULE:APP such as app:app")
-    module_name, _, name = (spec or _DEMO).partition(":")
+    module_name, _, name = (spec or DEMO_APP).partition(":")
     if module_name.endswith(".py"):
         raise UsageError(f"expected the name of a module, such as {module_name[:-3]}:{name or 'app'}, got {spec!r}")
     if not module_name or not name:

@@ -28,7 +28,7 @@ from dragoman.engine.embedded import EmbeddedEngine
 from dragoman.engine.files import StoredFiles
 from dragoman.engine.knowledge import as_knowledge
 from dragoman.engine.masking import Masking
-from dragoman.server import gauges, kai, noukai, operations, own, stackspot
+from dragoman.server import console, gauges, kai, noukai, operations, own, stackspot
 from dragoman.server.auth import authentication
 from dragoman.server.chatkit import face as chatkit
 from dragoman.server.closing import Closing
@@ -43,6 +43,7 @@ from dragoman.server.metrics import Metrics
 from dragoman.server.places import data_directory
 from dragoman.server.providers import Providers
 from dragoman.server.rates import SlidingWindows
+from dragoman.server.run_changes import RunChanges
 from dragoman.server.services import Services
 from dragoman.server.settings import Settings
 from dragoman.server.settings_sources import load_settings
@@ -58,7 +59,8 @@ FACES: dict[str, Callable[[Services], Face | Sequence[Face]]] = {
     "stackspot": stackspot.face,
     "own": own.face,
 }
-"""Name → maker, for the setting `faces`. The operations face is always there."""
+"""Name → maker, for the setting `faces`. Those of the console, or of what is at the root without it, and of the
+operations are always there."""
 
 _UNAVAILABLE = b'{"code":"starting","message":"The server has not started yet."}'
 
@@ -72,13 +74,15 @@ def asgi(
     config: str | Path | None = None,
     clock: Clock = time.time,
     announce: Callable[[str], None] | None = None,
+    source: str | None = None,
 ) -> Application:
     """An ASGI application that serves `app` on all faces.
 
     `settings` are the strongest source (see `settings_sources`); a `Settings` object is taken as
     it is. `data` is the data directory or `:memory:`. `demo` lets the demo's public tokens in and
     sets the demo's defaults. `announce` gets what must be told to a human once, the first key; by
-    default it goes to stderr. Raises UsageError for bad settings; a bad model name or a data
+    default it goes to stderr. `source` is where the app comes from, as `MODULE:APP`: what a replay needs that is asked for
+    over HTTP. Raises UsageError for bad settings; a bad model name or a data
     directory in use is reported when the lifespan starts.
     """
     if isinstance(settings, Settings):
@@ -94,7 +98,7 @@ def asgi(
     if unknown:
         raise UsageError(f"faces: there is no face {unknown[0]!r}; known: {', '.join(FACES)}")
     where = data_directory("demo" if demo else app.name, data if data is not None else given.data)
-    return Application(app, given, where, demo=demo, clock=clock, announce=announce or _to_stderr)
+    return Application(app, given, where, demo=demo, clock=clock, announce=announce or _to_stderr, source=source)
 
 
 class Application:
@@ -112,6 +116,7 @@ class Application:
         demo: bool,
         clock: Clock,
         announce: Callable[[str], None],
+        source: str | None = None,
     ) -> None:
         self.app = app
         self.settings = settings
@@ -121,6 +126,7 @@ class Application:
         self.failure: Exception | None = None
         self._clock = clock
         self._announce = announce
+        self._source = source
         self._dispatch: Dispatcher | None = None
         self._made: tuple[Face, ...] = ()
         self._providers = Providers(app, settings.models)
@@ -167,7 +173,8 @@ class Application:
         await self._providers.prepare()
         mode: Literal["NORMAL", "FULL"] = "FULL" if settings.store.synchronous == "full" else "NORMAL"
         opened = await open_store(self.data, synchronous=mode, clock=self._clock)
-        counted = measured(opened, metrics, log if settings.log.runs else None)
+        changes = RunChanges()
+        counted = measured(opened, metrics, log if settings.log.runs else None, changes.saw)
         store, charges = charging(counted, settings.credits.balances, self._clock)
         rates = SlidingWindows()
         try:
@@ -205,6 +212,8 @@ class Application:
             metrics=metrics,
             rates=rates,
             demo=self.demo,
+            source=self._source,
+            changes=changes,
         )
         self._made = _faces(services)
         self._dispatch = dispatch = Dispatcher(services, self._made)
@@ -329,7 +338,7 @@ def _faces(services: Services) -> tuple[Face, ...]:
     for name in services.settings.faces:
         result = FACES[name](services)
         made += [result] if isinstance(result, Face) else result
-    return (*made, operations.face(services))
+    return (*made, console.face(services), operations.face(services))
 
 
 def _to_stderr(text: str) -> None:

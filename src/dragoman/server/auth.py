@@ -17,6 +17,7 @@ from dragoman.core.errors import Forbidden, Unauthorized, UsageError
 from dragoman.core.ids import is_id
 from dragoman.core.ports import Clock, Store
 from dragoman.core.principal import Principal
+from dragoman.core.records import Key
 from dragoman.server.addresses import is_loopback
 from dragoman.server.http import Call
 from dragoman.server.keys import NOUKAI_PREFIX, PREFIX, is_valid, parse_key
@@ -134,15 +135,20 @@ class StoredKeys:
             raise Unauthorized("This key is not valid.")
         if key.rate_limit is not None:
             self.rates.take(key.id, key.rate_limit, now)
-        return Principal(
-            tenant=key.tenant,
-            user=key.user,
-            scopes=frozenset(key.scopes),
-            key_id=key.id,
-            rate_limit=key.rate_limit,
-            budget=key.budget,
-            projects=key.projects,
-        )
+        return principal_of(key)
+
+
+def principal_of(key: Key) -> Principal:
+    """Who a stored key stands for."""
+    return Principal(
+        tenant=key.tenant,
+        user=key.user,
+        scopes=frozenset(key.scopes),
+        key_id=key.id,
+        rate_limit=key.rate_limit,
+        budget=key.budget,
+        projects=key.projects,
+    )
 
 
 @dataclass(frozen=True, slots=True)

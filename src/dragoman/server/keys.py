@@ -80,4 +80,9 @@ def parse_key(text: str, prefix: str = PREFIX) -> tuple[str, str] | None:
 def is_valid(key: Key | None, secret: str, now: float) -> bool:
     """Whether `secret` opens the key now; takes as long for a key that does not exist."""
     same = hmac.compare_digest(key.hash if key is not None else _NO_HASH, hash_secret(secret))
-    return key is not None and same and key.revoked is None and (key.expires is None or key.expires > now)
+    return key is not None and same and is_open(key, now)
+
+
+def is_open(key: Key, now: float) -> bool:
+    """Whether the key has neither been revoked nor expired."""
+    return key.revoked is None and (key.expires is None or key.expires > now)

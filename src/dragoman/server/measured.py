@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import structlog.stdlib
@@ -26,7 +26,14 @@ _OUTPUT = (ev.BlockStarted, ev.ToolStarted, ev.ItemAdded, *ev.FINAL)
 class MeasuredStore:
     """Delegates to a store and counts; see `measured`."""
 
-    def __init__(self, store: Store, metrics: Metrics, log: structlog.stdlib.BoundLogger | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        metrics: Metrics,
+        log: structlog.stdlib.BoundLogger | None,
+        saw: Callable[[Sequence[Write]], None] | None = None,
+    ) -> None:
+        self._saw = saw
         self._store = store
         self._metrics = metrics
         self._log = log
@@ -50,6 +57,8 @@ class MeasuredStore:
             logging.getLogger("dragoman.server").exception("a commit could not be counted")
 
     async def _tell(self, writes: Sequence[Write]) -> None:
+        if self._saw is not None:
+            self._saw(writes)
         fresh = any(isinstance(write, PutRun) for write in writes)
         for write in writes:
             if isinstance(write, AppendEvents):
@@ -114,6 +123,11 @@ def _why(body: ev.EventBody) -> dict[str, Any]:
             return {}
 
 
-def measured(store: Store, metrics: Metrics, log: structlog.stdlib.BoundLogger | None = None) -> Store:
-    """The same store, counted; runs that begin and end are told to `log`."""
-    return cast(Store, MeasuredStore(store, metrics, log))  # all other methods are reached by delegation
+def measured(
+    store: Store,
+    metrics: Metrics,
+    log: structlog.stdlib.BoundLogger | None = None,
+    saw: Callable[[Sequence[Write]], None] | None = None,
+) -> Store:
+    """The same store, counted; runs that begin and end are told to `log`, and what was committed to `saw`."""
+    return cast(Store, MeasuredStore(store, metrics, log, saw))  # all other methods are reached by delegation

@@ -48,9 +48,9 @@ class Operation:
 
 
 def document(
-    operations: Iterable[Operation], *, title: str, version: str, error: type[BaseModel], prefix: str
+    operations: Iterable[Operation], *, title: str, version: str, error: type[BaseModel], prefix: str, cookie: str
 ) -> dict[str, Any]:
-    """The whole document. Paths are given without `prefix`, which becomes the server's URL."""
+    """The whole document. Paths are given without `prefix`, which becomes the server's URL; `cookie` signs browsers in."""
     listed = list(operations)
     models: set[type[BaseModel]] = {error}
     for operation in listed:
@@ -68,11 +68,14 @@ def document(
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
         "servers": [{"url": prefix or "/"}],
-        "security": [{"bearer": []}],
+        "security": [{"bearer": []}, {"browser": []}],
         "paths": paths,
         "components": {
             "schemas": definitions["$defs"],
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "browser": {"type": "apiKey", "in": "cookie", "name": cookie},
+            },
         },
     }
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from dragoman.core.errors import DragomanError, Forbidden, Unavailable
 from dragoman.core.records import Run
-from dragoman.server import home
 from dragoman.server.closing import ServerClosing
 from dragoman.server.http import Answer, Call, Face, Route
 from dragoman.server.metric_table import OLDEST, RUNS
@@ -36,7 +35,6 @@ def face(services: Services) -> Face:
     return Face(
         "operations",
         (
-            home.route(services),
             Route("GET", "/health/live", operations.live, auth="none"),
             Route("GET", "/health/ready", operations.ready, auth="none"),
             Route("GET", "/metrics", operations.metrics, auth="none" if open_metrics else "required"),

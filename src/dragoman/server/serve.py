@@ -44,16 +44,17 @@ def run(
     settings: Mapping[str, Any] | None = None,
     announce: Callable[[str], None] | None = None,
     on_start: Callable[[str], None] | None = None,
+    source: str | None = None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     `host` and `port` override the settings of these names; `on_start` gets the URL as soon as
-    requests are answered, by default it is printed. Raises UsageError for everything that the
+    requests are answered, by default it is printed. `source` is as for `asgi`. Raises UsageError for everything that the
     caller can mend: settings, a port in use, a data directory in use, an unknown model.
     """
     hosts = [host] if isinstance(host, str) else list(host) if host is not None else None
     overrides = {**(settings or {}), "host": hosts, "port": port}
-    application = asgi(app, settings=overrides, data=data, demo=demo, config=config, announce=announce)
+    application = asgi(app, settings=overrides, data=data, demo=demo, config=config, announce=announce, source=source)
     given = application.settings
     check_reach(given, demo=demo)
     sockets = bind(given.host, given.port)

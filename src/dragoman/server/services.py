@@ -16,6 +16,7 @@ from dragoman.server.http import Call
 from dragoman.server.logs import logger
 from dragoman.server.metrics import Metrics
 from dragoman.server.rates import SlidingWindows
+from dragoman.server.run_changes import RunChanges
 from dragoman.server.settings import Settings
 
 
@@ -25,7 +26,8 @@ class Services:
 
     `authenticate` raises Unauthorized; `dispatch` calls it for routes that need it. `closing` is
     set when the server begins to shut down (see `dragoman.server.closing`). `blobs` has the bytes of files,
-    `signing` is the secret that signs their addresses, `knowledge` takes and searches documents.
+    `signing` is the secret that signs their addresses, `knowledge` takes and searches documents. `source` names the
+    app as `MODULE:APP`, where that is known; `changes` tells which runs change.
     """
 
     app: App
@@ -42,4 +44,6 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     rates: SlidingWindows = field(default_factory=SlidingWindows)
     demo: bool = False
+    source: str | None = None
+    changes: RunChanges = field(default_factory=RunChanges)
     started: float = field(default_factory=time.monotonic)

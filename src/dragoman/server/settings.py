@@ -343,6 +343,7 @@ class Settings(BaseSettings):
         default_factory=lambda: ["kai", "noukai", "chatkit", "stackspot", "own"],
         description="the faces that are served",
     )
+    console: bool = Field(True, description="the web console at `/`; it speaks the face `own`, and needs it")
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s/?#]+[^\s?#]*$",

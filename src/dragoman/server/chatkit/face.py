@@ -17,6 +17,7 @@ from dragoman.core.errors import BadRequest, DragomanError, Forbidden
 from dragoman.server.chatkit.context import RequestContext, user_of
 from dragoman.server.chatkit.hosting import host
 from dragoman.server.closing import Closing, ServerClosing
+from dragoman.server.cookies import BrowserSessions
 from dragoman.server.http import Answer, Call, Cors, EventStream, Face, Route
 from dragoman.server.http import Reply as HttpReply
 from dragoman.server.limits import ClientGone
@@ -56,6 +57,7 @@ def face(services: Services) -> Face:
         "chatkit",
         tuple(offered),
         encode_error,
+        authenticate=BrowserSessions(services),
         cors=Cors(_METHODS, _HEADERS, origins=("*",) if services.demo else (), any_headers=True),
         close=close,
     )

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from dragoman.core.principal import Principal
 from dragoman.server.auth import token_of
+from dragoman.server.cookies import BrowserSessions
 from dragoman.server.http import Call, Cors, Face, Route
 from dragoman.server.kai.account import Account
 from dragoman.server.kai.chats import Chats
@@ -62,7 +63,7 @@ def face(services: Services, *, io: IO | None = None) -> Face:
         encode_error,
         prefixes=("", HOLD_MOUNT),
         cors=CORS,
-        authenticate=authenticate,
+        authenticate=BrowserSessions(services, authenticate),
         close=close,
     )
 

@@ -110,6 +110,7 @@ class Chats:
             new_thread=NewThread(title, post.visibility, post.branch),
             reasoning=reasoning,
             client_tools=post.from_browser,
+            forms=post.forms,
             busy=self._context.settings.busy,
             quota=message_quota(self._context, who),
             face="kai",

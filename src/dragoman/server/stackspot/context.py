@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-
 from dragoman.core.errors import NotFound
 from dragoman.core.ports import AgentInfo
+from dragoman.server import signed
 from dragoman.server.http import Call
 from dragoman.server.services import Services
 from dragoman.server.stackspot.limits import Limits
@@ -33,7 +31,7 @@ class Context:
         """32 bytes to sign with, for one purpose; the same in every process and after every restart of this store."""
         if self._secret is None:
             self._secret = await self.services.store.secret("stackspot")
-        return hmac.digest(self._secret, purpose.encode(), hashlib.sha256)
+        return signed.derive(self._secret, purpose)
 
     def agent(self, name: str) -> AgentInfo:
         """The agent of this id or slug. Raises NotFound."""

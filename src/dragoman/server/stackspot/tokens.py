@@ -6,11 +6,6 @@ after a restart, until it expires. It names a key, so that a key that is revoked
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import json
 import secrets
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -18,10 +13,20 @@ from typing import Literal, TypeAlias
 from dragoman.core.errors import Forbidden, Unauthorized
 from dragoman.core.principal import Principal
 from dragoman.core.records import Key
+from dragoman.server import signed
 from dragoman.server.addresses import is_loopback
-from dragoman.server.auth import DEMO_TENANT, Authentication, Authenticator, UserCallable, bearer_of, demo_user
+from dragoman.server.auth import (
+    DEMO_TENANT,
+    Authentication,
+    Authenticator,
+    UserCallable,
+    bearer_of,
+    demo_user,
+    principal_of,
+)
 from dragoman.server.auth import demo_principal as demo_user_principal
 from dragoman.server.http import Call
+from dragoman.server.keys import is_open
 from dragoman.server.stackspot.context import Context
 
 PREFIX = "sst_"
@@ -32,7 +37,6 @@ DEMO_SECRET = "demo-secret"  # public, as DEMO.md says
 Kind: TypeAlias = Literal["key", "demo"]
 
 _PURPOSE = "access tokens"
-_LONGEST = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +52,15 @@ class Grant:
 def encode_token(grant: Grant, key: bytes) -> str:
     """The token; no two are alike."""
     told = [grant.kind, grant.client, grant.realm, int(grant.expires), secrets.token_hex(6)]
-    body = _encode(json.dumps(told, separators=(",", ":")).encode())
-    return f"{PREFIX}{body}.{_signature(body, key)}"
+    return signed.encode(told, key, prefix=PREFIX)
 
 
 def decode_token(token: str, key: bytes, *, now: float) -> Grant | None:
     """What the token says; None unless it is ours and not over."""
-    if not token.startswith(PREFIX) or len(token) > _LONGEST:
+    told = signed.decode(token, key, prefix=PREFIX)
+    if told is None:
         return None
-    body, _, signature = token.removeprefix(PREFIX).partition(".")
-    if not hmac.compare_digest(signature.encode(errors="replace"), _signature(body, key).encode()):
-        return None
-    try:
-        kind, client, realm, expires, _ = json.loads(_decode(body))
-    except (ValueError, binascii.Error):
-        return None
+    kind, client, realm, expires, _ = told
     return Grant(kind, client, realm, expires) if expires > now else None
 
 
@@ -106,15 +104,7 @@ class AccessTokens:
             raise Unauthorized("The client of this token is not valid any more.")
         if key.rate_limit is not None:
             self._services.rates.take(key.id, key.rate_limit, now)
-        return Principal(
-            tenant=key.tenant,
-            user=key.user,
-            scopes=frozenset(key.scopes),
-            key_id=key.id,
-            rate_limit=key.rate_limit,
-            budget=key.budget,
-            projects=key.projects,
-        )
+        return principal_of(key)
 
 
 async def issue(context: Context, kind: Kind, client: str, realm: str) -> tuple[str, int]:
@@ -124,11 +114,6 @@ async def issue(context: Context, kind: Kind, client: str, realm: str) -> tuple[
     return encode_token(grant, await context.key(_PURPOSE)), seconds
 
 
-def is_open(key: Key, now: float) -> bool:
-    """Whether the key has neither been revoked nor expired."""
-    return key.revoked is None and (key.expires is None or key.expires > now)
-
-
 def authentication(context: Context) -> Authentication:
     """The ways of this wire: its own tokens, then the application's callable."""
     ways: list[Authenticator] = [AccessTokens(context)]
@@ -136,15 +121,3 @@ def authentication(context: Context) -> Authentication:
     if own is not None:
         ways.append(UserCallable(own))
     return Authentication(*ways, token=bearer_of)
-
-
-def _signature(body: str, key: bytes) -> str:
-    return _encode(hmac.digest(key, body.encode(errors="replace"), hashlib.sha256))
-
-
-def _encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _decode(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
