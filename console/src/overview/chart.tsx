@@ -1,0 +1,108 @@
+// A chart over time, with uPlot. A chunk of its own. The same numbers stand in a table for whoever cannot see it.
+
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import "./chart.css";
+import { useEffect, useRef } from "react";
+import { useTheme } from "../app/theme";
+import { dollars } from "../runs/words";
+import { amount } from "../ui/time";
+import { milliseconds, type ChartData } from "./series";
+
+const HEIGHT = 180;
+
+export function told(format: ChartData["format"], value: number | null): string {
+  if (value === null) return "–";
+  return format === "ms" ? milliseconds(value) : format === "dollars" ? dollars(value) : amount(value);
+}
+
+export default function Chart({ chart, bucket, sync }: { chart: ChartData; bucket: number; sync: string }) {
+  const root = useRef<HTMLDivElement>(null);
+  const theme = useTheme();
+  const plot = useRef<uPlot | null>(null);
+  const data: uPlot.AlignedData = [chart.times, ...chart.lines.map((line) => line.values)];
+  const latest = useRef(data);
+  latest.current = data;
+  const shape = `${chart.name}:${bucket}:${chart.lines.length}:${theme}`;
+
+  useEffect(() => {
+    const element = root.current;
+    if (element === null) return;
+    const make = (): void => {
+      plot.current?.destroy();
+      plot.current = new uPlot(options(element, chart, bucket, sync), latest.current, element);
+    };
+    make();
+    const observer = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
+    observer.observe(element);
+    // the system's theme may turn while the page is open
+    const media = window.matchMedia("(prefers-color-scheme: dark)");
+    media.addEventListener("change", make);
+    return () => {
+      media.removeEventListener("change", make);
+      observer.disconnect();
+      plot.current?.destroy();
+      plot.current = null;
+    };
+    // made anew when its looks change; new numbers go into the same one
+  }, [shape]);
+  useEffect(() => {
+    plot.current?.setData(latest.current);
+  }, [chart]);
+  return <div ref={root} aria-hidden="true" className="chart" />;
+}
+
+function options(element: HTMLElement, chart: ChartData, bucket: number, sync: string): uPlot.Options {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name: string): string => style.getPropertyValue(`--c-${name}`).trim();
+  const bars = uPlot.paths.bars?.({ size: [0.7, 40], align: 1 });
+  const axis: uPlot.Axis = { stroke: colour("muted"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+  return {
+    width: element.clientWidth || 300,
+    height: HEIGHT,
+    padding: [8, 8, 0, 0],
+    cursor: { sync: { key: sync }, drag: { x: false, y: false }, points: { size: 6 } },
+    legend: { live: true },
+    scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
+    axes: [
+      { ...axis, space: 64, values: timesOf(bucket) },
+      { ...axis, size: 62, space: 36, values: (_plot, splits) => splits.map((value) => (chart.format === "count" && value % 1 !== 0 ? "" : told(chart.format, value))) },
+    ],
+    series: [
+      { label: "Time", value: (_plot, seconds) => (seconds === null ? "–" : moment(seconds)) },
+      ...chart.lines.map((line): uPlot.Series => {
+        const stroke = colour(line.colour === "accent" ? "accent" : line.colour);
+        return {
+          label: line.label,
+          stroke,
+          width: line.bars ? 0 : 1.75,
+          ...(line.bars ? { fill: stroke } : {}),
+          ...(line.bars && bars ? { paths: bars } : {}),
+          points: { show: !line.bars, size: 4, fill: stroke },
+          spanGaps: false,
+          value: (_plot, value) => told(chart.format, value),
+        };
+      }),
+    ],
+  };
+}
+
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
+function timesOf(bucket: number): uPlot.Axis.Values {
+  return (_plot, splits) => {
+    let last = "";
+    return splits.map((seconds) => {
+      const date = day.format(seconds * 1_000);
+      if (bucket >= 86_400) return date;
+      const isNew = date !== last && last !== "";
+      last = date;
+      return isNew ? date : clock.format(seconds * 1_000);
+    });
+  };
+}
+
+function moment(seconds: number): string {
+  return `${day.format(seconds * 1_000)} ${clock.format(seconds * 1_000)}`;
+}

@@ -1,0 +1,82 @@
+// The overview's buckets as the columns that charts draw. Pure; gaps are null.
+
+import type { Bucket } from "../api/journal-types";
+
+export type Column = (number | null)[];
+
+export interface Line {
+  label: string;
+  values: Column;
+  /** A name of a colour of the theme. */
+  colour: "accent" | "good" | "warn" | "bad" | "muted";
+  bars?: boolean;
+}
+
+export interface ChartData {
+  name: string;
+  title: string;
+  times: number[];
+  lines: Line[];
+  format: "count" | "ms" | "dollars";
+}
+
+export function chartsOf(buckets: readonly Bucket[]): ChartData[] {
+  const times = buckets.map((bucket) => bucket.start);
+  const of = (read: (bucket: Bucket) => number | null | undefined): Column => buckets.map((bucket) => read(bucket) ?? null);
+  return [
+    {
+      name: "runs",
+      title: "Runs and errors",
+      times,
+      format: "count",
+      lines: [
+        { label: "Runs", colour: "accent", bars: true, values: of((one) => one.runs) },
+        { label: "Failed", colour: "bad", bars: true, values: of((one) => one.failed) },
+      ],
+    },
+    {
+      name: "duration",
+      title: "Duration",
+      times,
+      format: "ms",
+      lines: [
+        { label: "p50", colour: "accent", values: of((one) => one.duration_ms?.p50) },
+        { label: "p95", colour: "warn", values: of((one) => one.duration_ms?.p95) },
+        { label: "p99", colour: "bad", values: of((one) => one.duration_ms?.p99) },
+      ],
+    },
+    {
+      name: "first-token",
+      title: "Time to the first token",
+      times,
+      format: "ms",
+      lines: [
+        { label: "p50", colour: "accent", values: of((one) => one.first_token_ms?.p50) },
+        { label: "p95", colour: "warn", values: of((one) => one.first_token_ms?.p95) },
+      ],
+    },
+    {
+      name: "tokens",
+      title: "Tokens",
+      times,
+      format: "count",
+      lines: [
+        { label: "Asked", colour: "accent", values: of((one) => one.prompt_tokens) },
+        { label: "Given", colour: "good", values: of((one) => one.completion_tokens) },
+      ],
+    },
+    { name: "cost", title: "Cost", times, format: "dollars", lines: [{ label: "Cost", colour: "accent", values: of((one) => one.cost) }] },
+  ];
+}
+
+export function isEmpty(chart: ChartData): boolean {
+  return chart.lines.every((line) => line.values.every((value) => value === null));
+}
+
+/** Milliseconds as people read them. */
+export function milliseconds(value: number): string {
+  if (value < 1) return `${value.toFixed(1)} ms`;
+  if (value < 1_000) return `${Math.round(value)} ms`;
+  if (value < 60_000) return `${(value / 1_000).toFixed(value < 10_000 ? 1 : 0)} s`;
+  return `${(value / 60_000).toFixed(1)} min`;
+}

@@ -1,0 +1,110 @@
+// Runs that match the filters: page by page, and live. Changes are gathered, so that a busy server does not make a busy page.
+
+import { useCallback, useEffect, useRef, useState } from "react";
+import { useRunChanges } from "../api/changes";
+import { useConnection } from "../api/connection";
+import { isAbort } from "../api/http";
+import { findRuns } from "../api/journal";
+import { stateOf, type QueryState } from "../api/query";
+import type { Run } from "../api/types";
+import { asked, fits, merged, writeFilters, type Filters } from "./filters";
+
+const PAGE = 100;
+const GATHER_MS = 150;
+
+interface Held {
+  key: string;
+  state: QueryState;
+  error: unknown;
+  runs: readonly Run[];
+  next: string | null;
+}
+
+export interface RunsState {
+  state: QueryState;
+  error: unknown;
+  runs: readonly Run[];
+  more: boolean;
+  loading: boolean;
+  loadMore: () => void;
+  reload: () => void;
+}
+
+export function useRuns(filters: Filters, live: boolean): RunsState {
+  const { epoch } = useConnection();
+  const key = writeFilters(filters);
+  const [held, setHeld] = useState<Held>({ key, state: "loading", error: null, runs: [], next: null });
+  const [loading, setLoading] = useState(false);
+  const [turn, setTurn] = useState(0);
+  const busy = useRef(false);
+  const latest = useRef({ filters, held, live });
+  latest.current = { filters, held, live };
+
+  useEffect(() => {
+    const controller = new AbortController();
+    busy.current = true;
+    setLoading(true);
+    findRuns({ ...asked(latest.current.filters, Date.now() / 1_000), limit: PAGE }, controller.signal)
+      .then((page) => setHeld({ key, state: "ready", error: null, runs: page.runs, next: page.more ? page.next : null }))
+      .catch((error: unknown) => {
+        if (controller.signal.aborted || isAbort(error)) return;
+        const state = stateOf(error);
+        setHeld((old) => (old.key === key && state === "offline" && old.state === "ready" ? old : { key, state, error, runs: [], next: null }));
+      })
+      .finally(() => {
+        if (controller.signal.aborted) return;
+        busy.current = false;
+        setLoading(false);
+      });
+    return () => controller.abort();
+  }, [key, turn, epoch]);
+
+  const next = held.key === key ? held.next : null;
+  const loadMore = useCallback(() => {
+    if (busy.current || next === null) return;
+    busy.current = true;
+    setLoading(true);
+    findRuns({ ...asked(latest.current.filters, Date.now() / 1_000), limit: PAGE, after: next })
+      .then((page) =>
+        setHeld((old) => {
+          if (old.key !== key || old.next !== next) return old;
+          const known = new Set(old.runs.map((run) => run.id));
+          return { ...old, runs: [...old.runs, ...page.runs.filter((run) => !known.has(run.id))], next: page.more ? page.next : null };
+        }),
+      )
+      .catch(() => undefined) // asked for again by the next scrolling
+      .finally(() => {
+        busy.current = false;
+        setLoading(false);
+      });
+  }, [key, next]);
+
+  const waiting = useRef(new Map<string, Run>());
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const flush = useCallback(() => {
+    timer.current = undefined;
+    const { filters: wanted, held: now } = latest.current;
+    if (now.state !== "ready") return; // what is being read will have it
+    const changes = waiting.current;
+    waiting.current = new Map();
+    const moment = Date.now() / 1_000;
+    setHeld((old) => {
+      if (old.state !== "ready") return old;
+      // older than what has been read: it will come with its page
+      const last = old.next === null ? undefined : old.runs.at(-1);
+      const known = new Set(old.runs.map((run) => run.id));
+      return { ...old, runs: merged(old.runs, changes, (run) => fits(run, wanted, moment) && (known.has(run.id) || last === undefined || run.created >= last.created)) };
+    });
+  }, []);
+  useEffect(() => {
+    if (live && held.state === "ready" && waiting.current.size > 0) flush();
+  }, [live, held.state, flush]);
+  useRunChanges((run) => {
+    waiting.current.set(run.id, run);
+    if (latest.current.live) timer.current ??= setTimeout(flush, GATHER_MS);
+  });
+
+  const shown = held.key === key ? held : { ...held, state: "loading" as const, runs: [], next: null };
+  return { state: shown.state, error: shown.error, runs: shown.runs, more: shown.next !== null, loading, loadMore, reload: () => setTurn((n) => n + 1) };
+}

@@ -1,0 +1,67 @@
+// Times and amounts as people read them, in the browser's language of numbers; the exact value is in the tooltip.
+
+import { useEffect, useState } from "react";
+
+const full = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const short = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const numbers = new Intl.NumberFormat("en-GB");
+
+/** `seconds` since the epoch, told relative to `now` (seconds, too). */
+export function ago(seconds: number, now: number): string {
+  const passed = now - seconds;
+  if (passed < 45) return "just now";
+  if (passed < 3_600) return `${Math.max(1, Math.round(passed / 60))} min ago`;
+  if (passed < 86_400) return `${Math.round(passed / 3_600)} h ago`;
+  if (passed < 7 * 86_400) return `${Math.round(passed / 86_400)} d ago`;
+  return short.format(seconds * 1_000);
+}
+
+export function exact(seconds: number): string {
+  return full.format(seconds * 1_000);
+}
+
+export function timeOfDay(seconds: number): string {
+  return clock.format(seconds * 1_000);
+}
+
+/** A length of time in seconds: 0.42 → 420 ms, 75 → 1 min 15 s. */
+export function duration(seconds: number): string {
+  if (seconds < 0.001) return "0 ms";
+  if (seconds < 1) return `${Math.round(seconds * 1_000)} ms`;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3_600)} h ${Math.round((seconds % 3_600) / 60)} min`;
+}
+
+export function amount(value: number): string {
+  return numbers.format(value);
+}
+
+/** Bytes: 2048 → 2.0 kB. */
+export function bytes(size: number): string {
+  if (size < 1_000) return `${size} B`;
+  if (size < 1_000_000) return `${(size / 1_000).toFixed(1)} kB`;
+  return `${(size / 1_000_000).toFixed(1)} MB`;
+}
+
+/** A time that keeps itself up to date. */
+export function Ago({ at, className }: { at: number; className?: string }) {
+  const now = useNow(30_000);
+  return (
+    <time dateTime={new Date(at * 1_000).toISOString()} title={exact(at)} className={className}>
+      {ago(at, now)}
+    </time>
+  );
+}
+
+/** Now in seconds, renewed every `ms`. */
+export function useNow(ms: number): number {
+  const [now, setNow] = useState(() => Date.now() / 1_000);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now() / 1_000), ms);
+    return () => clearInterval(timer);
+  }, [ms]);
+  return now;
+}
