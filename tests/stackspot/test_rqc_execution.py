@@ -194,6 +194,21 @@ def test_what_could_not_be_begun_has_no_execution_id(
     assert service.polls == 0
 
 
+def test_an_answer_that_is_no_json_is_shown() -> None:
+    class Page(Answer):
+        text = "<html>login</html>"
+        content = text.encode()
+
+        def __init__(self) -> None:
+            self.status_code, self.headers = 200, {}
+
+        def json(self) -> Any:
+            raise ValueError("line 1")
+
+    answer = run(Service(Page()))
+    assert answer.error == "Failed to create execution: expected JSON, got <html>login</html>"
+
+
 def test_only_a_missing_request_raises() -> None:
     nothing: Any = None
     with RemoteQuickCommand("translate", http_client=Service(Answer(500)), listeners=[]) as command:

@@ -19,7 +19,7 @@ from dragoman.core.writes import Count, PutItem, PutRepeat, PutRun, PutThread, R
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.drivers import Drivers
-from dragoman.engine.files import claims
+from dragoman.engine.files import claims, holds
 from dragoman.engine.journal import Journal
 from dragoman.engine.locks import Locks
 from dragoman.engine.repeats import Repeats
@@ -252,8 +252,10 @@ class Starting:
         if thread is not None:
             newest = await self._store.items(thread.number, limit=1, newest=True)
             run.options["upto"] = [thread.number, newest.rows[0].pos if newest.rows else 0]
+        before = _conditions(turn, run, now)
+        before += await holds(self._store, tenant, turn.owner, turn.parts, now + run.options["max_seconds"])
         created = ev.RunCreated(run.kind, agent.name, run.version, str(run.answer), thread_id, message.id)
-        return Started(await self._drivers.begin(run, created, [*_conditions(turn, run, now), PutRun(run)]), "started")
+        return Started(await self._drivers.begin(run, created, [*before, PutRun(run)]), "started")
 
     def _message(self, turn: Turn, now: float) -> Item:
         parts = {"parts": list(turn.parts)}

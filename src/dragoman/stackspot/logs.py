@@ -18,9 +18,9 @@ SHOWN = 200
 _FORM_SECRETS = ("policy", "signature", "credential", "token")
 
 
-def prefix(request_id: str, kind: str) -> str:
+def prefix(request_id: object, kind: str) -> str:
     """`01JZ…  | Agent`: the request in a column of its own, and which part of the client speaks."""
-    return f"{request_id[:ID_WIDTH]:<{ID_WIDTH}} | {kind}"
+    return f"{str(request_id)[:ID_WIDTH]:<{ID_WIDTH}} | {kind}"
 
 
 def shown(content: object) -> str:

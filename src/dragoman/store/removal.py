@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from dragoman.core.records import Keep, Removed
 from dragoman.store.rows import Row
-from dragoman.store.statements import MARK_GONE
+from dragoman.store.statements import MARK_GONE, TAKE_ALONG
 
 T = TypeVar("T")
 
@@ -227,6 +227,7 @@ def _buried(db: sqlite3.Connection, mark: str, numbers: Sequence[int], values: d
     threads = 0
     for number in numbers:
         if db.execute(mark, {**values, "number": number}).rowcount:
+            db.execute(TAKE_ALONG, (number,))
             threads += db.execute("DELETE FROM threads WHERE number = ?", (number,)).rowcount
     return Removed(threads=threads)
 

@@ -114,10 +114,11 @@ class JsonResultHandler(RqcResultHandler):
             raise TypeError(f"expected text that holds JSON, got {type(raw).__name__}")
         try:
             return json.loads(unfenced(raw))
-        except json.JSONDecodeError:
+        except json.JSONDecodeError as error:
             preview = "\n".join(raw.strip().splitlines()[:_PREVIEW_LINES])
             logger.warning("%s | the result is no JSON: %s", prefix(context.request_id, "RQC"), shown(preview))
-            raise
+            told = f"the result is no JSON, and RAW_RESULT_HANDLER gives it as it is: {error.msg}"
+            raise json.JSONDecodeError(told, error.doc, error.pos) from error
 
     @staticmethod
     def chain_with(other_handler: RqcResultHandler) -> RqcResultHandler:
