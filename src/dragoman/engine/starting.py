@@ -60,8 +60,8 @@ class Starting:
                 while isinstance(outcome := await self._accept(turn, agent), Run):
                     await self._settled(outcome)
             return outcome
-        except StaleWrite as stale:
-            if stale.what == "repeat" and (known := await self._repeats.known(turn.repeat)) is not None:
+        except (StaleWrite, Conflict, LimitExceeded):  # the same turn, sent at once, may have been the first
+            if (known := await self._repeats.known(turn.repeat)) is not None:
                 return known
             raise
 
@@ -107,6 +107,10 @@ class Starting:
     async def _accept(self, turn: Turn, agent: Agent) -> Started | Run:
         """The new run, or what became of the same message before; a Run that is to be waited for."""
         async with self._locks.of("thread", turn.tenant, str(turn.thread_id)):
+            if (
+                known := await self._repeats.known(turn.repeat)
+            ) is not None:  # before it is cancelled for its repetition
+                return known
             thread = await self._thread(turn)
             if thread is not None and thread.owner != turn.owner:
                 raise Forbidden("the thread belongs to somebody else", code="forbidden:thread")
@@ -121,7 +125,10 @@ class Starting:
     async def _thread(self, turn: Turn) -> Thread | None:
         """The owner's thread of this id, else somebody else's: that one is refused."""
         tenant, id = turn.tenant, str(turn.thread_id)
-        return await self._store.thread(tenant, id, owner=turn.owner) or await self._store.thread(tenant, id)
+        found = await self._store.thread(tenant, id)
+        if found is None or found.owner == turn.owner:
+            return found
+        return await self._store.thread(tenant, id, owner=turn.owner) or found
 
     # ------------------------------------------------------------------ what is asked
 

@@ -104,6 +104,8 @@ async def erase(find: Find[_Owned], remove: Remove, tenant: str, owner: str, now
         owned = await find(partial(_owned, tenant=tenant, owner=owner))
         if owned == _Owned():
             return
+        while removed := await remove(partial(_passages, tenant=tenant, owner=owner)):
+            yield removed
         yield await remove(partial(_small, tenant=tenant, owner=owner, now=now))
         for numbers in _slices(owned.threads, 100):
             yield await remove(partial(_bury, numbers=numbers))
@@ -315,6 +317,15 @@ def _votes_of(db: sqlite3.Connection, numbers: Sequence[int], owner: str) -> Rem
     for number in numbers:
         votes += db.execute("DELETE FROM votes WHERE number = ? AND user_id = ?", (number, owner)).rowcount
     return Removed(votes=votes)
+
+
+def _passages(db: sqlite3.Connection, tenant: str, owner: str) -> Removed:
+    """A slice of what the documents of a user say."""
+    sql = (
+        "DELETE FROM passages WHERE number IN (SELECT passages.number FROM blobs JOIN passages ON passages.blob = blobs.id"
+        f" WHERE blobs.tenant = ? AND blobs.owner = ? LIMIT {SLICE})"
+    )
+    return Removed(passages=db.execute(sql, (tenant, owner)).rowcount)
 
 
 def _small(db: sqlite3.Connection, tenant: str, owner: str, now: float) -> Removed:
