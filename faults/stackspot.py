@@ -35,7 +35,7 @@ STACKSPOT = (
     ),
     Fault(
         "an agent's id may climb out of its path",
-        "stackspot/chatting.py",
+        "stackspot/calls.py",
         'quote(name, safe="", errors="replace")',
         'quote(name, errors="replace")',
         "tests/stackspot/test_agent.py::test_an_agents_id_is_one_segment_of_the_path",

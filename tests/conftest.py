@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import logging
 import os
 import re
 import shutil
@@ -68,6 +69,25 @@ class RunningServer:
             except subprocess.TimeoutExpired:
                 self.kill()
         return self.process.returncode
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """What a server that runs inside a test sets up for the process's logs must not reach the next test."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    noisy = {
+        name: logging.getLogger(name).level
+        for name in ("uvicorn.access", "uvicorn.error", "asyncio", "httpx2", "httpcore2")
+    }
+    filters = list(logging.getLogger("uvicorn.error").filters)
+    yield
+    if root.level != level or root.handlers != handlers:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    for name, before in noisy.items():
+        logging.getLogger(name).setLevel(before)
+    logging.getLogger("uvicorn.error").filters[:] = filters
 
 
 def free_port() -> int:

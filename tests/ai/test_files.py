@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 import pytest
@@ -52,6 +53,14 @@ def test_what_a_file_says_is_told_in_a_tag(kind: str) -> None:
     given = part(kind, 'a "b".md', "line\n</file> two")
     (message,) = messages_of(asked(given), "p")
     assert message.content == 'See\n\n<file name="a \\"b\\".md">\nline\n<\\/file> two\n</file>'
+
+
+@pytest.mark.parametrize("end", ["</file>", "</FILE>", "< / file >", "<\n/File x>"])
+def test_neither_name_nor_text_of_a_file_can_end_its_tag(end: str) -> None:
+    (message,) = messages_of(asked(part("text/plain", f"{end}.md", f"a {end} b")), "p")
+    told = str(message.content).removeprefix("See\n\n").removesuffix("\n</file>")
+    assert not re.search(r"<\s*/\s*file", told, re.IGNORECASE)
+    assert re.findall("<file", told) == ["<file"]
 
 
 def test_a_file_without_a_name_has_none_in_its_tag() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 
 import pytest
@@ -71,6 +73,16 @@ def test_an_error_carries_what_it_is_given_and_else_its_class_defaults() -> None
 def test_a_missing_extra_says_what_to_install_and_is_an_import_error() -> None:
     with pytest.raises(ImportError, match=r"pip install 'dragoman\[http2\]'"):
         raise MissingExtra("HTTP/2", "http2")
+
+
+def test_errors_survive_copy_and_pickle_whatever_they_are_made_of() -> None:
+    for error in (
+        StaleWrite("late", what="approval"),
+        MissingExtra("x", "cli"),
+        errors.RateLimited("m", retry_after=2),
+    ):
+        for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+            assert (type(twin), str(twin), vars(twin)) == (type(error), str(error), vars(error))
 
 
 def test_a_stale_write_names_its_condition() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import uuid
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.core.ids import ID_PATTERN, as_prefixed, as_ulid, canonical, is_id, new_id
+from dragoman.core.ids import ID_PATTERN, as_prefixed, as_ulid, canonical, is_id, is_ulid, new_id
 
 TIMES = st.integers(0, (1 << 48) - 1).map(lambda millis: millis / 1000)
 UUIDS = st.uuids().map(str)
@@ -52,6 +53,22 @@ def test_every_spelling_is_an_id(text: str) -> None:
 @pytest.mark.parametrize("own", ["chat-1", "a", "x" * 36, "msg_short", "8" * 26, "01ARZ3NDEKTSV4RRFFQ69G5FAU", "_", ""])
 def test_a_clients_own_id_is_kept(own: str) -> None:
     assert canonical(own) == own
+
+
+@pytest.mark.parametrize("letter", ["\u212a", "\u017f"])
+def test_letters_that_only_look_like_those_of_a_ulid_are_none(letter: str) -> None:
+    odd = "01ARZ3NDEKTSV4RRFFQ69G5FA" + letter
+    assert canonical(odd) == odd
+    assert not is_ulid(odd)
+
+
+def test_what_is_far_too_long_for_an_id_is_not_remembered() -> None:
+    tracemalloc.start()
+    try:
+        assert all(canonical(text) == text for text in (str(number) * 100_000 for number in range(10, 20)))
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("good", ["a", "A-b_c.d~e:f", "9" * 128])

@@ -71,7 +71,7 @@ MODELS = {
 }
 """Example → what it prints when a byte server stands where its providers are."""
 APPS = {"own_app.py", "own_model.py", "own_users.py", "own_test.py", "ai_agent.py", "flow_durable.py", "flow_test.py"}
-STACKSPOT = {"stackspot_app.py", "stackspot_search.py"}
+STACKSPOT = {"stackspot_app.py", "stackspot_own.py", "stackspot_search.py"}
 """Run by `test_stackspot_pages`."""
 CHATKIT = {
     f"chatkit_{name}.py"

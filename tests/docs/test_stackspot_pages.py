@@ -113,6 +113,16 @@ def own(serve: Callable[..., Any], app: str) -> dict[str, str]:
     return {"OWN_URL": server.url, "OWN_KEY": key.group()}
 
 
+@pytest.mark.requirement("STK-01", "STK-80")
+def test_the_first_call_to_an_app_of_ones_own_signs_in_with_its_key(serve: Callable[..., Any], tmp_path: Path) -> None:
+    app = own(serve, "own_app:app")
+    environment = {"DRAGOMAN_URL": app["OWN_URL"], "DRAGOMAN_KEY": app["OWN_KEY"]}
+    printed = run(
+        sys.executable, "-W", "error", str(EXAMPLES / "stackspot_own.py"), folder=tmp_path, environment=environment
+    )
+    assert printed == "You said: hello\n"
+
+
 OWN_APP = """
 import os, sys
 from pathlib import Path

@@ -212,18 +212,43 @@ async def test_files_live_as_long_as_the_thread_once_the_turn_is_stored(world: W
     assert (other.thread, other.expires) == (None, 9e9)
 
 
+async def test_a_file_that_expires_meanwhile_is_there_until_the_answer_is_complete(world: World) -> None:
+    blob = Blob("b1", "t", "ann", "upload", "a.txt", "text/plain", 1.0, state="ready", expires=world.time + 1)
+    await world.store.commit(PutBlob(blob))
+    parts = ({"type": "text", "text": "hang on"}, {"type": "file", "url": "blob:b1", "media_type": "text/plain"})
+    started = await aside(world, "", parts=parts, max_seconds=60.0)
+    await world.until(started, ev.BlockDelta)
+    assert not await world.store.dead_blobs(now=world.time + 59)
+    world.gate.set()
+    await world.until(started)
+    kept = await world.store.blob("b1", tenant="t")
+    assert kept is not None
+    assert kept.expires is None
+
+
 # --------------------------------------------------------------------------- deletion and expiry
 
 
 async def test_deleting_the_thread_ends_what_runs_beside_it(world: World) -> None:
     await world.until(await aside(world, "one"))
     started = await aside(world, "hang on")
+    listening = asyncio.create_task(world.until(started))
     await world.until(started, ev.BlockDelta)
     await world.engine.delete_thread("t", "ann", "k")
-    last = (await world.until(started))[-1].body
-    assert isinstance(last, ev.RunCancelled)
+    assert isinstance((await listening)[-1].body, ev.RunCancelled)
     world.gate.set()
     assert await world.store.thread("t", "k") is None
+
+
+async def test_deleting_the_thread_deletes_what_failed_beside_it(world: World) -> None:
+    await world.until(await aside(world, "one"))
+    failed, other = await aside(world, "fail now"), await aside(world, "fail too", thread_id="other")
+    open_one = await aside(world, "hang on")
+    for started, kind in ((failed, None), (other, None), (open_one, ev.BlockDelta)):
+        await world.until(started, kind)
+    await world.engine.delete_thread("t", "ann", "k")
+    gone = [await world.store.run(started.run.id) is None for started in (failed, open_one, other)]
+    assert gone == [True, True, False], "what was asked in a thread is not kept longer than the thread"
 
 
 async def test_a_thread_that_went_meanwhile_is_made_anew_with_this_turn_only(world: World) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from anyio.lowlevel import checkpoint
 from tests.engine.scripted_store import ScriptedStore, fails_with
 from tests.engine.world import LONG, World, texts
 
@@ -118,3 +119,22 @@ async def test_a_thread_deleted_beside_the_engine_is_made_anew(scripted: tuple[W
     world.gate.set()
     await world.until(started)
     assert texts(await world.items()) == ["hang on", "some more"]
+
+
+async def test_deleting_the_thread_ends_what_a_fault_holds_up_beside_it(scripted: tuple[World, ScriptedStore]) -> None:
+    world, store = scripted
+    await world.until(await world.ask("one", aside=True))
+    started = await world.ask("hang on", aside=True)
+    seen = await world.until(started, ev.BlockDelta)
+    store.before["commit"] = [fails_with(Unavailable("the disk is full"))]
+    world.gate.set()
+    async with asyncio.timeout(LONG):
+        while world.engine.moving:  # until the fault has stopped it
+            await checkpoint()
+    await world.engine.delete_thread("t", "ann", "k")
+    tail = world.engine.tail(started.run.id, after=seen[-1].seq)
+    while events := await tail.next(LONG):
+        seen += events
+    assert not isinstance(seen[-1].body, ev.RunCompleted)
+    assert await store.run(started.run.id) is None
+    assert await store.thread("t", "k") is None

@@ -1,14 +1,18 @@
 """Turns with an idempotency key: one run and one answer, however often they are sent."""
 
 import asyncio
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from tests.engine.scripted_store import ScriptedStore
 from tests.engine.world import World, texts
 
 from dragoman.core import events as ev
 from dragoman.core.errors import Conflict
-from dragoman.core.ports import Quota
+from dragoman.core.ports import Quota, Started, Store
 from dragoman.core.records import Repeat
+from dragoman.store.sqlite import open_store
 
 
 def key(world: World, digest: str = "d", name: str = "once") -> Repeat:
@@ -71,3 +75,30 @@ async def test_a_repetition_after_a_crash_gets_the_one_answer(world: World) -> N
     world.gate.set()
     assert isinstance((await world.until(again))[-1].body, ev.RunCompleted)
     assert texts(await world.items()) == ["hang on", "some more"]
+
+
+async def test_a_chat_that_is_sent_twice_at_once_is_not_superseded_by_itself(world: World) -> None:
+    first, second = await asyncio.gather(*(world.ask("hang on", repeat=key(world)) for _ in range(2)))
+    assert sorted((first.outcome, second.outcome)) == ["attached", "started"]
+    assert first.run.id == second.run.id
+    world.gate.set()
+    assert isinstance((await world.until(first))[-1].body, ev.RunCompleted)
+    assert texts(await world.items()) == ["hang on", "some more"]
+
+
+async def test_a_repetition_that_meets_the_used_up_quota_of_the_first_gets_its_run(tmp_path: Path) -> None:
+    store = ScriptedStore(await open_store(tmp_path / "data"))
+    world = World(cast(Store, store))
+    await world.engine.open()
+    turn = {"aside": True, "repeat": key(world), "quota": Quota("messages", 1, world.time + 100)}
+    firsts: list[Started] = []
+
+    async def the_other_one_comes_first(*args: Any) -> None:
+        firsts.append(await world.ask("hello", **turn))
+
+    store.before["counter"] = [the_other_one_comes_first]
+    second = await world.ask("hello", **turn)
+    await world.until(second)
+    assert [one.run.id for one in firsts] == [second.run.id]
+    await world.engine.close()
+    await store.close()

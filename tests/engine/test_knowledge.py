@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -15,12 +16,20 @@ from dragoman.core.errors import BadRequest, NotFound, Unavailable, UsageError
 from dragoman.core.messages import ModelRequest
 from dragoman.core.ports import Passage, Started, Turn
 from dragoman.core.records import Blob
-from dragoman.core.writes import DeleteThread, PutBlob
+from dragoman.core.writes import DeleteThread, DropBlob, PutBlob, PutPassages
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.cutting import OVERLAP, PASSAGE, passages
 from dragoman.engine.embedded import EmbeddedEngine
-from dragoman.engine.knowledge import MOST_CHARACTERS, PASSAGES, SearchOnly, StoredKnowledge, as_knowledge
+from dragoman.engine.knowledge import (
+    MOST_CHARACTERS,
+    PASSAGES,
+    SearchOnly,
+    StoredKnowledge,
+    as_knowledge,
+    body_of,
+    bounded,
+)
 from dragoman.store import SQLiteStore, open_store
 
 ASKED = Turn("t", "ann", "helper", thread_id="k", parts=({"type": "text", "text": "where are the cats?"},))
@@ -301,3 +310,25 @@ def test_no_passage_is_too_long_and_nothing_is_lost(text: str) -> None:
     assert all(0 < len(one) <= PASSAGE + OVERLAP + 1 for one in made)
     joined = "".join(made)
     assert all(joined.count(letter) >= text.count(letter) for letter in set(text) if not letter.isspace())
+
+
+async def test_a_large_document_is_kept_in_several_commits(tmp_path: Path) -> None:
+    store = ScriptedStore(await open_store(tmp_path / "data"))
+    library = Library(cast(SQLiteStore, store))
+    paragraphs = [f"number {n} " + "x" * PASSAGE for n in range(700)]
+    for _ in range(2):
+        store.commits.clear()
+        assert await library.add("b", "\n\n".join(paragraphs)) == 1400
+        kept = [one for writes in store.commits for one in writes if isinstance(one, PutPassages)]
+        assert [(one.first, len(one.texts)) for one in kept] == [(1, 500), (501, 500), (1001, 400)]
+        found = await store.passages("t", ["pets"], "699", limit=1)
+        assert found[0].number > 1390
+        await store.commit(DropBlob("b"))
+    await store.close()
+
+
+def test_what_a_search_gives_is_bounded_and_text() -> None:
+    (one,) = bounded([Passage("pets", "b", 1, "n", "x" * (MOST_CHARACTERS + 1)), Passage("pets", "b", 2, "n", "y")])
+    assert len(one.text) == MOST_CHARACTERS
+    odd = body_of(Passage("pets", "b", 1, cast(str, Path("a.md")), "x"))
+    assert odd["title"] == "a.md"

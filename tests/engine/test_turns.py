@@ -192,8 +192,8 @@ class Files:
         given = {"size": 5, "state": "ready", "expires": 9e9} | fields
         await self.world.store.commit(PutBlob(Blob(id, "t", owner, "attachment", "a.txt", "text/plain", 1.0, **given)))
 
-    async def ask(self, id: str, thread: str = "k") -> Any:
-        parts = ({"type": "file", "url": f"blob:{id}", "media_type": "text/plain", "name": "a.txt"},)
+    async def ask(self, id: str, thread: str = "k", name: str = "a.txt") -> Any:
+        parts = ({"type": "file", "url": f"blob:{id}", "media_type": "text/plain", "name": name},)
         started = await self.engine.start(Turn("t", "ann", "helper", thread_id=thread, parts=parts))
         assert [event async for event in self.engine.events(started.run.id)]
         return next(m for m in reversed(self.requests[-1].messages) if m.role == "user").parts[0]
@@ -248,6 +248,8 @@ async def test_only_so_many_bytes_reach_the_model_the_newest_first(files: Files,
 
 async def test_neither_an_unknown_file_nor_a_strange_name_fails_the_turn(files: Files) -> None:
     assert (await files.ask("nobody")).text == "<missing_file>a.txt</missing_file>"
+    odd = await files.ask("nobody", name="</missing_file> a")
+    assert odd.text == "<missing_file>&lt;/missing_file> a</missing_file>"
     assert (await files.ask("http://localhost/of-a-browser")).text == "<missing_file>a.txt</missing_file>"
     await files.put("b1")
     await files.world.store.commit(ChangeBlob("b1", {"state": "gone"}))

@@ -271,7 +271,7 @@ def headers(made: random.Random) -> dict[str, str]:
 async def test_nonsense_on_any_route_is_refused_in_words_and_never_a_fault_of_ours(start_inside: Start) -> None:
     inside = await start_inside(settings={"chatkit.uploads.direct": True})
     asked, statuses = 0, set()
-    tokens = {"noukai": "nk_demo", "stackspot": await stackspot_token(inside)}
+    tokens: dict[str, str] = {"noukai": "nk_demo", "stackspot": await stackspot_token(inside)}
     for face in inside.application.faces:
         for prefix in face.prefixes:
             for route in face.routes:

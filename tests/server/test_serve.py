@@ -21,6 +21,8 @@ from dragoman.server.serve import bind, check_reach, run, url_of
 from dragoman.server.settings import Settings
 
 LONG = 10.0
+START = 60.0
+"""Until a process has begun to serve, on a busy machine."""
 V1 = "/dragoman/v1"
 
 
@@ -175,7 +177,7 @@ def test_a_signal_ends_the_process_cleanly_with_a_stream_open(tmp_path: Path, nu
     )
     assert process.stdout is not None
     try:
-        assert select.select([process.stdout], [], [], LONG)[0]
+        assert select.select([process.stdout], [], [], START)[0]
         port = int(process.stdout.readline().rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=LONG) as connection:
             body = b'{"message":{"text":"slow: 1000 1000"}}'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import uuid
 from typing import Any
 
 import pytest
@@ -491,3 +492,11 @@ def test_who_debugs_gets_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "dragoman.stackspot"):
         agent(script(KeyError("a bug"))).chat(ChatRequest("hi"))
     assert any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize("name", [uuid.UUID(int=7), 7])
+def test_an_id_that_is_no_text_is_told_as_one(name: Any) -> None:
+    played = script()
+    answer = Agent("a", URL, ONCE, ScriptedClient(played)).chat(ChatRequest("hi", id=name))
+    assert answer.is_success()
+    assert played.calls[0].headers["X-Request-Id"] == str(name)

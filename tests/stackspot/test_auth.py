@@ -156,7 +156,46 @@ def test_a_refused_token_is_forgotten_and_a_newer_one_is_not() -> None:
     assert auth.get_access_token() == "t2"
 
 
+def test_who_forgets_a_token_does_not_wait_for_who_fetches_one() -> None:
+    asked, go = threading.Event(), threading.Event()
+
+    def slowly(request: object) -> Response:
+        asked.set()
+        assert go.wait(10)
+        return token("t1")
+
+    auth = provider(ScriptedIO(slowly))
+    fetching = threading.Thread(target=auth.get_access_token)
+    fetching.start()
+    assert asked.wait(10)
+    forgetting = threading.Thread(target=auth.forget, args=("t0",))
+    forgetting.start()
+    forgetting.join(10)
+    waits = forgetting.is_alive()
+    go.set()
+    fetching.join(10)
+    forgetting.join(10)
+    assert not waits
+    assert auth.cached_token() == "t1"
+
+
 # ------------------------------------------------------------------------------------ what goes wrong
+
+
+def test_an_identity_service_that_repeats_the_secret_is_not_quoted() -> None:
+    io = ScriptedIO([Response(401, Headers(), f"no such pair: me / {SECRET}".encode())])
+    with pytest.raises(AuthenticationError) as caught:
+        provider(io).get_access_token()
+    assert "no such pair" in str(caught.value)
+    assert SECRET not in str(caught.value) + str(caught.value.cause) + repr(vars(caught.value.cause))
+
+
+def test_a_life_beyond_all_numbers_is_the_usual_one() -> None:
+    clock = Clock()
+    auth = provider(ScriptedIO(tokens(expires_in=10**400)), clock)
+    auth.get_access_token()
+    clock.now += 1138
+    assert auth.cached_token() == "t1"
 
 
 @pytest.mark.requirement("STK-03")
@@ -167,6 +206,7 @@ def test_a_refusal_is_told_at_once_with_its_status_and_without_the_secret() -> N
     with pytest.raises(AuthenticationError, match="HTTP 401") as caught:
         provider(io).get_access_token()
     assert "invalid_client" in str(caught.value)
+    assert io.requests[0].url in str(caught.value)
     assert SECRET not in str(caught.value)
     assert caught.value.cause is caught.value.__cause__
     assert ChatStatus.from_exception(caught.value) is ChatStatus.ERROR
@@ -245,7 +285,7 @@ def test_those_who_waited_for_a_refusal_share_it() -> None:
 
     io = ScriptedIO(refuse)
     auth = provider(io)
-    auth._lock = door
+    auth._fetching = door
     told: list[str] = []
 
     def ask() -> None:

@@ -500,3 +500,14 @@ def test_logs_show_little_of_the_content(caplog: pytest.LogCaptureFixture) -> No
     assert "word" not in caplog.text
     assert "Streaming failed" in caplog.text
     assert caplog.text.count("no ") <= 100
+
+
+def test_a_parser_whose_metadata_fail_does_not_spoil_the_answer() -> None:
+    class Poor(SseEventParser):
+        @property
+        def metadata(self) -> dict[str, Any] | None:
+            raise KeyError("conversation")
+
+    told = stream(data({"message": "hi"}), DONE, event_parser=Poor())
+    told.until_done()
+    assert (told.response.status, told.response.result) == ("SUCCESS", "hi")

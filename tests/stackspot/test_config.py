@@ -134,6 +134,21 @@ def test_sections_may_be_given_whole() -> None:
 
 
 @pytest.mark.requirement("STK-81")
+def test_what_a_whole_section_leaves_out_is_not_set(monkeypatch) -> None:
+    config = STKAI.configure(auth=AuthConfig(token_url="https://idm.example/t"))
+    assert (config.auth.client_id, config.auth.client_secret) == (None, None)
+    assert not config.auth.has_credentials()
+    monkeypatch.setenv("STKAI_AUTH_CLIENT_ID", "me")
+    assert STKAI.configure(auth=AuthConfig(token_url="https://idm.example/t")).auth.client_id == "me"
+
+
+@pytest.mark.requirement("STK-82")
+def test_a_number_beyond_all_clocks_is_refused() -> None:
+    with pytest.raises(ConfigValidationError, match="request_timeout"):
+        STKAI.configure(agent={"request_timeout": 10**400})
+
+
+@pytest.mark.requirement("STK-81")
 @pytest.mark.parametrize("word", ["none", "NULL", "Unlimited"])
 def test_words_for_a_wait_without_limit(monkeypatch, word: str) -> None:
     assert STKAI.configure(rate_limit={"max_wait_time": word}).rate_limit.max_wait_time is None

@@ -1,9 +1,10 @@
 import gc
 import threading
+from typing import ClassVar
 
 import pytest
 
-from dragoman.stackspot import CongestionAwareHttpClient, HttpClient
+from dragoman.stackspot import Agent, ChatRequest, CongestionAwareHttpClient, HttpClient
 from dragoman.stackspot.congestion import HeldResponse, Slots
 from dragoman.stackspot.pools import WorkPool
 from dragoman.stackspot.responses import ClientResponse
@@ -117,6 +118,33 @@ def test_so_is_that_of_somebody_elses_answer(end: str) -> None:
             pass
     del response
     gc.collect()
+    assert client.slots.in_use == 0
+
+
+@pytest.mark.requirement("STK-94")
+def test_an_answer_that_has_only_lines_is_streamed_as_well() -> None:
+    class Lines:
+        status_code = 200
+        headers: ClassVar[dict[str, str]] = {"content-type": "text/event-stream"}
+        text = ""
+
+        def iter_lines(self):
+            yield from (b'data: {"message": "hi"}', b"", b"data: [DONE]", b"")
+
+        def raise_for_status(self) -> None:
+            pass
+
+        def close(self) -> None:
+            pass
+
+    class Others(Gate):
+        def post_stream(self, url, data=None, headers=None, timeout=30):
+            return Lines()
+
+    client = CongestionAwareHttpClient(Others())
+    with Agent("a", http_client=client).chat_stream(ChatRequest("x")) as stream:
+        answer = stream.get_final_response()
+    assert (answer.error, answer.result) == (None, "hi")
     assert client.slots.in_use == 0
 
 

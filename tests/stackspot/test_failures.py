@@ -1,5 +1,8 @@
+import copy
+import pickle
 import subprocess
 import sys
+import threading
 
 import pytest
 import requests
@@ -16,6 +19,7 @@ from dragoman.core.errors import (
     TimedOut,
     UsageError,
 )
+from dragoman.stackspot import ConfigEnvVarError, ConfigValidationError, TokenAcquisitionTimeoutError
 from dragoman.stackspot.failures import (
     LONGEST_TEXT,
     HTTPStatusError,
@@ -226,3 +230,23 @@ def test_a_bad_argument_is_an_assertion_and_a_value_error_even_without_asserts()
     )
     done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "InvalidArgument"
+
+
+def test_errors_survive_copy_and_pickle() -> None:
+    for error in (
+        status_error(404, Headers({"x": "y"}), "nobody", response=threading.Lock()),
+        MaxRetriesExceededError("spent", TimedOut("slow")),
+        TokenAcquisitionTimeoutError(1.0, 2.0),
+        ConfigEnvVarError("STKAI_X", "y", "a number"),
+        ConfigValidationError("base_url", "x", "bad", "agent"),
+    ):
+        for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+            assert (type(twin), str(twin)) == (type(error), str(error))
+            assert vars(twin).keys() == vars(error).keys() - {"response"}
+
+
+def test_a_network_error_that_is_also_of_requests_is_pickled_as_ours() -> None:
+    error = as_requests_error(TimedOut("slow"))
+    assert isinstance(error, requests.Timeout)
+    twin = pickle.loads(pickle.dumps(error))
+    assert (type(twin), str(twin)) == (TimedOut, "slow")

@@ -89,6 +89,9 @@ def test_a_path_without_a_regular_file_is_refused(tmp_path: Path) -> None:
         FileUploadRequest(tmp_path / "none.txt")
     with pytest.raises(AssertionError, match="regular file"):
         FileUploadRequest(tmp_path)
+    for impossible in (tmp_path / ("x" * 5000), f"{tmp_path}/\0"):
+        with pytest.raises(AssertionError, match="not found"):
+            FileUploadRequest(impossible)
 
 
 def test_requests_are_checked_by_an_optimizing_interpreter_too(plan: Path) -> None:

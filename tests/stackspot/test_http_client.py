@@ -6,6 +6,7 @@ import weakref
 
 import pytest
 import requests
+from anyio import fail_after, move_on_after
 from tests.stackspot.peer import Keys, Peer, Visit, answer
 
 from dragoman.core.errors import ConnectionLost, NotFound, RateLimited, TimedOut
@@ -242,6 +243,14 @@ def test_without_credentials_the_answer_is_an_error() -> None:
 
 
 @pytest.mark.requirement("STK-08")
+@pytest.mark.parametrize(("given", "missing"), [("client_id", "client_secret"), ("client_secret", "client_id")])
+def test_of_half_the_credentials_the_missing_half_is_named(given: str, missing: str) -> None:
+    STKAI.configure(auth={given: "demo-you"}, allow_env_override=False)
+    with pytest.raises(ValueError, match=f"only the {missing} is missing"):
+        EnvironmentAwareHttpClient().get("http://x/")
+
+
+@pytest.mark.requirement("STK-08")
 async def test_without_credentials_the_awaiting_client_says_the_same() -> None:
     with pytest.raises(ValueError, match="No authentication method available"):
         await AsyncEnvironmentAwareHttpClient().post("http://x/")
@@ -320,6 +329,41 @@ def test_a_client_that_is_dropped_lets_go_of_its_connections() -> None:
         gc.collect()
         assert gone() is None
         assert connections._held == 0
+
+
+def test_a_stream_that_nobody_reads_or_closes_is_closed_when_the_connections_are_used_next() -> None:
+    left = threading.Event()
+
+    def endless(visit: Visit) -> None:
+        visit.send_head(200, "content-type: text/event-stream", "transfer-encoding: chunked")
+        visit.say_nothing()
+        left.set()
+
+    with Peer([endless, answer(body={})]) as peer:
+        http = StandaloneHttpClient(Keys())
+        http.post_stream(peer.url)
+        gc.collect()
+        http.post_stream(peer.url).close()
+        assert left.wait(10)
+        http.close()
+
+
+async def test_a_call_that_waits_for_a_token_can_be_cancelled() -> None:
+    go = threading.Event()
+
+    class Slow(AuthProvider):
+        def get_access_token(self) -> str:
+            assert go.wait(10)
+            return "k"
+
+    http = AsyncStandaloneHttpClient(Slow(), io=ScriptedIO([Response(200)]))
+    try:
+        with move_on_after(0.05) as scope, fail_after(5):
+            await http.post("http://x/")
+        assert scope.cancelled_caught
+        assert not go.is_set()
+    finally:
+        go.set()
 
 
 @pytest.mark.parametrize("end", ["drop", "close"])

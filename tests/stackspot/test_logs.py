@@ -25,6 +25,12 @@ def test_the_prefix_has_a_fixed_width() -> None:
     assert prefix("x" * 40, "RQC") == "x" * 26 + " | RQC"
 
 
+@pytest.mark.requirement("STK-P10")
+def test_an_id_of_a_caller_begins_no_line_and_can_be_written_anywhere() -> None:
+    assert prefix("a\nb\ud83d", "Agent") == "a\\nb\\ud83d" + " " * 16 + " | Agent"
+    assert shown("half \ud83d") == "half \\ud83d"
+
+
 def test_content_is_cut_and_its_secrets_are_taken_out() -> None:
     assert shown("short") == "short"
     assert len(shown("x" * 300)) == 200

@@ -113,6 +113,11 @@ def test_a_response_without_an_answer_has_nothing_to_say() -> None:
 
 
 @pytest.mark.requirement("STK-S16")
+def test_counts_beyond_all_numbers_do_not_spoil_an_answer() -> None:
+    assert response({"tokens": {"user": 10**400, "output": float("inf")}}).tokens == ChatTokenUsage(10**400, 0, 0)
+
+
+@pytest.mark.requirement("STK-S16")
 @pytest.mark.parametrize("tokens", [[1, 2], "many", 7, [], True])
 def test_counts_of_another_shape_do_not_spoil_an_answer(tokens: Any) -> None:
     assert response({**ANSWER, "tokens": tokens}).tokens is None

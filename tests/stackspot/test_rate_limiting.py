@@ -1,8 +1,10 @@
 import dataclasses
 import threading
+from typing import ClassVar
 
 import pytest
 
+from dragoman.core.errors import ConnectionLost
 from dragoman.stackspot import (
     AdaptiveRateLimitedHttpClient,
     Agent,
@@ -318,6 +320,30 @@ async def test_the_awaiting_client_obeys_the_same_limiter() -> None:
             await call("u")
     assert limiter.size < 2
     await client.aclose()
+
+
+@pytest.mark.requirement("STK-93")
+async def test_a_refused_stream_of_any_kind_is_let_go_when_it_is_awaited() -> None:
+    class Stream:
+        status_code = 429
+        headers: ClassVar[dict[str, str]] = {}
+        closed = False
+
+        async def aread(self) -> bytes:
+            raise ConnectionLost("gone")
+
+        async def aclose(self) -> None:
+            self.closed = True
+
+    answer = Stream()
+
+    class Others(AsyncScripted):
+        async def post_stream(self, url, data=None, headers=None, timeout=30):
+            return answer
+
+    with pytest.raises(ServerSideRateLimitError):
+        await AsyncLimitedHttpClient(Others(), AdaptiveLimiter(2, 0.02, None)).post_stream("u")
+    assert answer.closed
 
 
 def test_a_limiter_is_safe_between_threads() -> None:

@@ -47,6 +47,9 @@ class Answer:
         self.text = str(value)
         self.closed = False
 
+    def __repr__(self) -> str:
+        return f"Answer({self.status_code}, {self.value!r:.40})"
+
     def json(self) -> Any:
         if isinstance(self.value, Exception):
             raise self.value
@@ -194,6 +197,21 @@ def test_what_could_not_be_begun_has_no_execution_id(
     assert service.polls == 0
 
 
+def test_an_answer_that_is_no_json_is_shown() -> None:
+    class Page(Answer):
+        text = "<html>login</html>"
+        content = text.encode()
+
+        def __init__(self) -> None:
+            self.status_code, self.headers = 200, {}
+
+        def json(self) -> Any:
+            raise ValueError("line 1")
+
+    answer = run(Service(Page()))
+    assert answer.error == "Failed to create execution: expected JSON, got <html>login</html>"
+
+
 def test_only_a_missing_request_raises() -> None:
     nothing: Any = None
     with RemoteQuickCommand("translate", http_client=Service(Answer(500)), listeners=[]) as command:
@@ -271,7 +289,9 @@ def test_an_execution_that_stays_queued_is_given_up_as_a_timeout() -> None:
 
 
 @pytest.mark.requirement("STK-96")
-@pytest.mark.parametrize("answer", [progress("RUNNING"), Answer(500, "x"), progress("SOMETHING")], ids=repr)
+@pytest.mark.parametrize(
+    "answer", [progress("RUNNING"), Answer(500, "x"), progress("SOMETHING")], ids=["running", "failing", "unknown"]
+)
 def test_an_execution_that_never_ends_is_given_up_as_a_timeout(answer: Answer) -> None:
     options = RqcOptions(OPTIONS.create_execution, GetResultOptions(10.0, 35.0, 60.0, 4), 1)
     service = Service(Answer(200, ID), answer)

@@ -171,7 +171,7 @@ def test_a_dict_is_copied_and_other_kinds_are_refused() -> None:
 
 
 def test_what_is_no_json_is_an_error_with_a_preview(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING), pytest.raises(json.JSONDecodeError):
+    with caplog.at_level(logging.WARNING), pytest.raises(json.JSONDecodeError, match="RAW_RESULT_HANDLER"):
         JsonResultHandler().handle_result(context("one\ntwo\nthree\nfour"))
     assert "three" in caplog.text
     assert "four" not in caplog.text

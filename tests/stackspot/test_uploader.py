@@ -242,6 +242,13 @@ def test_an_answer_that_is_no_form_is_an_error_and_not_tried_again(
     assert response.raw_response == (body if isinstance(body, dict) else None)
 
 
+def test_a_form_that_is_cut_short_is_not_shown(shell: Shell, plan: Path) -> None:
+    with Peer((200, {}, b'{"id": "1", "form": {"policy": "cG9saWN5LXNlY3JldA==", "x-amz-sig')) as peer:
+        response = shell.upload(peer.url, FileUploadRequest(plan))
+    assert response.error == "File upload failed: expected an upload form, got something else"
+    assert len(peer.visits) == 1
+
+
 @pytest.mark.parametrize("request_", [None, "plan.txt"])
 def test_only_a_missing_request_raises(shell: Shell, request_: Any) -> None:
     with Peer(answer(500)) as peer:

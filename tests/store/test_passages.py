@@ -12,7 +12,8 @@ from dragoman.core.records import Blob
 from dragoman.core.writes import ChangeBlob, DropBlob, DropPassages, PutBlob, PutPassages
 from dragoman.store import SQLiteStore
 from dragoman.store.overwriting import pack
-from dragoman.store.passages import MOST_WORDS, words_of
+from dragoman.store.passages import COMMON, MOST_WORDS, search, words_of
+from dragoman.store.removal import SLICE
 
 
 def blob(id: str = "b", **more: object) -> Blob:
@@ -192,3 +193,64 @@ async def test_a_lenient_change_of_a_file_that_is_not_so_changes_nothing(store: 
     kept = await store.blob("b", tenant="acme")
     assert kept is not None
     assert kept.thread is None
+
+
+async def test_many_sources_without_a_match_leave_room_for_one_that_has(store: SQLiteStore) -> None:
+    await put(store, "b", *FILLER, "cats")
+    others = [f"s{n}" for n in range(5)]
+    for name in others:
+        await put(store, f"of-{name}", *FILLER, source=name)
+    told = await store.passages("acme", ["pets", *others], "cats", limit=4)
+    assert told[0].text == "cats"
+    assert len({one.source for one in told}) == 4
+
+
+async def test_words_that_stand_everywhere_give_way_to_rarer_ones(store: SQLiteStore) -> None:
+    """They are searched for when the rarer ones leave room: reading all of a large source takes its time."""
+    await put(store, "b", *(f"the policy of paragraph {n}" for n in range(COMMON)), "the policy of refunds")
+    assert await found(store, "what is the policy of refunds", limit=1) == ["the policy of refunds"]
+    told = await found(store, "what is the policy of refunds", limit=3)
+    assert told[0] == "the policy of refunds"
+    assert len(set(told)) == 3
+    assert len(await found(store, "the policy", limit=3)) == 3
+    among = (*(f"w{n}" for n in range(MOST_WORDS - 2)), "paragraph", "refunds")
+    assert (await found(store, " ".join(among), limit=1)) == ["the policy of refunds"]
+
+
+async def test_a_document_can_be_put_piece_by_piece(store: SQLiteStore) -> None:
+    await put(store, "b", *FILLER)
+    await store.commit(PutPassages("acme", "pets", "b", "b.md", ("one", "two")))
+    await store.commit(PutPassages("acme", "pets", "b", "b.md", ("three",), first=3))
+    assert await found(store, "", limit=9) == ["one", "two", "three"]
+    await store.commit(PutPassages("acme", "pets", "b", "b.md", ("new two",), first=2))
+    assert await found(store, "", limit=9) == ["one", "new two"]
+
+
+async def test_an_erasure_takes_passages_slice_by_slice(store: SQLiteStore) -> None:
+    for n in range(3):
+        await put(store, f"b{n}", *["cats"] * (SLICE // 2))
+    await put(store, "c", "kept", tenant="evil")
+    steps = [removed.passages async for removed in store.erase("acme", "ann")]
+    assert max(steps) <= SLICE
+    assert sum(steps) == 3 * (SLICE // 2)
+    assert await found(store, "cats") == []
+    assert await found(store, "kept", tenant="evil") == ["kept"]
+
+
+async def test_no_statement_reads_all_passages(lasting_backend: Backend) -> None:
+    store = await lasting_backend.open()
+    await put(store, "b", *FILLER)
+    file = next(store.directory.glob("*.db"))
+    await store.close()
+    db = sqlite3.connect(file)
+    asked: list[str] = []
+    db.set_trace_callback(asked.append)
+    assert search(db, "acme", ["pets", "cars"], "filler number", 3)
+    assert search(db, "acme", ["pets"], "filler", 50)
+    db.set_trace_callback(None)
+    plans = [
+        str(row[3]) for sql in asked if sql.startswith("SELECT") for row in db.execute(f"EXPLAIN QUERY PLAN {sql}")
+    ]
+    db.close()
+    assert [one for one in plans if "passages" in one]
+    assert not [one for one in plans if one.startswith("SCAN p") and "VIRTUAL TABLE INDEX" not in one]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from dragoman.core.writes import (
     PutThread,
     PutVote,
 )
-from dragoman.store import open_beside, open_store, removal
+from dragoman.store import open_beside, open_store, removal, statements
 
 pytestmark = pytest.mark.requirement("CORE-12")
 
@@ -107,6 +108,24 @@ def _waking(store: Any, make: Any, thread: Thread) -> Any:
         return found
 
     return remove
+
+
+async def test_runs_that_failed_beside_a_thread_go_with_it(store: Store, make: Any, clock: Any) -> None:
+    await put_thread(store, make, "swept", expires=clock() - 1)
+    beside = {"thread_id": "swept", "ended": 2.0, "status": "failed"}
+    for id, more in (("mine", {}), ("theirs", {"owner": "bob"}), ("open", {"ended": None, "status": "running"})):
+        await store.commit(PutRun(make.run(id, **beside | more)), AppendEvents(make.events(1, 2, run=id)))
+    await total(store.sweep(Keep(clock())))
+    assert await store.thread("acme", "swept") is None
+    assert [await store.run(id) is None for id in ("mine", "theirs", "open")] == [True, False, False]
+    assert not await store.events("mine", after=0)
+
+
+async def test_what_goes_with_a_thread_is_found_by_an_index(store: Store) -> None:
+    def plan(db: sqlite3.Connection) -> str:
+        return " ".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statements.TAKE_ALONG}", (1,)))
+
+    assert "runs_beside" in await store._readers.far(plan)  # type: ignore[attr-defined]
 
 
 async def test_runs_without_a_thread_go_when_their_time_is_over(store: Store, make: Any, clock: Any) -> None:

@@ -96,6 +96,8 @@ def test_a_form_that_is_cut_is_refused_at_its_end(length: int) -> None:
         b"--XX\r\nContent-Type: text/plain\r\n\r\nno name\r\n--XX--",
         b"--XXYY\r\n\r\n",
         b"--XX\r\n" + b"x: " + b"y" * 20_000,
+        b'--XX\r\nContent-Disposition: form-data; name="' + b"y" * 20_000 + b'"\r\n\r\nwhole in one piece\r\n--XX--',
+        b"--XX" + b" " * 20_000 + b"\r\n",
     ],
 )
 def test_what_is_no_form_is_refused(body: bytes) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -39,6 +40,7 @@ FINISH: dict[str, FinishReason] = {
 }
 """The protocol's reason → the core's."""
 
+_END_OF_FILE = re.compile(r"<(\s*/\s*file)", re.IGNORECASE)
 _READABLE = frozenset(f"application/{name}" for name in READABLE)
 
 LONGEST_NAME = 256
@@ -166,7 +168,7 @@ def _said(parts: Iterable[core.Part]) -> str | list[ContentBlock]:
 def _file(part: core.FilePart) -> ContentBlock:
     """An image, a sound, a text or a document; a URL of the web is fetched by the provider."""
     if part.text is not None:
-        text = part.text.replace("</file", "<\\/file")  # or it could end before its end
+        text = _END_OF_FILE.sub(r"<\\\1", part.text)  # or it could end before its end
         return ContentBlock.text_block(f"<file{_name_mark(part.name)}>\n{text}\n</file>")
     media_type = part.media_type.partition(";")[0].strip().lower()
     kind = media_type.partition("/")[0]
@@ -188,7 +190,9 @@ def _file(part: core.FilePart) -> ContentBlock:
 
 
 def _name_mark(name: str | None) -> str:
-    return f" name={to_json(name).decode()}" if name else ""
+    if not name:
+        return ""
+    return f" name={to_json(name).decode()}".replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _named(block: ContentBlock, name: str | None) -> ContentBlock:

@@ -80,6 +80,18 @@ class DragomanError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles keep what the error carries, whatever its class takes to be made."""
+        return remade, (type(self), self.args, self.__dict__)
+
+
+def remade(kind: type[DragomanError], args: tuple[Any, ...], carried: dict[str, Any]) -> DragomanError:
+    """An error from its parts, without its `__init__`: for `copy` and `pickle`."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(carried)
+    return error
+
 
 class UsageError(DragomanError):
     """The caller's mistake; nothing was sent and nothing was changed."""

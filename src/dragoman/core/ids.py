@@ -16,8 +16,10 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9._~:-]{1,128}")
 """What every id in the store matches (DESIGN.md, *The data*)."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE)
-_HEX32 = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE | re.ASCII)  # else `K` is also the sign of kelvin
+_HEX32 = re.compile(r"[0-9a-f]{32}", re.IGNORECASE | re.ASCII)
+_LONGEST = 256
+"""Characters from which on a text is not looked at: no id is so long, and what is remembered must stay small."""
 
 
 def new_id(now: float) -> str:
@@ -49,12 +51,16 @@ def as_prefixed(uuid_text: str, prefix: str) -> str:
     return prefix + uuid.UUID(uuid_text).hex
 
 
-@lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
     """The UUID spelling of an id that is a UUID, a ULID or `prefix_` + 32 hex; else `text`.
 
     A client's own id, which is none of these, is kept as it came.
     """
+    return _canonical(text) if len(text) < _LONGEST else text
+
+
+@lru_cache(maxsize=4096)
+def _canonical(text: str) -> str:
     tail = text.rpartition("_")[2]
     if _HEX32.fullmatch(tail):
         return str(uuid.UUID(tail))

@@ -383,6 +383,7 @@ class Removed:
     marks: int = 0
     keys: int = 0
     sessions: int = 0
+    passages: int = 0
 
     def __add__(self, other: Removed) -> Removed:
         return Removed(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))

@@ -240,9 +240,9 @@ class RemoveItem:
 
 @dataclass(frozen=True, slots=True)
 class PutPassages:
-    """Keep the passages of a document, in order, in place of those that the source has of this file.
+    """Keep the passages of a document, in order, in place of those that the source has of this file from `first` on.
 
-    StaleWrite("blob") if the tenant has no such file. They go with the file.
+    `first` is the number of the first text. StaleWrite("blob") if the tenant has no such file. They go with the file.
     """
 
     tenant: str
@@ -250,6 +250,7 @@ class PutPassages:
     blob: str
     name: str
     texts: tuple[str, ...]
+    first: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ class Drivers:
         self._drivers: dict[str, Driver] = {}
         self._locks = Locks()
         self._faults: dict[str, int] = {}
-        self._revivals: set[asyncio.Task[None]] = set()
+        self._revivals: dict[asyncio.Task[None], Run] = {}
 
     async def moving(self, run_id: str) -> Driver | None:
         """The run's driver, made from the journal if need be; None for a run that is over or unknown.
@@ -189,9 +189,9 @@ class Drivers:
             self.active[run.thread] = run.id
 
     def asides(self, tenant: str, owner: str, thread_id: str) -> list[str]:
-        """The runs that move beside this thread and have nothing in it yet."""
+        """The runs beside this thread that have nothing in it yet: those that move, and those that a fault holds up."""
         whose = (tenant, owner, thread_id)
-        runs = [driver.run for driver in self._drivers.values()]
+        runs = [*(driver.run for driver in self._drivers.values()), *self._revivals.values()]
         return [run.id for run in runs if run.thread is None and (run.tenant, run.owner, run.thread_id) == whose]
 
     def known(self) -> set[str]:
@@ -313,8 +313,8 @@ class Drivers:
             return
         self._faults[run.id] = self._faults.get(run.id, 0) + 1
         task = asyncio.create_task(self._revive(run), name=f"revive {run.id}")
-        self._revivals.add(task)
-        task.add_done_callback(self._revivals.discard)
+        self._revivals[task] = run
+        task.add_done_callback(self._revivals.pop)
 
     async def _revive(self, run: Run) -> None:
         delay = min(_FIRST_DELAY * 2 ** self._faults[run.id], _LONGEST_DELAY)

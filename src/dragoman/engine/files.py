@@ -15,6 +15,7 @@ from dragoman.core.errors import NotFound
 from dragoman.core.ids import is_id
 from dragoman.core.messages import FilePart, Message, Part, TextPart
 from dragoman.core.ports import Blobs, Store
+from dragoman.core.records import Blob
 from dragoman.core.writes import ChangeBlob, Write
 
 BLOB = "blob:"
@@ -53,7 +54,8 @@ async def resolved(
 
 
 def _missing(part: FilePart) -> str:
-    return f"<missing_file>{part.name or part.media_type}</missing_file>"
+    name = (part.name or part.media_type).replace("<", "&lt;")  # a name could end the tag
+    return f"<missing_file>{name}</missing_file>"
 
 
 class StoredFiles:
@@ -143,12 +145,27 @@ def _decoded(content: bytes) -> str | None:
 
 async def claims(store: Store, tenant: str, owner: str, parts: Sequence[Mapping[str, Any]], thread: int) -> list[Write]:
     """From now on the owner's files that a message names live as long as its thread."""
-    made: list[Write] = []
+    changes = {"thread": thread, "expires": None}
+    return [_change(blob, changes) for blob in await _unclaimed(store, tenant, owner, parts)]
+
+
+async def holds(store: Store, tenant: str, owner: str, parts: Sequence[Mapping[str, Any]], until: float) -> list[Write]:
+    """The owner's files that a message names live until then at least: its answer needs them."""
+    found = await _unclaimed(store, tenant, owner, parts)
+    return [_change(blob, {"expires": until}) for blob in found if blob.expires is not None and blob.expires < until]
+
+
+def _change(blob: Blob, changes: dict[str, Any]) -> Write:
+    return ChangeBlob(blob.id, changes, only_if=("ready",), lenient=True)
+
+
+async def _unclaimed(store: Store, tenant: str, owner: str, parts: Sequence[Mapping[str, Any]]) -> list[Blob]:
+    found: list[Blob] = []
     for part in parts:
         url = str(part.get("url") or "")
         if part.get("type") != "file" or not url.startswith(BLOB) or not is_id(url.removeprefix(BLOB)):
             continue
         blob = await store.blob(url.removeprefix(BLOB), tenant=tenant, owner=owner)
         if blob is not None and blob.state == "ready" and blob.thread is None:
-            made.append(ChangeBlob(blob.id, {"thread": thread, "expires": None}, only_if=("ready",), lenient=True))
-    return made
+            found.append(blob)
+    return found

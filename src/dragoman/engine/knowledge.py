@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from dragoman.core.errors import BadRequest, NotFound, StaleWrite, UsageError
@@ -32,6 +33,9 @@ KnowledgeLike: TypeAlias = Knowledge | Search
 _MUCH = 100_000
 """Characters from which on a text is cut in a thread."""
 
+_AT_ONCE = 500
+"""Passages that one commit keeps: a large document must not hold up everybody else's commits."""
+
 
 class StoredKnowledge:
     """Passages in a `Store`, searched lexically; implements `core.ports.Knowledge`."""
@@ -42,7 +46,9 @@ class StoredKnowledge:
     async def add(self, tenant: str, source: str, blob: Blob, text: str) -> int:
         texts = tuple(passages(text)) if len(text) < _MUCH else await asyncio.to_thread(lambda: tuple(passages(text)))
         try:
-            await self._store.commit(PutPassages(tenant, source, blob.id, blob.name, texts))
+            for start in range(0, max(1, len(texts)), _AT_ONCE):
+                some = texts[start : start + _AT_ONCE]
+                await self._store.commit(PutPassages(tenant, source, blob.id, blob.name, some, first=start + 1))
         except StaleWrite as stale:
             raise NotFound(f"there is no file {blob.id!r}", code="not_found:blob") from stale
         return len(texts)
@@ -95,21 +101,21 @@ def body_of(passage: Passage) -> dict[str, Any]:
     return {
         "id": f"{passage.blob}.{passage.number}",
         "media_type": "text/plain",
-        "title": passage.name,
-        "source": passage.source,
-        "blob": passage.blob,
-        "text": passage.text,
+        "title": str(passage.name),  # a search of the user's own may give anything
+        "source": str(passage.source),
+        "blob": str(passage.blob),
+        "text": str(passage.text),
     }
 
 
 def bounded(found: Sequence[Passage]) -> Sequence[Passage]:
-    """As many as a model is given."""
+    """As many as a model is given; of a first one that is too long, the beginning."""
     kept: list[Passage] = []
     room = MOST_CHARACTERS
     for one in found[:PASSAGES]:
         if kept and len(one.text) > room:
             break
-        kept.append(one)
+        kept.append(one if len(one.text) <= room else replace(one, text=one.text[:room]))
         room -= len(one.text)
     return kept
 

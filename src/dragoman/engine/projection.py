@@ -136,21 +136,24 @@ class Projector:
         if failed is not None and self._drops_failed and isinstance(ending, ev.RunFailed):
             touched -= {entry.id for entry in state.of_step(failed)}
         if self.run.thread is not None and (ending is not None or touched):
-            writes.extend(self._items(state, touched, ending, now))
-            writes.append(self._moved(self.run.thread, now))
+            writes += [*self._items(state, touched, ending, now), self._moved(self.run.thread, now)]
         elif self._aside and isinstance(ending, ev.RunCompleted):
-            writes += [
-                PutThread(self._new_thread(now), tenant_wide=False, join=True),
-                PutItem(0, prompt_of(self.run), True),
-            ]
-            writes.extend(self._items(state, {entry.id for entry in state.entries}, ending, now))
-            writes.append(self._moved(0, now))
+            writes += self._turn(state, ending, now)
             run_changes["thread"] = 0
         if run_changes:
             writes.append(ChangeRun(self.run.id, run_changes))
         writes.extend(PutStep(step) for step in steps.values())
         writes.append(AppendEvents(tuple(events)))
         return writes
+
+    def _turn(self, state: RunState, ending: ev.EventBody, now: float) -> list[Write]:
+        """All of a turn that ran aside: its thread if there is none yet, the prompt, the answer."""
+        return [
+            PutThread(self._new_thread(now), tenant_wide=False, join=True),
+            PutItem(0, prompt_of(self.run), True),
+            *self._items(state, {entry.id for entry in state.entries}, ending, now),
+            self._moved(0, now),
+        ]
 
     def _moved(self, thread: int, now: float) -> Write:
         """The thread was written to, and lives on from now."""

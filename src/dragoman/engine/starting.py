@@ -19,7 +19,7 @@ from dragoman.core.writes import Count, PutItem, PutRepeat, PutRun, PutThread, R
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.drivers import Drivers
-from dragoman.engine.files import claims
+from dragoman.engine.files import claims, holds
 from dragoman.engine.journal import Journal
 from dragoman.engine.locks import Locks
 from dragoman.engine.repeats import Repeats
@@ -60,8 +60,8 @@ class Starting:
                 while isinstance(outcome := await self._accept(turn, agent), Run):
                     await self._settled(outcome)
             return outcome
-        except StaleWrite as stale:
-            if stale.what == "repeat" and (known := await self._repeats.known(turn.repeat)) is not None:
+        except (StaleWrite, Conflict, LimitExceeded):  # the same turn, sent at once, may have been the first
+            if (known := await self._repeats.known(turn.repeat)) is not None:
                 return known
             raise
 
@@ -107,6 +107,10 @@ class Starting:
     async def _accept(self, turn: Turn, agent: Agent) -> Started | Run:
         """The new run, or what became of the same message before; a Run that is to be waited for."""
         async with self._locks.of("thread", turn.tenant, str(turn.thread_id)):
+            if (
+                known := await self._repeats.known(turn.repeat)
+            ) is not None:  # before it is cancelled for its repetition
+                return known
             thread = await self._thread(turn)
             if thread is not None and thread.owner != turn.owner:
                 raise Forbidden("the thread belongs to somebody else", code="forbidden:thread")
@@ -121,7 +125,10 @@ class Starting:
     async def _thread(self, turn: Turn) -> Thread | None:
         """The owner's thread of this id, else somebody else's: that one is refused."""
         tenant, id = turn.tenant, str(turn.thread_id)
-        return await self._store.thread(tenant, id, owner=turn.owner) or await self._store.thread(tenant, id)
+        found = await self._store.thread(tenant, id)
+        if found is None or found.owner == turn.owner:
+            return found
+        return await self._store.thread(tenant, id, owner=turn.owner) or found
 
     # ------------------------------------------------------------------ what is asked
 
@@ -252,8 +259,10 @@ class Starting:
         if thread is not None:
             newest = await self._store.items(thread.number, limit=1, newest=True)
             run.options["upto"] = [thread.number, newest.rows[0].pos if newest.rows else 0]
+        before = _conditions(turn, run, now)
+        before += await holds(self._store, tenant, turn.owner, turn.parts, now + run.options["max_seconds"])
         created = ev.RunCreated(run.kind, agent.name, run.version, str(run.answer), thread_id, message.id)
-        return Started(await self._drivers.begin(run, created, [*_conditions(turn, run, now), PutRun(run)]), "started")
+        return Started(await self._drivers.begin(run, created, [*before, PutRun(run)]), "started")
 
     def _message(self, turn: Turn, now: float) -> Item:
         parts = {"parts": list(turn.parts)}

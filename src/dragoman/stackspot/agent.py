@@ -7,19 +7,17 @@ operations in the caller's own thread.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
 
 from dragoman.stackspot.chat_stream import ChatResponseStream
 from dragoman.stackspot.chatting import Target, begin_batch, chat, end_batch, open_stream
 from dragoman.stackspot.config import STKAI
 from dragoman.stackspot.conversation import ConversationScope
-from dragoman.stackspot.exchange import BlockingExchange
 from dragoman.stackspot.handlers import ChatResultHandler
-from dragoman.stackspot.http_client import EnvironmentAwareHttpClient, HttpClient
+from dragoman.stackspot.http_client import HttpClient
 from dragoman.stackspot.models import ChatRequest, ChatResponse
 from dragoman.stackspot.options import AgentOptions
-from dragoman.stackspot.pools import WorkPool
 from dragoman.stackspot.progress import ProgressOption, reporting
+from dragoman.stackspot.shells import BlockingShell
 from dragoman.stackspot.sse_parser import SseEventParser
 from dragoman.stackspot.validation import require
 from dragoman.transport.io import run_blocking
@@ -34,7 +32,7 @@ def resolved(agent_id: str, base_url: str | None, options: AgentOptions | None) 
     return Target(agent_id, url.rstrip("/"), (options or AgentOptions()).with_defaults_from(section))
 
 
-class Agent:
+class Agent(BlockingShell):
     """A remote agent, by id or slug.
 
         agent = Agent("my-agent")
@@ -57,14 +55,7 @@ class Agent:
         self.agent_id = target.agent_id
         self.base_url = target.base_url
         self.options = target.options
-        self._owns_client = http_client is None
-        self.http_client: HttpClient = EnvironmentAwareHttpClient() if http_client is None else http_client
-        self.executor = WorkPool(target.options.max_workers or 0, "stackspot-agent")
-
-    @property
-    def max_workers(self) -> int:
-        """How many requests of a batch run at once."""
-        return self.executor.max_workers
+        super().__init__(http_client, target.options.max_workers, "stackspot-agent")
 
     def chat(self, request: ChatRequest, result_handler: ChatResultHandler | None = None) -> ChatResponse:
         """Ask, and wait for the whole answer.
@@ -119,21 +110,5 @@ class Agent:
         reply = run_blocking(open_stream(self._exchange(), self._target(), request, conversation))
         return ChatResponseStream(request, reply, result_handler, event_parser, conversation=conversation)
 
-    def close(self) -> None:
-        """Wait for what runs and let go of threads and connections; idempotent."""
-        self.executor.close()
-        close = getattr(self.http_client, "close", None)
-        if self._owns_client and callable(close):
-            close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
     def _target(self) -> Target:
         return Target(self.agent_id, self.base_url, self.options)
-
-    def _exchange(self) -> BlockingExchange:
-        return BlockingExchange(self.http_client)

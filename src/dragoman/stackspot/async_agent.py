@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
 
 from dragoman.stackspot.agent import resolved
 from dragoman.stackspot.chat_stream import AsyncChatResponseStream
 from dragoman.stackspot.chatting import Target, begin_batch, chat, end_batch, open_stream
 from dragoman.stackspot.conversation import ConversationScope
-from dragoman.stackspot.exchange import AwaitingExchange
 from dragoman.stackspot.handlers import ChatResultHandler
-from dragoman.stackspot.http_client import AsyncEnvironmentAwareHttpClient, AsyncHttpClient
+from dragoman.stackspot.http_client import AsyncHttpClient
 from dragoman.stackspot.models import ChatRequest, ChatResponse
 from dragoman.stackspot.options import AgentOptions
 from dragoman.stackspot.progress import ProgressOption, reporting
+from dragoman.stackspot.shells import AwaitingShell
 from dragoman.stackspot.sse_parser import SseEventParser
-from dragoman.stackspot.validation import require
 
 
-class AsyncAgent:
+class AsyncAgent(AwaitingShell):
     """A remote agent, by id or slug, for programs that await.
 
         async with AsyncAgent("my-agent") as agent:
@@ -40,11 +38,7 @@ class AsyncAgent:
         self.agent_id = target.agent_id
         self.base_url = target.base_url
         self.options = target.options
-        self._owns_client = http_client is None
-        self.http_client: AsyncHttpClient = AsyncEnvironmentAwareHttpClient() if http_client is None else http_client
-        require((target.options.max_workers or 0) > 0, f"max_workers must be 1 or more, got {target.options!r}")
-        self.max_workers: int = target.options.max_workers or 0
-        self._exchange = AwaitingExchange(self.http_client)
+        super().__init__(http_client, target.options.max_workers)
 
     async def chat(self, request: ChatRequest, result_handler: ChatResultHandler | None = None) -> ChatResponse:
         """Ask, and wait for the whole answer.
@@ -67,29 +61,19 @@ class AsyncAgent:
         A request that fails has a response that says so and disturbs no other. `progress` is called with a `Progress`
         as responses come in, or is True for a bar in the terminal. Cancelling stops the whole batch.
         """
-        from anyio import create_task_group  # late: a program that blocks never needs it
-
         requests = list(request_list or ())
         if not requests:
             return []
         target = self._target()
         begin_batch(target, requests, self.max_workers)
-        responses: dict[int, ChatResponse] = {}
-        waiting = iter(enumerate(requests))
+
+        async def ask(place: int, request: ChatRequest) -> ChatResponse:
+            return await chat(self._exchange, target, request, result_handler)
 
         with reporting(progress, len(requests), "chats") as report:
-
-            async def work() -> None:
-                for place, request in waiting:
-                    responses[place] = await chat(self._exchange, target, request, result_handler)
-                    report(request, responses[place])
-
-            async with create_task_group() as workers:
-                for _ in range(min(self.max_workers, len(requests))):
-                    workers.start_soon(work)
-        ordered = [responses[place] for place in range(len(requests))]
-        end_batch(ordered)
-        return ordered
+            responses = await self._in_order(requests, ask, report)
+        end_batch(responses)
+        return responses
 
     async def chat_stream(
         self,
@@ -107,18 +91,6 @@ class AsyncAgent:
         conversation = ConversationScope.get_current()
         reply = await open_stream(self._exchange, self._target(), request, conversation)
         return AsyncChatResponseStream(request, reply, result_handler, event_parser, conversation=conversation)
-
-    async def aclose(self) -> None:
-        """Let go of the connections; idempotent."""
-        await self._exchange.aclose()
-        if self._owns_client:
-            await self.http_client.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self.aclose()
 
     def _target(self) -> Target:
         return Target(self.agent_id, self.base_url, self.options)

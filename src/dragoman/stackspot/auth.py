@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from dragoman.core.errors import DragomanError, TransportError
-from dragoman.core.redact import redact_text
+from dragoman.core.redact import REDACTED, redact_text
 from dragoman.stackspot.config import STKAI, STKAIConfig
 from dragoman.stackspot.config_sections import DEFAULT_TOKEN_URL, AuthConfig
 from dragoman.stackspot.connections import connections
@@ -115,7 +115,8 @@ class ClientCredentialsAuthProvider(AuthProvider):
         self._io = io
         self._clock = clock
         self._port = _Port(sleep)
-        self._lock = threading.Lock()
+        self._fetching = threading.Lock()
+        self._lock = threading.Lock()  # of the token alone, so that who forgets one never waits for the network
         self._token: _Token | None = None
         self._failed: tuple[int, AuthenticationError | None] = (0, None)
 
@@ -128,7 +129,7 @@ class ClientCredentialsAuthProvider(AuthProvider):
         if known is not None:
             return known
         failures = self._failed[0]
-        with self._lock:
+        with self._fetching:
             known = self.cached_token()
             if known is not None:
                 return known
@@ -136,11 +137,13 @@ class ClientCredentialsAuthProvider(AuthProvider):
             if times != failures and error is not None:  # while we waited somebody asked and was refused
                 raise AuthenticationError(error.message, error.cause)
             try:
-                self._token = self._fetch()
+                token = self._fetch()
             except AuthenticationError as refused:
                 self._failed = (times + 1, refused)
                 raise
-            return self._token.text
+            with self._lock:
+                self._token = token
+            return token.text
 
     def cached_token(self) -> str | None:
         """The token if one is at hand that is still good; asks nobody."""
@@ -168,7 +171,7 @@ class ClientCredentialsAuthProvider(AuthProvider):
         except AuthenticationError:
             raise
         except DragomanError as error:
-            raise AuthenticationError(_why(error), error) from error
+            raise AuthenticationError(_why(error, self.token_url), error) from error
 
     async def _ask(self, io: IO) -> Response:
         form = {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": self._secret}
@@ -182,10 +185,14 @@ class ClientCredentialsAuthProvider(AuthProvider):
             except TransportError as error:
                 raise as_requests_error(error) from error.__cause__
             if answer.status != 200:
-                raise status_error(answer.status, answer.headers, redact_text(answer.text)[:2000])
+                raise status_error(answer.status, answer.headers, self._without_secret(answer.text)[:2000])
             return answer
 
         return await with_retries(self._port, RetryPolicy(), attempt, prefix="token")
+
+    def _without_secret(self, text: str) -> str:
+        """What the identity service said, which may be what it was told."""
+        return redact_text(text.replace(self._secret, REDACTED))
 
     def _read(self, answer: Response, began: float) -> _Token:
         body: Any = answer.json()  # a ProtocolError says what came instead
@@ -203,17 +210,17 @@ def _seconds(value: Any) -> float:
         return DEFAULT_LIFETIME
     try:
         seconds = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return DEFAULT_LIFETIME
     return seconds if math.isfinite(seconds) and seconds > 0 else DEFAULT_LIFETIME
 
 
-def _why(error: DragomanError) -> str:
+def _why(error: DragomanError, url: str) -> str:
     last = error.last_exception if isinstance(error, MaxRetriesExceededError) else error
     status = status_of(last) if last is not None else None
     if status is None:
         return f"no token could be fetched: {redact_text(str(error))}"
-    return f"the token request was refused with HTTP {status}: {redact_text(str(error))}"
+    return redact_text(f"the token request to {url} was refused with HTTP {status}: {error}")
 
 
 # ------------------------------------------------------------------------------------ for clients

@@ -175,7 +175,11 @@ class Reading:
         """What the parser gathered from this stream: it may have served one before and serve another after."""
         if not self._begun or self._kept is not None:
             return self._kept or {}
-        known = getattr(self.parser, "metadata", None)
+        try:
+            known = getattr(self.parser, "metadata", None)
+        except Exception as error:  # of a user's parser
+            logger.error("%s | metadata failed: %s", self._prefix(), shown(error), exc_info=with_traceback(logger))
+            return {}
         return known if isinstance(known, dict) else {}
 
     def _prefix(self) -> str:

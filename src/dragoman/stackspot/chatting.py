@@ -6,33 +6,27 @@ nothing to hand out yet. Coroutines over an `Exchange`; no threads, no sockets, 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
-from dragoman.core.errors import DragomanError, ProtocolError
+from dragoman.stackspot.calls import identity, json_of, path_segment, raise_with_body, unexpected
 from dragoman.stackspot.conversation import ConversationContext, ConversationScope
 from dragoman.stackspot.exchange import Exchange, Reply, StreamReply
-from dragoman.stackspot.failures import raise_for_status, raise_for_stream, status_error, status_of
+from dragoman.stackspot.failures import raise_for_status, raise_for_stream
 from dragoman.stackspot.handlers import DEFAULT_RESULT_HANDLER, ChatResultContext, ChatResultHandler
 from dragoman.stackspot.logs import prefix, shown, with_traceback
 from dragoman.stackspot.models import ChatRequest, ChatResponse, ChatStatus
 from dragoman.stackspot.options import AgentOptions
 from dragoman.stackspot.retrying import RetryPolicy, with_retries
 from dragoman.stackspot.validation import require
-from dragoman.wire.http import Headers
-from dragoman.wire.json_text import read_json
 
 logger = logging.getLogger(__name__)
 
 BATCH = "Agent-Batch-Execution"
 """Stands in log lines where the id of a request would."""
-
-_LONGEST_KEY = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +52,6 @@ class Target:
         timeout = self.options.request_timeout
         require(timeout is not None, f"expected complete options, got {self.options!r}")
         return timeout or 0.0
-
-
-def path_segment(name: str) -> str:
-    """A name as one segment of a path, whatever it holds; dots alone would climb up."""
-    escaped = quote(name, safe="", errors="replace")
-    return escaped if escaped.strip(".") else escaped.replace(".", "%2E")
-
-
-def identity(request_id: str) -> dict[str, str]:
-    """Header fields that name a request; an id that no field can hold is named by its digest."""
-    name = request_id
-    if not (name.isascii() and name.isprintable() and " " not in name and len(name) <= _LONGEST_KEY):
-        name = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
-    return {"X-Request-Id": name, "Idempotency-Key": name}
 
 
 def payload_of(request: ChatRequest, conversation: ConversationContext | None, *, streaming: bool) -> dict[str, Any]:
@@ -130,33 +110,10 @@ async def _ask(
     return await with_retries(exchange, policy, attempt, prefix=lead)
 
 
-def raise_with_body(error: Exception) -> None:
-    """Raise again, with what the service said, an HTTP error of a client that looks at statuses itself.
-
-    Does nothing for other errors.
-    """
-    response = getattr(error, "response", None)
-    status = status_of(error)
-    if isinstance(error, DragomanError) or response is None or status is None:
-        return
-    text: Any = getattr(response, "text", "")
-    fields: Any = getattr(response, "headers", None)
-    headers = (
-        Headers({str(name): str(value) for name, value in fields.items()}) if hasattr(fields, "items") else Headers()
-    )
-    raise status_error(status, headers, text if isinstance(text, str) else "", response=response) from error
-
-
 def _body_of(reply: Reply) -> dict[str, Any]:
-    try:
-        body = reply.json()
-    except (ValueError, ProtocolError):
-        try:
-            body = read_json(reply.body)  # which reads what strict readers refuse, half characters for instance
-        except ValueError:
-            body = None
+    body = json_of(reply, "a JSON object")
     if not isinstance(body, dict):
-        raise ProtocolError(f"expected a JSON object, got {shown(reply.text) or 'an empty body'}", status=reply.status)
+        raise unexpected(reply, "a JSON object")
     reply.close()
     return body
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar, cast
 
 from dragoman._version import __version__
@@ -113,12 +113,16 @@ class STKAIConfig:
         for name, given in overrides.items():
             if given is None:
                 continue
-            values = (
-                {key: _told(value) for key, value in asdict(given).items()} if isinstance(given, Section) else given
-            )
+            values = _values_of(given) if isinstance(given, Section) else given
             named = [key for key, value in values.items() if value is not None]
             config = config._with(name, values, dict.fromkeys(named, "user"))
         return config
+
+
+def _values_of(section: Section) -> dict[str, Any]:
+    """A whole section's values; a None says something only where it is not what the field is without being set."""
+    values = {one.name: (getattr(section, one.name), one.default) for one in fields(section)}
+    return {name: _told(value) for name, (value, default) in values.items() if value is not None or default is not None}
 
 
 def _told(value: Any) -> Any:

@@ -165,15 +165,11 @@ class HeldResponse:
         self._free = weakref.finalize(self, free)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._response, name)
-
-    def iter_content(self, *arguments: Any, **named: Any) -> Iterator[Any]:
-        """The body, as the answer itself gives it."""
-        return self._until_end(self._response.iter_content(*arguments, **named))
-
-    def iter_lines(self, *arguments: Any, **named: Any) -> Iterator[Any]:
-        """The lines, as the answer itself gives them."""
-        return self._until_end(self._response.iter_lines(*arguments, **named))
+        """What the answer has, and nothing that it has not: which of the two it is read by is told by what is there."""
+        found = getattr(self._response, name)
+        if name not in ("iter_content", "iter_lines"):
+            return found
+        return lambda *arguments, **named: self._until_end(found(*arguments, **named))
 
     def _until_end(self, pieces: Any) -> Iterator[Any]:
         try:

@@ -24,6 +24,7 @@ from dragoman.core.errors import (
     TimedOut,
     TransportError,
     class_for_status,
+    remade,
 )
 from dragoman.core.redact import redact_text
 from dragoman.resilience.retry import parse_retry_after
@@ -69,6 +70,14 @@ class HTTPStatusError(RemoteError):
     default_code = "http_status"
     response: Any = None
     headers: Headers = Headers()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        carried = {name: value for name, value in self.__dict__.items() if name != "response"}  # it holds a connection
+        return _remade_status_error, (self.status, self.args, carried)
+
+
+def _remade_status_error(status: int | None, args: tuple[Any, ...], carried: dict[str, Any]) -> DragomanError:
+    return remade(HTTPStatusError if status is None else _status_class(status), args, carried)
 
 
 # ------------------------------------------------------------------------------------ the errors of statuses
@@ -141,9 +150,15 @@ async def raise_for_stream(reply: StreamReply) -> None:
 def _both(ours: type[TransportError], theirs: type[Exception]) -> type[TransportError]:
     known = _network_classes.get((ours, theirs))
     if known is None:
-        known = type(ours.__name__, (ours, theirs), {"__module__": __name__, "__doc__": ours.__doc__})
+        told = {"__module__": __name__, "__doc__": ours.__doc__, "__reduce__": _reduced_to_ours}
+        known = type(ours.__name__, (ours, theirs), told)
         _network_classes[ours, theirs] = known
     return known
+
+
+def _reduced_to_ours(error: TransportError) -> tuple[Any, ...]:
+    """A copy or a pickle is our own class alone: whether requests is loaded where it is read, nobody knows here."""
+    return remade, (type(error).__bases__[0], error.args, error.__dict__)
 
 
 _network_classes: dict[tuple[type[TransportError], type[Exception]], type[TransportError]] = {}

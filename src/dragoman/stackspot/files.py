@@ -5,6 +5,7 @@ A request is checked when it is made, its file once more when it is sent (`drago
 
 from __future__ import annotations
 
+import os
 import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -64,9 +65,8 @@ class FileUploadRequest:
         if self.target_type is FileUploadTargetType.KNOWLEDGE_SOURCE:
             named = isinstance(self.target_id, str) and self.target_id.strip()
             require(named, f"expected a target_id, as a target_type of {self.target_type} needs one")
-        path = Path(self.file_path)
-        require(path.exists(), f"file not found: {path}")
-        require(path.is_file(), f"expected a regular file, got {path}")
+        require(os.path.exists(self.file_path), f"file not found: {self.file_path}")
+        require(os.path.isfile(self.file_path), f"expected a regular file, got {self.file_path}")
 
     @property
     def file_name(self) -> str:

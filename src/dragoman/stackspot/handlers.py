@@ -52,20 +52,19 @@ class ChatResultContext:
         return replace(self, raw_result=result, handled=True)
 
 
-class ChatResultHandlerError(DragomanError, RuntimeError):
+class HandlerFailed(DragomanError, RuntimeError):
     """A handler failed: `result_handler` is the one, `cause` what it raised."""
 
     default_code = "result_handler"
 
-    def __init__(
-        self,
-        message: str,
-        cause: Exception | None = None,
-        result_handler: ChatResultHandler | None = None,
-    ) -> None:
+    def __init__(self, message: str, cause: Exception | None = None, result_handler: Any = None) -> None:
         super().__init__(message)
         self.cause = cause
         self.result_handler = result_handler
+
+
+class ChatResultHandlerError(HandlerFailed):
+    """A handler of an answer failed."""
 
 
 class ChatResultHandler(ABC):
@@ -84,18 +83,7 @@ class ChainedResultHandler(ChatResultHandler):
 
     def handle_result(self, context: ChatResultContext) -> Any:
         """The last one's result. Raises ChatResultHandlerError that names the link which failed."""
-        for handler in self.chained_handlers:
-            try:
-                result = handler.handle_result(context)
-            except ChatResultHandlerError:
-                raise
-            except Exception as error:
-                name = type(handler).__name__
-                raise ChatResultHandlerError(
-                    f"handler {name!r} failed in the chain: {error}", error, handler
-                ) from error
-            context = context.with_result(result)
-        return context.raw_result
+        return handled_in_turn(context, self.chained_handlers, ChatResultHandlerError)
 
     @staticmethod
     def of(handlers: ChatResultHandler | Sequence[ChatResultHandler]) -> ChainedResultHandler:
@@ -118,24 +106,45 @@ class JsonResultHandler(ChatResultHandler):
     """
 
     def handle_result(self, context: ChatResultContext) -> Any:
-        raw = context.raw_result
-        if not raw:
-            return raw
-        if isinstance(raw, dict):
-            return deepcopy(raw)
-        if not isinstance(raw, str):
-            raise TypeError(f"expected text that holds JSON, got {type(raw).__name__}")
-        try:
-            return json.loads(unfenced(raw))
-        except json.JSONDecodeError:
-            preview = "\n".join(raw.strip().splitlines()[:_PREVIEW_LINES])
-            logger.warning("%s | the answer is no JSON: %s", prefix(context.request_id, "Agent"), shown(preview))
-            raise
+        return read_json(context.raw_result, prefix(context.request_id, "Agent"), "answer")
 
     @staticmethod
     def chain_with(other_handler: ChatResultHandler) -> ChatResultHandler:
         """JSON first, then the other."""
         return ChainedResultHandler.of([JsonResultHandler(), other_handler])
+
+
+def handled_in_turn(context: Any, handlers: Sequence[Any], failure: type[HandlerFailed]) -> Any:
+    """What the last handler makes of what the one before gave. Raises `failure` that names the link which failed."""
+    for handler in handlers:
+        try:
+            result = handler.handle_result(context)
+        except HandlerFailed:  # of a chain inside, which has named its link
+            raise
+        except Exception as error:
+            raise failure(f"handler {type(handler).__name__!r} failed in the chain: {error}", error, handler) from error
+        context = context.with_result(result)
+    return context.raw_result
+
+
+def read_json(raw: Any, who: str, what: str) -> Any:
+    """`raw` read as JSON, without the fence that may enclose it; nothing stays nothing, a dict is copied.
+
+    Raises TypeError for anything else that is no text, ValueError (`json.JSONDecodeError`) for text that is no JSON,
+    which is logged for `who` as well.
+    """
+    if not raw:
+        return raw
+    if isinstance(raw, dict):
+        return deepcopy(raw)
+    if not isinstance(raw, str):
+        raise TypeError(f"expected text that holds JSON, got {type(raw).__name__}")
+    try:
+        return json.loads(unfenced(raw))
+    except json.JSONDecodeError:
+        preview = "\n".join(raw.strip().splitlines()[:_PREVIEW_LINES])
+        logger.warning("%s | the %s is no JSON: %s", who, what, shown(preview))
+        raise
 
 
 def unfenced(text: str) -> str:

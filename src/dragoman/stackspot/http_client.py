@@ -84,8 +84,10 @@ def _authorized() -> HttpClient:
         if STKAI.config.auth.has_credentials():
             logger.warning("StackSpot's command line tool authorizes; the configured client credentials are not used")
         return StkCLIHttpClient()
-    if not STKAI.config.auth.has_credentials():
-        raise InvalidArgument(NOBODY)
+    auth = STKAI.config.auth
+    if not auth.has_credentials():
+        half = "client_secret" if auth.client_id else "client_id" if auth.client_secret else None
+        raise InvalidArgument(NOBODY if half is None else f"{NOBODY}; here only the {half} is missing")
     return StandaloneHttpClient(create_standalone_auth())
 
 

@@ -18,14 +18,18 @@ SHOWN = 200
 _FORM_SECRETS = ("policy", "signature", "credential", "token")
 
 
-def prefix(request_id: str, kind: str) -> str:
-    """`01JZ…  | Agent`: the request in a column of its own, and which part of the client speaks."""
-    return f"{request_id[:ID_WIDTH]:<{ID_WIDTH}} | {kind}"
+def prefix(request_id: object, kind: str) -> str:
+    """`01JZ…  | Agent`: the request in a column of its own, and which part of the client speaks.
+
+    What a caller has put into an id begins no line of its own, and can be written to any stream.
+    """
+    named = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(request_id)[:ID_WIDTH])
+    return f"{named[:ID_WIDTH]:<{ID_WIDTH}} | {kind}"
 
 
 def shown(content: object) -> str:
-    """A piece of content for a line of INFO and above: without secrets, at most `SHOWN` characters."""
-    text = redact_text(str(content))
+    """A piece of content for a line of INFO and above: without secrets or lone surrogates, at most `SHOWN` characters."""
+    text = redact_text(str(content)).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 

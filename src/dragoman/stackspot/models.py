@@ -161,6 +161,6 @@ def token_usage(counts: Any) -> ChatTokenUsage | None:
 
 
 def _count(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value)
+    return int(value) if isinstance(value, int) or math.isfinite(value) else None

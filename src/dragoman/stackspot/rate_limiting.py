@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+from dragoman.core.errors import DragomanError
 from dragoman.resilience.bucket import TokenBucket
 from dragoman.stackspot.config import STKAI, STKAIConfig
 from dragoman.stackspot.failures import RetryableError, let_go
@@ -267,6 +268,18 @@ def _heard(limiter: Limiter, response: Any) -> Any:
     return response
 
 
+async def _read_and_closed(answer: Any) -> None:
+    """Have what an answer says at hand, as far as it can be read, and let go of its connection."""
+    try:
+        if hasattr(answer, "aread"):
+            await answer.aread()
+    except DragomanError:
+        pass  # the text is a courtesy, as in `_refusal`
+    finally:
+        if hasattr(answer, "aclose"):
+            await answer.aclose()
+
+
 class TokenBucketRateLimitedHttpClient(LimitedHttpClient):
     """At most `max_requests` POSTs in `time_window` seconds, spread evenly after a first burst.
 
@@ -333,8 +346,8 @@ class AsyncLimitedHttpClient(AsyncHttpClient):
     ) -> Any:
         await self._wait()
         answer = await self.delegate.post_stream(url, data=data, headers=headers, timeout=timeout)
-        if getattr(answer, "status_code", None) == 429 and hasattr(answer, "aread"):
-            await answer.aread()
+        if getattr(answer, "status_code", None) == 429 and isinstance(self.limiter, AdaptiveLimiter):
+            await _read_and_closed(answer)
         return _heard(self.limiter, answer)
 
     async def _wait(self) -> None:

@@ -117,6 +117,8 @@ class StandaloneHttpClient(HttpClient):
         if streaming and self._given is None:  # it may outlive this client
             connections.hold()
             response.on_close(connections.let_go)
+            if not isinstance(head, Response):
+                weakref.finalize(response, connections.abandon, head)
         return response
 
     def _io(self) -> IO:
@@ -183,7 +185,7 @@ class AsyncStandaloneHttpClient(AsyncHttpClient):
             return known
         from anyio import to_thread  # only a program that awaits needs it
 
-        return await to_thread.run_sync(self._auth.get_auth_headers)
+        return await to_thread.run_sync(self._auth.get_auth_headers, abandon_on_cancel=True)
 
     async def _send(self, request: Request, streaming: bool) -> AsyncClientResponse:
         try:

@@ -6,15 +6,13 @@ A thin shell over `dragoman.stackspot.uploading`; its twin that awaits is in `as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
 
 from dragoman.stackspot.config import STKAI
-from dragoman.stackspot.exchange import BlockingExchange
 from dragoman.stackspot.files import FileUploadRequest, FileUploadResponse
-from dragoman.stackspot.http_client import EnvironmentAwareHttpClient, HttpClient
+from dragoman.stackspot.http_client import HttpClient
 from dragoman.stackspot.options import FileUploadOptions
-from dragoman.stackspot.pools import WorkPool
 from dragoman.stackspot.progress import ProgressOption, reporting
+from dragoman.stackspot.shells import BlockingShell
 from dragoman.stackspot.uploading import UploadTarget, begin_batch, end_batch, sizes_of, upload
 from dragoman.stackspot.validation import require
 from dragoman.transport.io import run_blocking
@@ -30,7 +28,7 @@ def resolved(base_url: str | None, options: FileUploadOptions | None) -> UploadT
     return UploadTarget(url.rstrip("/"), (options or FileUploadOptions()).with_defaults_from(section))
 
 
-class FileUploader:
+class FileUploader(BlockingShell):
     """Uploads files for chats and for knowledge sources.
 
         with FileUploader() as uploader:
@@ -52,14 +50,7 @@ class FileUploader:
         target = resolved(base_url, options)
         self.base_url = target.base_url
         self.options = target.options
-        self._owns_client = http_client is None
-        self.http_client: HttpClient = EnvironmentAwareHttpClient() if http_client is None else http_client
-        self.executor = WorkPool(target.options.max_workers or 0, "stackspot-upload")
-
-    @property
-    def max_workers(self) -> int:
-        """How many files of a batch are sent at once."""
-        return self.executor.max_workers
+        super().__init__(http_client, target.options.max_workers, "stackspot-upload")
 
     def upload(self, request: FileUploadRequest) -> FileUploadResponse:
         """Upload one file.
@@ -93,21 +84,5 @@ class FileUploader:
         end_batch(responses)
         return responses
 
-    def close(self) -> None:
-        """Wait for what runs and let go of threads and connections; idempotent."""
-        self.executor.close()
-        close = getattr(self.http_client, "close", None)
-        if self._owns_client and callable(close):
-            close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
     def _target(self) -> UploadTarget:
         return UploadTarget(self.base_url, self.options)
-
-    def _exchange(self) -> BlockingExchange:
-        return BlockingExchange(self.http_client)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dragoman.core.errors import ProtocolError
-from dragoman.stackspot.chatting import identity, raise_with_body
+from dragoman.stackspot.calls import identity, json_of, raise_with_body
 from dragoman.stackspot.exchange import Exchange, FormFile
 from dragoman.stackspot.failures import raise_for_status
 from dragoman.stackspot.files import FileUploadRequest, FileUploadResponse, FileUploadStatus
@@ -144,7 +144,7 @@ async def _announce(exchange: Exchange, request: FileUploadRequest, target: Uplo
         try:
             reply = await exchange.post(target.url, body, headers=headers, timeout=target.request_timeout)
             raise_for_status(reply)
-            answer = reply.json()
+            answer = json_of(reply, "an upload form", show=False)
         except Exception as error:
             raise_with_body(error)
             raise

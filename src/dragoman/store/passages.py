@@ -18,6 +18,15 @@ from dragoman.store.columns import plain
 MOST_WORDS = 48
 """Different words of a query that are searched for: the first ones."""
 
+COMMON = 4000
+"""Passages of a source from which on a word is common: it is searched for only where the others give too few."""
+
+MOST_SCORED = 20_000
+"""Passages of a source that the words may be found in, all in all: each is read and given a score."""
+
+_MOST_COMMON = 3
+"""Common words that are searched for then."""
+
 _LONGEST_WORD = 64
 _WORD = re.compile(r"[^\W_]+")
 _FIELDS = "source, blob, n, name, text"
@@ -31,6 +40,7 @@ _PUT = (
 _DROP = "DELETE FROM passages WHERE tenant = ? AND source = ? AND blob = ?"
 _DROP_ALL = "DELETE FROM passages WHERE blob = ?"
 _BEGINNINGS = f"SELECT {_FIELDS} FROM passages WHERE tenant = ? AND source = ? AND n = 1 ORDER BY number DESC LIMIT ?"
+_HOW_OFTEN = "SELECT count(*) FROM (SELECT 1 FROM passages_words WHERE passages_words MATCH ? LIMIT ?)"
 _MATCHING = (
     "SELECT p.source, p.blob, p.n, p.name, p.text, hits.score FROM"
     f" (SELECT rowid, -bm25(passages_words, {', '.join(map(str, _PLACE))}) AS score"
@@ -46,9 +56,9 @@ def put(db: sqlite3.Connection, write: PutPassages) -> None:
     if not db.execute(_ALIVE, (write.blob, write.tenant)).fetchall():
         raise StaleWrite(f"there is no file {write.blob!r}", what="blob")
     document = (write.tenant, write.source, write.blob)
-    db.execute(_DROP, document)
+    db.execute(f"{_DROP} AND n >= ?", (*document, write.first))
     name = plain(write.name)
-    db.executemany(_PUT, ((*document, n, name, plain(text)) for n, text in enumerate(write.texts, 1)))
+    db.executemany(_PUT, ((*document, n, name, plain(text)) for n, text in enumerate(write.texts, write.first)))
 
 
 def drop(db: sqlite3.Connection, write: DropPassages) -> None:
@@ -75,7 +85,7 @@ def search(db: sqlite3.Connection, tenant: str, sources: Sequence[str], query: s
     met = {one.source for one in found}
     missing = [name for name in names if name not in met]
     each = max(1, (limit - len(found)) // len(missing)) if missing else 0
-    beginnings = [one for name in missing for one in _beginnings(db, tenant, name, each)][:limit]
+    beginnings = [one for name in missing for one in _beginnings(db, tenant, name, each)][: limit - len(met)]
     return _thinned(found, limit - len(beginnings)) + beginnings
 
 
@@ -106,12 +116,43 @@ def _matching(db: sqlite3.Connection, tenant: str, sources: Sequence[str], query
     if not words:
         return []
     # the best of each source, so that a large one leaves room for a small one
-    found = [
-        Passage(*row)
-        for source in sources
-        for row in db.execute(_MATCHING, (_condition(tenant, source, words), limit)).fetchall()
-    ]
+    found = [one for source in sources for one in _best(db, tenant, source, words, limit)]
     return _thinned(sorted(found, key=lambda one: -one.score), limit)
+
+
+def _best(db: sqlite3.Connection, tenant: str, source: str, words: Sequence[str], limit: int) -> list[Passage]:
+    """The best of one source: those with its rarer words, and then, if there is room, with the common ones.
+
+    The score makes next to nothing of a word that stands everywhere, but such words would make a search of a large
+    source read all of it.
+    """
+    found: dict[tuple[str, int], Passage] = {}
+    for some in _by_rarity(db, tenant, source, words):
+        if some and len(found) < limit:
+            for row in db.execute(_MATCHING, (_condition(tenant, source, some), limit)).fetchall():
+                one = Passage(*row)
+                found.setdefault((one.blob, one.number), one)
+    return list(found.values())[:limit]
+
+
+def _by_rarity(
+    db: sqlite3.Connection, tenant: str, source: str, words: Sequence[str]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """The words of a source, the rarest first, as many as can be afforded; and some that are common in it."""
+    counted: list[tuple[int, str]] = []
+    for word in words:
+        (times,) = db.execute(_HOW_OFTEN, (_condition(tenant, source, [word]), COMMON)).fetchone()
+        counted.append((times, word))
+    rare: list[str] = []
+    room = MOST_SCORED
+    for times, word in sorted(one for one in counted if 0 < one[0] < COMMON):
+        room -= times
+        if room < 0:
+            break
+        rare.append(word)
+    # how common is not known, but long words are less so
+    common = sorted((word for times, word in counted if times >= COMMON), key=len, reverse=True)
+    return rare, common[:_MOST_COMMON]
 
 
 def words_of(query: str) -> list[str]:

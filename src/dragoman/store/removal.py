@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from dragoman.core.records import Keep, Removed
 from dragoman.store.rows import Row
-from dragoman.store.statements import MARK_GONE
+from dragoman.store.statements import MARK_GONE, TAKE_ALONG
 
 T = TypeVar("T")
 
@@ -104,6 +104,8 @@ async def erase(find: Find[_Owned], remove: Remove, tenant: str, owner: str, now
         owned = await find(partial(_owned, tenant=tenant, owner=owner))
         if owned == _Owned():
             return
+        while removed := await remove(partial(_passages, tenant=tenant, owner=owner)):
+            yield removed
         yield await remove(partial(_small, tenant=tenant, owner=owner, now=now))
         for numbers in _slices(owned.threads, 100):
             yield await remove(partial(_bury, numbers=numbers))
@@ -227,6 +229,7 @@ def _buried(db: sqlite3.Connection, mark: str, numbers: Sequence[int], values: d
     threads = 0
     for number in numbers:
         if db.execute(mark, {**values, "number": number}).rowcount:
+            db.execute(TAKE_ALONG, (number,))
             threads += db.execute("DELETE FROM threads WHERE number = ?", (number,)).rowcount
     return Removed(threads=threads)
 
@@ -314,6 +317,15 @@ def _votes_of(db: sqlite3.Connection, numbers: Sequence[int], owner: str) -> Rem
     for number in numbers:
         votes += db.execute("DELETE FROM votes WHERE number = ? AND user_id = ?", (number, owner)).rowcount
     return Removed(votes=votes)
+
+
+def _passages(db: sqlite3.Connection, tenant: str, owner: str) -> Removed:
+    """A slice of what the documents of a user say."""
+    sql = (
+        "DELETE FROM passages WHERE number IN (SELECT passages.number FROM blobs JOIN passages ON passages.blob = blobs.id"
+        f" WHERE blobs.tenant = ? AND blobs.owner = ? LIMIT {SLICE})"
+    )
+    return Removed(passages=db.execute(sql, (tenant, owner)).rowcount)
 
 
 def _small(db: sqlite3.Connection, tenant: str, owner: str, now: float) -> Removed:

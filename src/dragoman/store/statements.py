@@ -45,7 +45,13 @@ MARK_GONE = (
 """What is left of a file that goes with its thread or its owner, until its bytes are deleted; a condition follows."""
 REMOVE_VOTES_OF_ITEM = "DELETE FROM votes WHERE thread = ? AND answer = ?"
 _RUNS = "(SELECT number FROM runs WHERE thread = ?)"
+TAKE_ALONG = (
+    "UPDATE runs SET thread = ?1 WHERE thread IS NULL AND thread_id IS NOT NULL AND ended IS NOT NULL"
+    " AND (tenant, owner, thread_id) = (SELECT tenant, owner, id FROM threads WHERE number = ?1)"
+)
+"""Turns beside a thread that failed have left nothing in it, but their runs know what was asked: they go with it."""
 DELETE_THREAD = (
+    TAKE_ALONG,
     f"DELETE FROM events WHERE run IN {_RUNS}",
     f"DELETE FROM steps WHERE run IN {_RUNS}",
     f"DELETE FROM approvals WHERE run IN {_RUNS}",

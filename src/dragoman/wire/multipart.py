@@ -120,8 +120,8 @@ class MultipartDecoder:
             self._state = "end"
             return True
         line, ended, rest = self._buffer.partition(b"\r\n")
+        _check_head(self._buffer if not ended else line)
         if not ended:
-            self._bounded()
             return False
         if line.strip(b" \t"):
             raise ProtocolError("a boundary of the form is followed by something else", code="multipart")
@@ -133,8 +133,8 @@ class MultipartDecoder:
         if self._buffer[:2] == b"\r\n":
             raise ProtocolError("a part of the form has no name", code="multipart")
         head, ended, rest = self._buffer.partition(b"\r\n\r\n")
+        _check_head(self._buffer if not ended else head)
         if not ended:
-            self._bounded()
             return False
         found.append(_part_head(head))
         self._buffer = b"\r\n" + rest if rest.startswith(self._delimiter[2:]) else rest  # an empty part
@@ -156,9 +156,10 @@ class MultipartDecoder:
         self._state = "boundary"
         return True
 
-    def _bounded(self) -> None:
-        if len(self._buffer) > MAX_HEAD_BYTES:
-            raise ProtocolError("the head of a part of the form is too large", code="multipart")
+
+def _check_head(so_far: bytes) -> None:
+    if len(so_far) > MAX_HEAD_BYTES:
+        raise ProtocolError("the head of a part of the form is too large", code="multipart")
 
 
 def _part_head(raw: bytes) -> PartHead:

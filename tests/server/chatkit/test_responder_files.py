@@ -58,7 +58,7 @@ async def test_a_file_of_a_message_reaches_the_model_and_belongs_to_the_thread(f
     (shown,) = done(told)[0]["attachments"]
     assert (shown["id"], shown["name"], shown["thread_id"]) == (made["id"], "a.txt", thread)
     _, file = files.model.requests[0].messages[-1].parts
-    assert file == FilePart("data:text/plain;base64,aGVsbG8=", "text/plain", "a.txt")
+    assert file == FilePart("data:text/plain;base64,aGVsbG8=", "text/plain", "a.txt", "hello")
     row = await files.store.find_blob(made["id"], "ann")
     assert row is not None
     assert (row.thread is not None, row.expires) == (True, None)

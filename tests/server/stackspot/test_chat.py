@@ -103,12 +103,13 @@ async def test_a_bad_body_is_refused_and_says_why(body: Any) -> None:
 
 
 @pytest.mark.requirement("STK-15")
-async def test_an_unknown_agent_is_named() -> None:
+async def test_an_unknown_agent_is_named_and_so_are_the_known_ones() -> None:
     async with spot_app() as spot:
         for streaming in (False, True):
             reply = await (await spot.caller()).chat("echo: x", agent="nobody", streaming=streaming)
             assert reply.status == 404
             assert "nobody" in reply.json["details"]
+            assert "known: demo" in reply.json["details"]
             assert reply.json["code"] == "AGENT_NOT_FOUND"
 
 

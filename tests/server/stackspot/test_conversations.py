@@ -48,7 +48,13 @@ async def test_a_clients_own_ulid_is_kept_and_compared_without_case() -> None:
 
 
 @pytest.mark.requirement("STK-57")
-@pytest.mark.parametrize("id", ["not-a-ulid", "", "81JZ8Q4N5V7X3W1T9R2P6M0KHC", "01JZ8Q4N5V7X3W1T9R2P6M0KHU", "../x"])
+@pytest.mark.parametrize(
+    "id",
+    [
+        *("not-a-ulid", "", "81JZ8Q4N5V7X3W1T9R2P6M0KHC", "01JZ8Q4N5V7X3W1T9R2P6M0KHU", "../x"),
+        *("01JZ8Q4N5V7X3W1T9R2P6M0\u212aHC", "01JZ8Q4N5V7X3W1T9R2P6M0KH\u017f", "x" * 100_000),
+    ],
+)
 async def test_an_id_that_is_no_ulid_means_a_new_conversation(id: str) -> None:
     async with spot_app() as spot:
         caller = await spot.caller()
@@ -177,3 +183,18 @@ async def test_a_thread_of_another_wire_goes_on_here() -> None:
         answer = await kai.post("/api/chat", body, x_storageapi_token="demo-alice")
         assert answer.status == 200, answer.body
         assert (await said(await spot.caller("demo-alice"), "recall"))["message"] == "echo: alpha"
+
+
+@pytest.mark.requirement("STK-56")
+async def test_two_callers_who_begin_one_id_at_once_each_read_their_own_elsewhere() -> None:
+    gate, users = Gate(), ("demo-alice", "demo-bob")
+    async with spot_app(gate=gate) as spot:
+        callers = [await spot.caller(user) for user in users]
+        begun = [one.begin("slow: 1 1", use_conversation=True, conversation_id=CONVERSATION) for one in callers]
+        for user in users:
+            await spot.run(user, "running")
+        gate.let(2)
+        assert [(await reply.end()).status for reply in begun] == [200, 200]
+        for user in users:
+            path = f"/dragoman/v1/threads/{canonical(CONVERSATION)}/items"
+            assert (await spot.bare(user).send("GET", path).end()).status == 200

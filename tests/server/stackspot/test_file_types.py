@@ -65,6 +65,8 @@ def test_images_and_office_files_are_no_text_and_drawings_are() -> None:
         ("<ul><li>a<li>b</ul>", "a\n\nb"),
         ("&lt;b&gt; &amp;lt;", "<b> &lt;"),
         ("<p title='x'>a</p><br/>b", "a\n\nb"),
+        ("a &#65; &#xFFFFFFFFFFFF; b", "a A \ufffd b"),
+        (f"a &#{'9' * 5000}; b", "a \ufffd b"),
     ],
 )
 def test_pages_that_are_not_as_they_should_be(page: str, said: str) -> None:

@@ -8,10 +8,11 @@ from urllib.parse import quote_plus
 import pytest
 from tests.server.stackspot.spot_app import FORM, Reply, Spot, spot_app
 
+from dragoman.core.redact import redact_text
 from dragoman.core.writes import PutKey
 from dragoman.server.auth import demo_user
 from dragoman.server.keys import create_key, parse_key
-from dragoman.server.stackspot.signing_in import FAILURES
+from dragoman.server.stackspot.signing_in import FAILURES, FAILURES_OF_PEER
 
 TOKEN = "/demo/oidc/oauth/token"
 GOOD = "grant_type=client_credentials&client_id=demo&client_secret=demo-secret"
@@ -83,7 +84,9 @@ async def test_what_is_not_as_it_should_be_is_refused(body: str | bytes, path: s
     async with spot_app() as spot:
         reply = await ask(spot, body, path)
         assert (reply.status, reply.json["error"]) == (status, error)
-        assert reply.json["error_description"]
+        told = reply.json["error_description"]
+        assert told
+        assert ("demo-you, with the secret demo-secret" in told) is (error == "invalid_client")
         assert reply.headers["content-type"] == "application/json"
 
 
@@ -102,10 +105,16 @@ async def test_a_stored_key_is_a_client_of_its_own_realm_only() -> None:
         await spot.services.store.commit(*(PutKey(key) for key, _ in made))
         id, secret = parse_key(made[0][1]) or ("", "")
         assert (await spot.sign_in(id, secret, "acme")).status == 200
-        assert (await spot.sign_in(id, secret, "other")).status == 401
+        refused = await spot.sign_in(id, secret, "other")
+        assert refused.status == 401
+        told = refused.json["error_description"]
+        assert "a client is a key of this realm" in told
+        assert redact_text(told) == told
         assert (await spot.sign_in(id, secret + "0", "acme")).status == 401
         assert (await spot.sign_in(realm="demo")).status == 401, "the demo's client is for the demo"
-        assert (await spot.sign_in(realm="nowhere")).status == 404
+        unknown = await spot.sign_in(realm="nowhere")
+        assert unknown.status == 404
+        assert "the tenant of the key" in unknown.json["error_description"]
 
 
 async def test_after_too_many_wrong_secrets_none_is_looked_at_for_a_while() -> None:
@@ -122,6 +131,16 @@ async def test_after_too_many_wrong_secrets_none_is_looked_at_for_a_while() -> N
             assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert (await spot.sign_in(id, secret, "acme", peer="198.51.100.2")).status == 200, "others are not kept out"
         now[0] += FAILURES[1]
+        assert (await spot.sign_in(id, secret, "acme")).status == 200
+
+
+async def test_guesses_at_many_clients_keep_no_neighbour_out() -> None:
+    async with spot_app(demo=False, clock=lambda: 1_700_000_000.0) as spot:
+        key, text = create_key(tenant="acme", user="ann", now=1.0)
+        await spot.services.store.commit(PutKey(key))
+        id, secret = parse_key(text) or ("", "")
+        statuses = [(await spot.sign_in(f"guess-{n}", "wrong", "acme")).status for n in range(FAILURES_OF_PEER[0] + 3)]
+        assert statuses == [401] * FAILURES_OF_PEER[0] + [429] * 3
         assert (await spot.sign_in(id, secret, "acme")).status == 200
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,6 +90,28 @@ async def test_a_body_without_a_length_is_refused_unless_it_comes_in_chunks(star
     assert (await inside.ask("POST", path, content=body, token=None, headers=chunked)).status == 204
 
 
+async def test_whoever_dawdles_before_the_form_is_checked_is_sent_away(start_inside: Start) -> None:
+    inside = await start_inside(settings={"limits": {"body_seconds": 0.1}})
+    told: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b"-", "more_body": True}
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    path = "/stackspot/upload/01JZ8Q4N5V7X3W1T9R2P6M0KHC"
+    fields = {"host": "test.example", "content-type": FORM_TYPE, "content-length": "100000"}
+    scope = {"type": "http", "method": "POST", "scheme": "http", "path": path, "raw_path": path.encode()}
+    scope |= {"query_string": b"", "root_path": "", "client": ("127.0.0.1", 5000), "server": ("127.0.0.1", 8080)}
+    scope["headers"] = [(name.encode(), value.encode()) for name, value in fields.items()]
+    async with asyncio.timeout(10):
+        await inside.application(scope, receive, send)
+    assert told[0]["status"] == 408
+    assert b"RequestTimeout" in told[1]["body"]
+
+
 @pytest.mark.requirement("STK-69")
 async def test_a_disk_that_is_full_is_told_in_the_words_of_the_target(start_inside: Start) -> None:
     inside = await start_inside()
@@ -134,6 +157,8 @@ async def test_a_form_needs_a_token(start_inside: Start, bearer: str | None) -> 
         ("expiration", "60"),
         ("expiration", True),
         ("expiration", 1e9),
+        ("expiration", 10**400),
+        ("expiration", -(10**400)),
         ("target_type", "OTHER"),
         ("target_type", None),
         ("target_type", ["CONTEXT"]),

@@ -252,7 +252,9 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 @pytest.mark.requirement("STK-66")
-@pytest.mark.parametrize("id", ["nonsense", "ä", as_ulid(new_id(0.0)), "x" * 300])
+@pytest.mark.parametrize(
+    "id", ["nonsense", "ä", as_ulid(new_id(0.0)), "x" * 300], ids=["word", "letter", "ulid", "long"]
+)
 async def test_an_unknown_upload_is_named(start_inside: Start, id: str) -> None:
     inside = await start_inside()
     reply = await chat(inside, await token(inside), "files", upload_ids=[id])

@@ -70,10 +70,15 @@ class Access:
 
     async def _thread(self, who: Principal, thread_id: str, *, called: str = "thread") -> Thread:
         """The thread, if the caller may read it; else NotFound for a thing that is `called` so."""
-        thread = await self._store.thread(who.tenant, thread_id) if is_id(thread_id) else None
+        thread = await self._any_thread(who, thread_id) if is_id(thread_id) else None
         if thread is None or not (who.is_admin or thread.owner == who.user or thread.visibility == "public"):
             raise NotFound(f"There is no such {called}.", code=f"not_found:{called}")
         return thread
+
+    async def _any_thread(self, who: Principal, thread_id: str) -> Thread | None:
+        """The caller's own thread of this id before anybody else's."""
+        own = await self._store.thread(who.tenant, thread_id, owner=who.user)
+        return own or await self._store.thread(who.tenant, thread_id)
 
     def _exposes(self, call: Call) -> bool:
         """Whether the caller may see the text of a model's exception."""

@@ -37,7 +37,8 @@ class Context:
         """The agent of this id or slug. Raises NotFound."""
         found = self.find_agent(name)
         if found is None:
-            raise NotFound(f"There is no agent {name[:_NAME_SHOWN]!r}.", code="AGENT_NOT_FOUND")
+            known = ", ".join(sorted({*self.settings.agents, *self._agents})) or "none"
+            raise NotFound(f"There is no agent {name[:_NAME_SHOWN]!r}; known: {known}.", code="AGENT_NOT_FOUND")
         return found
 
     def find_agent(self, name: str) -> AgentInfo | None:

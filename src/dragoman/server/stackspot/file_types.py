@@ -44,6 +44,7 @@ _PAGES = ("text/html", "application/xhtml+xml")
 _HIDDEN = ("script", "style", "template", "noscript")
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9-]*)")
 _CLOSING = {name: re.compile(rf"</{name}", re.IGNORECASE) for name in _HIDDEN}
+_NO_CHARACTER = re.compile("&#[0-9]{16,};?")  # more digits than any has, and at some number of them `unescape` fails
 _APART = frozenset({"p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "section", "article", "pre"})
 
 
@@ -67,7 +68,7 @@ def _seen(page: str) -> str:
         said.append(page[at:start])
         at = _behind(page, start, said)
     said.append(page[at:])
-    paragraphs = unescape("".join(said)).split("\0")
+    paragraphs = unescape(_NO_CHARACTER.sub("\ufffd", "".join(said))).split("\0")
     return "\n\n".join(text for one in paragraphs if (text := " ".join(one.split())))
 
 

@@ -1,7 +1,7 @@
 """The token endpoint: a client's id and secret for an access token (stackspot.md 2.1; RFC 6749, 4.4).
 
 A client is a stored key of the realm, whose name is the tenant's, or one of the demo's. Wrong secrets are counted
-by client and by address, and after too many of them none is looked at for a while.
+by client and by address, and after too many of one client's none is looked at for a while.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ FAILURES = (30, 60.0)
 """Wrong secrets of one client from one address, and in how many seconds."""
 
 FAILURES_OF_PEER = (300, 60.0)
-"""Those of one address, whatever the client."""
+"""Those of one address, whatever the client. Who has the right secret is let in all the same: many share an address."""
+
+REFUSED = "The client is not known, or its secret is another one; "
+DEMO_CLIENTS = f"those of the demo are demo-NAME, such as demo-you, with the secret {DEMO_SECRET}."
+KEYS_AS_CLIENTS = "a client is a key of this realm: what is behind its dk_ is the id, then _ and the secret."
 
 _BODY = 16 * 1024
 _FIELDS = 50
@@ -79,7 +83,12 @@ class SigningIn:
         if self._services.demo and realm == DEMO_REALM:
             return
         if not is_id(realm) or not await self._services.store.keys(realm):
-            raise refuse(404, "invalid_request", f"There is no realm {realm[:200]!r}.")
+            raise refuse(404, "invalid_request", f"There is no realm {realm[:200]!r}; it is {self._known_realm()}.")
+
+    def _known_realm(self) -> str:
+        if self._services.demo:
+            return f"{DEMO_REALM!r} in the demo"
+        return "the tenant of the key, which `dragoman keys list` shows"
 
     async def _kind_of(self, call: Call, realm: str, given: Credentials) -> Kind:
         """What kind of client it is whose secret this is. Raises Unauthorized, RateLimited."""
@@ -88,35 +97,36 @@ class SigningIn:
             if hmac.compare_digest(given.secret.encode(errors="replace"), DEMO_SECRET.encode()):
                 check_demo_peer(call, remote=self._services.settings.demo.remote)
                 return "demo"
-            raise self._refused(call, given)
+            raise self._refused(call, realm, given)
         self._check_failures(call, given)
         key = await self._services.store.key(given.client) if is_id(given.client) else None
         if not is_valid(key, given.secret, self._context.now()) or key is None or key.tenant != realm:
-            raise self._refused(call, given)
+            raise self._refused(call, realm, given)
         return "key"
 
     def _windows(self, call: Call, given: Credentials) -> tuple[tuple[str, tuple[int, float]], ...]:
         peer = call.peer or ""
         return (
-            (f"stackspot secrets {peer} {given.client[:128]}", FAILURES),
             (f"stackspot secrets {peer}", FAILURES_OF_PEER),
+            (f"stackspot secrets {peer} {given.client[:128]}", FAILURES),
         )
 
     def _check_failures(self, call: Call, given: Credentials) -> None:
-        for key, limit in self._windows(call, given):
-            try:
-                self._services.rates.check(key, limit, self._context.now())
-            except RateLimited as error:
-                raise _too_many(error) from error
+        _, (key, limit) = self._windows(call, given)
+        try:
+            self._services.rates.check(key, limit, self._context.now())
+        except RateLimited as error:
+            raise _too_many(error) from error
 
-    def _refused(self, call: Call, given: Credentials) -> Exception:
+    def _refused(self, call: Call, realm: str, given: Credentials) -> Exception:
         """Count a wrong secret; what to raise for it."""
         for key, limit in self._windows(call, given):
             try:
                 self._services.rates.take(key, limit, self._context.now())
             except RateLimited as error:
                 return _too_many(error)
-        return Unauthorized("The client is not known, or its secret is another one.", code="invalid_client")
+        hint = DEMO_CLIENTS if self._services.demo and realm == DEMO_REALM else KEYS_AS_CLIENTS
+        return Unauthorized(REFUSED + hint, code="invalid_client")
 
 
 def _too_many(error: RateLimited) -> RateLimited:

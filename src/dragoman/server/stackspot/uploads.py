@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -132,9 +131,9 @@ class FormRequest:
 def _minutes(value: Any) -> float:
     if value is None:
         return _DEFAULT_MINUTES
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         raise invalid("expiration: expected minutes, more than 0.")
-    if value > _MOST_MINUTES:
+    if value > _MOST_MINUTES:  # an integer may be larger than any float
         raise invalid(f"expiration: expected at most {_MOST_MINUTES:g} minutes.")
     return float(value)
 
@@ -207,7 +206,7 @@ class Uploads:
     async def _received(self, call: Call, body: Body) -> Blob:
         length = _declared_length(call)
         form = IncomingForm(body, call.headers.get("content-type"))
-        fields = await form.fields()
+        fields = await self._fields(form)
         permit = (await self._signer()).check(call.params["upload"].upper(), fields, now=self._services.clock())
         if length is not None and length > permit.most + 1024 * 1024:  # more than any form's frame
             raise _too_large(permit)
@@ -219,6 +218,14 @@ class Uploads:
             if blob.state == "ready":
                 return await _sent_again(blob, form.content())
             return await self._kept(blob, permit, form)
+
+    async def _fields(self, form: IncomingForm) -> dict[str, str]:
+        """Raises BadRequest (408) where they dawdle: until they are checked, the sender may be anybody."""
+        try:
+            async with asyncio.timeout(self._services.settings.limits.body_seconds):
+                return await form.fields()
+        except TimeoutError:
+            raise BadRequest("The form did not arrive in time.", status=408) from None
 
     async def _kept(self, blob: Blob, permit: Permit, form: IncomingForm) -> Blob:
         blobs, store = self._services.blobs, self._services.store

@@ -7,23 +7,22 @@ the operations in the caller's own thread.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
 
 from dragoman.stackspot.config import STKAI
 from dragoman.stackspot.exchange import BlockingExchange
-from dragoman.stackspot.http_client import EnvironmentAwareHttpClient, HttpClient
-from dragoman.stackspot.pools import WorkPool
+from dragoman.stackspot.http_client import HttpClient
 from dragoman.stackspot.progress import ProgressOption, reporting
 from dragoman.stackspot.rqc.executing import CommandTarget, begin_batch, end_batch, execute
 from dragoman.stackspot.rqc.handlers import RqcResultHandler
 from dragoman.stackspot.rqc.listeners import FileLoggingListener, Notifier, RqcEventListener
 from dragoman.stackspot.rqc.models import RqcRequest, RqcResponse, file_safe
 from dragoman.stackspot.rqc.options import RqcOptions
+from dragoman.stackspot.shells import BlockingShell
 from dragoman.stackspot.validation import require
 from dragoman.transport.io import run_blocking
 
 
-class RemoteQuickCommand:
+class RemoteQuickCommand(BlockingShell):
     """A remote quick command, by its slug.
 
         command = RemoteQuickCommand("translate")
@@ -51,16 +50,9 @@ class RemoteQuickCommand:
         self.slug_name = slug_name
         self.base_url = url.rstrip("/")
         self.options = (options or RqcOptions()).with_defaults_from(section)
-        self._owns_client = http_client is None
-        self.http_client: HttpClient = EnvironmentAwareHttpClient() if http_client is None else http_client
         own = [FileLoggingListener(f"output/rqc/{file_safe(slug_name)}")]
         self.listeners: list[RqcEventListener] = list(own if listeners is None else listeners)
-        self.executor = WorkPool(self.options.max_workers or 0, "stackspot-rqc")
-
-    @property
-    def max_workers(self) -> int:
-        """How many executions of a batch run at once."""
-        return self.executor.max_workers
+        super().__init__(http_client, self.options.max_workers, "stackspot-rqc")
 
     def execute(self, request: RqcRequest, result_handler: RqcResultHandler | None = None) -> RqcResponse:
         """Run the command, and wait until it ends.
@@ -97,19 +89,6 @@ class RemoteQuickCommand:
         end_batch(responses)
         return responses
 
-    def close(self) -> None:
-        """Wait for what runs and let go of threads and connections; idempotent."""
-        self.executor.close()
-        close = getattr(self.http_client, "close", None)
-        if self._owns_client and callable(close):
-            close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
     def _run(
         self, exchange: BlockingExchange, target: CommandTarget, request: RqcRequest, handler: RqcResultHandler | None
     ) -> RqcResponse:
@@ -117,6 +96,3 @@ class RemoteQuickCommand:
 
     def _target(self) -> CommandTarget:
         return CommandTarget(self.slug_name, self.base_url, self.options)
-
-    def _exchange(self) -> BlockingExchange:
-        return BlockingExchange(self.http_client)

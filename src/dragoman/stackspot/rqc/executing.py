@@ -16,7 +16,7 @@ from typing import Any
 
 from dragoman.core.errors import ProtocolError, UsageError
 from dragoman.stackspot.auth import AuthenticationError
-from dragoman.stackspot.chatting import identity, path_segment, raise_with_body
+from dragoman.stackspot.calls import identity, json_of, path_segment, raise_with_body
 from dragoman.stackspot.exchange import Exchange
 from dragoman.stackspot.failures import (
     MaxRetriesExceededError,
@@ -168,7 +168,7 @@ class _Execution:
             else:
                 reply = await self._exchange.get(url, headers=headers, timeout=timeout)
             raise_for_status(reply)
-            answer = reply.json()
+            answer = json_of(reply, "JSON")
         except Exception as error:
             raise_with_body(error)
             raise

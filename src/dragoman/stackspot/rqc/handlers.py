@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dragoman.core.errors import DragomanError
-from dragoman.stackspot.handlers import unfenced
-from dragoman.stackspot.logs import prefix, shown
+from dragoman.stackspot.handlers import HandlerFailed, handled_in_turn, read_json
+from dragoman.stackspot.logs import prefix
 from dragoman.stackspot.rqc.models import RqcRequest
 from dragoman.stackspot.validation import require
-
-logger = logging.getLogger(__name__)
-
-_PREVIEW_LINES = 3
 
 
 @dataclass(frozen=True)
@@ -44,17 +37,8 @@ class RqcResultContext:
         return replace(self, raw_result=result, handled=True)
 
 
-class RqcResultHandlerError(DragomanError, RuntimeError):
-    """A handler failed: `result_handler` is the one, `cause` what it raised."""
-
-    default_code = "result_handler"
-
-    def __init__(
-        self, message: str, cause: Exception | None = None, result_handler: RqcResultHandler | None = None
-    ) -> None:
-        super().__init__(message)
-        self.cause = cause
-        self.result_handler = result_handler
+class RqcResultHandlerError(HandlerFailed):
+    """A handler of a result failed."""
 
 
 class RqcResultHandler(ABC):
@@ -73,16 +57,7 @@ class ChainedResultHandler(RqcResultHandler):
 
     def handle_result(self, context: RqcResultContext) -> Any:
         """The last one's result. Raises RqcResultHandlerError that names the link which failed."""
-        for handler in self.chained_handlers:
-            try:
-                result = handler.handle_result(context)
-            except RqcResultHandlerError:
-                raise
-            except Exception as error:
-                name = type(handler).__name__
-                raise RqcResultHandlerError(f"handler {name!r} failed in the chain: {error}", error, handler) from error
-            context = context.with_result(result)
-        return context.raw_result
+        return handled_in_turn(context, self.chained_handlers, RqcResultHandlerError)
 
     @staticmethod
     def of(handlers: RqcResultHandler | Sequence[RqcResultHandler]) -> ChainedResultHandler:
@@ -105,19 +80,11 @@ class JsonResultHandler(RqcResultHandler):
     """
 
     def handle_result(self, context: RqcResultContext) -> Any:
-        raw = context.raw_result
-        if not raw:
-            return raw
-        if isinstance(raw, dict):
-            return deepcopy(raw)
-        if not isinstance(raw, str):
-            raise TypeError(f"expected text that holds JSON, got {type(raw).__name__}")
         try:
-            return json.loads(unfenced(raw))
-        except json.JSONDecodeError:
-            preview = "\n".join(raw.strip().splitlines()[:_PREVIEW_LINES])
-            logger.warning("%s | the result is no JSON: %s", prefix(context.request_id, "RQC"), shown(preview))
-            raise
+            return read_json(context.raw_result, prefix(context.request_id, "RQC"), "result")
+        except json.JSONDecodeError as error:
+            told = f"the result is no JSON, and RAW_RESULT_HANDLER gives it as it is: {error.msg}"
+            raise json.JSONDecodeError(told, error.doc, error.pos) from error
 
     @staticmethod
     def chain_with(other_handler: RqcResultHandler) -> RqcResultHandler:

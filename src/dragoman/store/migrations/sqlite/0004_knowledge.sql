@@ -32,6 +32,10 @@ CREATE TRIGGER passages_gone AFTER DELETE ON passages BEGIN
         VALUES ('delete', old.number, old.place, old.name, old.text);
 END;
 
+-- Runs beside a thread that have not become part of it: they go with it.
+CREATE INDEX runs_beside ON runs (tenant, owner, thread_id)
+    WHERE thread IS NULL AND thread_id IS NOT NULL AND ended IS NOT NULL;
+
 INSERT INTO passages (tenant, source, blob, n, name, text, vector, metadata)
     SELECT tenant, source, blob, n + 1, blob, text, vector, metadata FROM passages_before;
 DROP TABLE passages_before;
