@@ -287,6 +287,8 @@ CREATE TRIGGER passages_gone AFTER DELETE ON passages BEGIN
     INSERT INTO passages_words (passages_words, rowid, place, name, text)
         VALUES ('delete', old.number, old.place, old.name, old.text);
 END;
+CREATE INDEX runs_beside ON runs (tenant, owner, thread_id)
+    WHERE thread IS NULL AND thread_id IS NOT NULL AND ended IS NOT NULL;
 CREATE INDEX runs_created ON runs (tenant, created);
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('passages',1);
