@@ -221,9 +221,8 @@ export function useConversation(id: string, isNew: boolean, agent: () => string 
   useEffect(() => {
     if (!isAfterLoss.current || !busy || lastMessage === undefined || !isSaidTwice(lastMessage)) return;
     isAfterLoss.current = false;
-    chatRef.current.setMessages((shown) => shown.slice(0, -1));
-    resume();
-  }, [busy, lastMessage, resume]);
+    void chatRef.current.stop(); // of the reading alone; its end is followed by a sync, and that by a replay
+  }, [busy, lastMessage]);
 
   // somebody else moved the thread: another tab, another face
   useChangedRuns((changed) => {
@@ -316,12 +315,16 @@ export function useConversation(id: string, isNew: boolean, agent: () => string 
   };
 }
 
-/** Whether a step has two texts one behind the other: no model's step has, unless it began anew. */
+/** Whether a step began after one that had only said something: an answer goes on behind tools alone, unless it began anew. */
 export function isSaidTwice(message: ChatMessage): boolean {
-  return message.parts.some((part, place) => {
-    const next = message.parts[place + 1];
-    return (part.type === "text" || part.type === "reasoning") && next?.type === part.type;
-  });
+  let isOnlySaid = false;
+  for (const part of message.parts) {
+    if (part.type === "step-start") {
+      if (isOnlySaid) return true;
+    } else if (part.type === "text" || part.type === "reasoning") isOnlySaid = true;
+    else isOnlySaid = false;
+  }
+  return false;
 }
 
 /** Whether a run is not as it was when the thread was read. */

@@ -65,7 +65,7 @@ function options(element: HTMLElement, chart: ChartData, bucket: number, sync: s
     legend: { live: true },
     scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [
-      { ...axis, space: 64, values: timesOf(bucket) },
+      { ...axis, size: 26, space: 64, values: timesOf(bucket) },
       { ...axis, size: 62, space: 36, values: (_plot, splits) => splits.map((value) => (chart.format === "count" && value % 1 !== 0 ? "" : told(chart.format, value))) },
     ],
     series: [
@@ -78,7 +78,7 @@ function options(element: HTMLElement, chart: ChartData, bucket: number, sync: s
           width: line.bars ? 0 : 1.75,
           ...(line.bars ? { fill: stroke } : {}),
           ...(line.bars && bars ? { paths: bars } : {}),
-          points: { show: !line.bars, size: 4, fill: stroke },
+          points: { show: !line.bars, size: 5, fill: stroke },
           spanGaps: false,
           value: (_plot, value) => told(chart.format, value),
         };

@@ -75,6 +75,7 @@ export function isEmpty(chart: ChartData): boolean {
 
 /** Milliseconds as people read them. */
 export function milliseconds(value: number): string {
+  if (value === 0) return "0 ms";
   if (value < 1) return `${value.toFixed(1)} ms`;
   if (value < 1_000) return `${Math.round(value)} ms`;
   if (value < 60_000) return `${(value / 1_000).toFixed(value < 10_000 ? 1 : 0)} s`;

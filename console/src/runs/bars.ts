@@ -50,9 +50,16 @@ export function lengthOfTrace(trace: Trace, elapsed: number): number {
   return Math.max(trace.duration ?? elapsed, ...ends, 0.001);
 }
 
+const CLOCK = [15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400];
+
 /** Round places on an axis of so many seconds, not more than `most`. */
 export function ticksOf(length: number, most = 6): number[] {
   const rough = length / most;
+  if (rough > 10) {
+    // minutes and hours are not decimal
+    const step = CLOCK.find((n) => n >= rough) ?? Math.ceil(rough / 86_400) * 86_400;
+    return Array.from({ length: Math.floor(length / step) + 1 }, (_, n) => n * step);
+  }
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough) ?? rough;
   const ticks: number[] = [];

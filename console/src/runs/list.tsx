@@ -64,7 +64,7 @@ export function RunList() {
       title="Runs"
       actions={
         <>
-          <SearchField key={filters.q === "" ? "none" : "some"} input={search} value={filters.q} onSearch={(q) => change({ q })} onLeave={() => keys.focusRow(0)} />
+          <SearchField input={search} value={filters.q} onSearch={(q) => change({ q })} onLeave={() => keys.focusRow(0)} />
           <Button size="small" aria-expanded={open} aria-controls="run-filters" onClick={() => setOpen(!open)}>
             Filters{count > 0 ? ` · ${count}` : ""}
           </Button>
@@ -163,7 +163,7 @@ function RunRow({ run, place, isAdmin, marked, onMark }: { run: Run; place: numb
             {...linkTo(pathTo("runs", run.id))}
             data-row={place}
             title={run.id}
-            className="min-w-0 truncate font-medium [unicode-bidi:isolate] after:absolute after:inset-0 focus-visible:outline-none focus-visible:after:rounded focus-visible:after:outline-2 focus-visible:after:outline-offset-[-2px] focus-visible:after:outline-accent"
+            className="max-w-full min-w-0 shrink truncate font-medium xl:shrink-0 [unicode-bidi:isolate] after:absolute after:inset-0 focus-visible:outline-none focus-visible:after:rounded focus-visible:after:outline-2 focus-visible:after:outline-offset-[-2px] focus-visible:after:outline-accent"
           >
             {name}
           </a>
@@ -235,9 +235,19 @@ function SearchField({ input, value, onSearch, onLeave }: { input: React.RefObje
   const [typed, setTyped] = useState(value);
   const search = useRef(onSearch);
   search.current = onSearch;
+  const known = useRef(value);
   useEffect(() => {
+    if (value !== known.current) {
+      // the address has changed without this field: a chip was taken away, or the reader went back
+      known.current = value;
+      setTyped(value);
+      return;
+    }
     if (typed.trim() === value) return;
-    const timer = setTimeout(() => search.current(typed.trim()), SEARCH_AFTER_MS);
+    const timer = setTimeout(() => {
+      known.current = typed.trim();
+      search.current(known.current);
+    }, SEARCH_AFTER_MS);
     return () => clearTimeout(timer);
   }, [typed, value]);
   return (

@@ -15,7 +15,7 @@ import { Figure, PageFrame, Tabs } from "../ui/frame";
 import { copy, Json, visible } from "../ui/json";
 import { Loaded, PageState } from "../ui/page-state";
 import { Side } from "../ui/side";
-import { amount, Ago, exact } from "../ui/time";
+import { amount, Ago } from "../ui/time";
 import { toast } from "../ui/toast";
 import { barsOf, reasonOf } from "./bars";
 import { EventList } from "./event-list";
@@ -236,8 +236,8 @@ function Figures({ run, trace }: { run: RunDetail; trace: Trace | undefined }) {
   const calls = trace?.steps.filter((step) => step.kind === "model").length;
   const tools = trace?.steps.filter((step) => step.kind === "tool").length;
   return (
-    <dl className="mt-2.5 mb-1 grid max-h-44 grid-cols-[repeat(auto-fill,minmax(7rem,1fr))] gap-x-4 gap-y-2.5 overflow-y-auto">
-      <Figure label="Started" detail={exact(run.created)}>
+    <dl className="mt-2.5 mb-1 flex gap-x-6 gap-y-2.5 overflow-x-auto *:shrink-0 sm:grid sm:max-h-44 sm:grid-cols-[repeat(auto-fill,minmax(6.5rem,1fr))] sm:gap-x-4">
+      <Figure label="Started">
         <Ago at={run.created} />
       </Figure>
       <Figure label="Duration">

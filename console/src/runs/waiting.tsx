@@ -50,7 +50,7 @@ export function Waiting({ run, trace, events, onDone }: WaitingProps) {
     });
 
   return (
-    <section aria-label="What the run waits for" className="shrink-0 border-b border-line bg-warn-soft px-4 py-3 md:px-6">
+    <section aria-label="What the run waits for" className="max-h-[45%] shrink-0 overflow-y-auto border-b border-line bg-warn-soft px-4 py-3 md:px-6">
       <p className="flex items-center gap-2 text-sm font-medium text-warn">
         <Icon name="sessions" />
         <span className="min-w-0 [unicode-bidi:isolate]">{visible(reasonOf(wait))}</span>

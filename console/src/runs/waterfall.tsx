@@ -23,11 +23,12 @@ interface WaterfallProps {
 
 const ROW_REM = 2.25;
 
+const TOOL = "bg-[color-mix(in_srgb,var(--c-warn)_65%,var(--c-raised))]";
 const COLOURS: Record<string, string> = {
   model: "bg-accent-solid",
   agent: "bg-accent-solid",
-  tool: "bg-(--c-warn)",
-  client_tool: "bg-(--c-warn)",
+  tool: TOOL,
+  client_tool: TOOL,
   knowledge: "bg-(--c-good)",
   loop: "bg-(--c-muted)",
   when: "bg-(--c-muted)",
@@ -74,7 +75,7 @@ export function Waterfall({ trace, chosen, onChoose }: WaterfallProps) {
     >
       <div aria-hidden="true" className={cx(GRID, "h-7 shrink-0 items-center border-b border-line bg-surface text-[0.6875rem] text-muted")}>
         <span className="pl-4">{bars.length === 1 ? "One row" : `${amount(bars.length)} rows`}</span>
-        <span className="relative mr-20 hidden h-full sm:block">
+        <span className="relative mr-24 hidden h-full sm:block">
           {ticks.map((tick, place) => (
             <span key={tick} className={cx("absolute top-1.5 whitespace-nowrap", place > 0 && "-translate-x-1/2")} style={{ left: `${(tick / length) * 100}%` }}>
               {tick === 0 ? "0" : duration(tick)}
@@ -161,7 +162,7 @@ function BarRow({ bar, place, length, ticks, firstAt, elapsed, isChosen, isClose
         {total === null ? null : <span className="hidden shrink-0 text-xs text-muted tabular-nums lg:inline">{amount(total)} tok</span>}
         {step?.cost ? <span className="hidden shrink-0 text-xs text-muted tabular-nums xl:inline">{dollars(step.cost)}</span> : null}
       </span>
-      <span aria-hidden="true" className="pointer-events-none absolute inset-x-4 bottom-1 h-1 sm:relative sm:inset-auto sm:mr-20 sm:h-full">
+      <span aria-hidden="true" className="pointer-events-none absolute inset-x-4 bottom-1 h-1 sm:relative sm:inset-auto sm:mr-24 sm:h-full">
         {ticks.map((tick) => (
           <span key={tick} className="absolute inset-y-0 hidden w-px bg-line/70 sm:block" style={{ left: at(tick) }} />
         ))}
@@ -182,7 +183,7 @@ function BarRow({ bar, place, length, ticks, firstAt, elapsed, isChosen, isClose
           );
         })}
         <span
-          className={cx("absolute top-1/2 left-full hidden w-20 -translate-y-1/2 pl-2 text-xs whitespace-nowrap tabular-nums sm:block", step?.status === "failed" ? "text-bad" : "text-muted")}
+          className={cx("absolute top-1/2 left-full hidden w-24 -translate-y-1/2 pl-2 text-xs whitespace-nowrap tabular-nums sm:block", step?.status === "failed" ? "text-bad" : "text-muted")}
         >
           {duration(took)}
         </span>

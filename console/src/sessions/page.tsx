@@ -69,9 +69,18 @@ function SessionList() {
     const text = words.toString();
     navigate(text === "" ? "/console/sessions" : `/console/sessions?${text}`, { replace: true });
   }, []);
+  const known = useRef(q);
   useEffect(() => {
+    if (q !== known.current) {
+      known.current = q;
+      setTyped(q);
+      return;
+    }
     if (typed.trim() === q) return;
-    const timer = setTimeout(() => go({ q: typed.trim() }), SEARCH_AFTER_MS);
+    const timer = setTimeout(() => {
+      known.current = typed.trim();
+      go({ q: known.current });
+    }, SEARCH_AFTER_MS);
     return () => clearTimeout(timer);
   }, [typed, q, go]);
   useShortcuts([
@@ -114,7 +123,7 @@ function SessionList() {
       }
     >
       {rows.length === 0 ? (
-        <NoRows of={of} list={list} isSearched={q !== ""} onClear={() => { setTyped(""); go({ q: "" }); }} />
+        <NoRows of={of} list={list} isSearched={q !== ""} onClear={() => go({ q: "" })} />
       ) : (
         <div ref={root} className="flex min-h-0 flex-1 flex-col" onKeyDown={keys.onKeyDown}>
           <VirtualList

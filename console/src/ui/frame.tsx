@@ -100,4 +100,4 @@ export function Figure({ label, children, detail, tone }: { label: string; child
 }
 
 /** A field with a word in front of it. */
-export const FIELD = "h-8 min-w-0 rounded-md border border-line-strong bg-raised px-2 text-sm";
+export const FIELD = "h-7 min-w-0 rounded-md border border-line-strong bg-raised px-2 text-xs";
