@@ -1,5 +1,7 @@
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 from tests.stackspot.peer import Peer, Visit
@@ -125,6 +127,10 @@ def test_tracebacks_are_for_those_who_debug(caplog, tmp_path) -> None:
 
 @pytest.mark.requirement("STK-P10")
 def test_nothing_is_configured() -> None:
-    for name in ("dragoman", "dragoman.stackspot"):
-        assert logging.getLogger(name).handlers == []
-        assert logging.getLogger(name).level == logging.NOTSET
+    # in a process of its own: what other tests run in this one (a command, say) does configure logs
+    seen = (
+        "import logging, dragoman.stackspot as s; s.Agent('x').close()\n"
+        "print([(logging.getLogger(n).handlers, logging.getLogger(n).level) for n in ('', 'dragoman', s.__name__)])"
+    )
+    done = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == str([([], logging.WARNING), ([], logging.NOTSET), ([], logging.NOTSET)])
