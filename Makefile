@@ -8,12 +8,12 @@ RUN = @$(if $(shell command -v $(INTERPRETER)),,echo "dragoman: no Python here (
 PROOFS = prove prove-breaks prove-kill9 prove-approvals prove-isolation prove-provider prove-replay prove-pytest prove-clients faults soak scale
 BENCHES = bench bench-check
 
-.PHONY: $(PROOFS) $(BENCHES) help setup demo fmt lint test interop docs examples console check release
+.PHONY: $(PROOFS) $(BENCHES) help setup demo fmt lint test browser interop docs examples console check release
 .DEFAULT_GOAL := help
 
 help:
 	$(RUN) help
 demo:
 	$(RUN) demo $(if $(PORT),--port $(PORT)) $(ARGS)
-$(PROOFS) $(BENCHES) setup fmt lint test interop docs examples console check release:
+$(PROOFS) $(BENCHES) setup fmt lint test browser interop docs examples console check release:
 	$(RUN) $@ $(ARGS)

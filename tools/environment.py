@@ -258,8 +258,15 @@ def test(args: Sequence[str]) -> int:
     """The whole suite on several workers, or what the arguments choose on one."""
     python = str(ensure(DEVELOPMENT))
     workers = min(MOST_WORKERS, os.cpu_count() or 1)
-    chosen = list(args) or ["--numprocesses", str(workers), "--dist", "loadgroup"]
+    chosen = list(args) or ["--numprocesses", str(workers), "--dist", "loadgroup", "--ignore=tests/console"]
     return call(python, "-m", "pytest", *chosen)
+
+
+def browser(args: Sequence[str]) -> int:
+    """The console in the system's Chromium, built first where it is not."""
+    workers = min(2, os.cpu_count() or 1)
+    chosen = list(args) or ["--numprocesses", str(workers), "--dist", "loadgroup"]
+    return call(str(ensure(DEVELOPMENT)), "-m", "pytest", "tests/console", *chosen)
 
 
 def interop(args: Sequence[str]) -> int:
@@ -324,6 +331,7 @@ TARGETS: dict[str, tuple[Target, str]] = {
     "fmt": (fmt, "format the code and mend what ruff can mend"),
     "lint": (lint, "format, lint, layers, types, dependencies"),
     "test": (test, "all tests (PYTHON=python3.13 for another interpreter)"),
+    "browser": (browser, "the console in the system's Chromium, against a running server"),
     "interop": (interop, "only the published clients against a running server"),
     "prove": (module("prove"), "show each promise against a running server; all the proofs that follow"),
     "prove-kill9": (

@@ -1,8 +1,9 @@
 // Which page an address shows. Each page but the chat is a chunk of its own, loaded when it is first opened.
 
-import { Component, lazy, Suspense, type ComponentType, type ReactNode } from "react";
+import { Component, Suspense, type ComponentType, type ReactNode } from "react";
 import { ChatPage } from "../chat/page";
 import { PageState } from "../ui/page-state";
+import { lazily, Pending } from "./lazily";
 import { usePlace, wordsOf } from "./router";
 import { Shell } from "./shell";
 
@@ -12,12 +13,12 @@ export interface PageProps {
 }
 
 const LAZY: Record<string, ComponentType<PageProps>> = {
-  runs: lazy(() => import("../runs/page")),
-  compare: lazy(() => import("../runs/compare")),
-  flows: lazy(() => import("../flows/page")),
-  sessions: lazy(() => import("../sessions/page")),
-  overview: lazy(() => import("../overview/page")),
-  models: lazy(() => import("../overview/models")),
+  runs: lazily(() => import("../runs/page")),
+  compare: lazily(() => import("../runs/compare")),
+  flows: lazily(() => import("../flows/page")),
+  sessions: lazily(() => import("../sessions/page")),
+  overview: lazily(() => import("../overview/page")),
+  models: lazily(() => import("../overview/models")),
 };
 
 export function Pages() {
@@ -27,7 +28,7 @@ export function Pages() {
   return (
     <Shell place={name === "compare" ? "runs" : name}>
       <Guard key={name}>
-        <Suspense fallback={<PageState kind="loading" />}>
+        <Suspense fallback={<Pending />}>
           {name === "chat" ? (
             <ChatPage words={words} />
           ) : Page ? (

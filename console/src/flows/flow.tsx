@@ -1,12 +1,13 @@
 // One flow: its steps as a graph and as a list, its versions, and a field to run it and see the steps light up.
 
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, type FormEvent } from "react";
+import { Suspense, useCallback, useEffect, useMemo, useRef, useState, type FormEvent } from "react";
 import { useRunChanges } from "../api/changes";
 import { told } from "../api/http";
 import { findRuns, getFlow, runDetail, startFlow, traceRun } from "../api/journal";
 import type { FlowDetail, FlowNode, FlowVersion } from "../api/journal-types";
 import * as own from "../api/own";
 import { useQuery } from "../api/query";
+import { lazily, Pending } from "../app/lazily";
 import { Guard } from "../app/pages";
 import { useShortcuts } from "../app/keyboard";
 import { linkTo, navigate, pathTo, usePlace } from "../app/router";
@@ -26,7 +27,7 @@ import { toast } from "../ui/toast";
 import { outline } from "./layout";
 import { lightsOf, type Lit } from "./lights";
 
-const Graph = lazy(() => import("./graph"));
+const Graph = lazily(() => import("./graph"));
 const ABOVE = { label: "Flows", to: "/console/flows" };
 
 export function FlowPage({ name }: { name: string }) {
@@ -115,7 +116,7 @@ function Opened({ flow }: { flow: FlowDetail }) {
       <div className="flex min-h-0 flex-1 flex-col overflow-y-auto lg:flex-row lg:overflow-hidden">
         <div className="relative h-80 shrink-0 border-b border-line bg-surface lg:h-auto lg:min-w-0 lg:flex-1 lg:border-b-0">
           <Guard key={version.version}>
-            <Suspense fallback={<PageState kind="loading" compact />}>
+            <Suspense fallback={<Pending compact />}>
               <Graph version={version} lights={lights} chosen={chosen} onChoose={(id) => go({ step: id === chosen ? null : id })} />
             </Suspense>
           </Guard>
@@ -290,7 +291,7 @@ function RunShown({ id, onLights, onClose }: { id: string; onLights: (lights: Re
 
 function Steps({ steps, lights, chosen, onChoose }: { steps: ReturnType<typeof outline>; lights: ReadonlyMap<string, Lit>; chosen: string | null; onChoose: (id: string) => void }) {
   return (
-    <Section title="Steps" detail={String(steps.length)}>
+    <Section top title="Steps" detail={String(steps.length)}>
       {steps.length === 0 ? <p className="text-sm text-muted">This version has no steps.</p> : null}
       <ol className="overflow-hidden rounded-md border border-line">
         {steps.map(({ node, depth, branch }) => {
@@ -336,7 +337,7 @@ function StepShown({ node, onClose }: { node: FlowNode; onClose: () => void }) {
   return (
     <section ref={heading} aria-label={`Step ${visible(node.name)}`} className="rounded-lg border border-line p-3">
       <header className="mb-2 flex items-center gap-2">
-        <h3 className="min-w-0 flex-1 truncate text-sm font-semibold [unicode-bidi:isolate]">{visible(node.name)}</h3>
+        <h2 className="min-w-0 flex-1 truncate text-sm font-semibold [unicode-bidi:isolate]">{visible(node.name)}</h2>
         <Button size="small" look="ghost" onClick={onClose}>
           Close
         </Button>
@@ -375,7 +376,7 @@ function Recent({ flow, shown, onShow }: { flow: string; shown: string | null; o
   });
   const runs = useMemo(() => query.data?.runs ?? [], [query.data]);
   return (
-    <Section title="Recent runs">
+    <Section top title="Recent runs">
       <Loaded query={query} compact>
         {() =>
           runs.length === 0 ? (

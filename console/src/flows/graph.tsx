@@ -3,7 +3,7 @@
 
 import "@xyflow/react/dist/base.css";
 import "./graph.css";
-import { Background, Controls, Handle, MarkerType, Position, ReactFlow, type Edge, type Node, type NodeProps } from "@xyflow/react";
+import { Background, BaseEdge, Controls, Handle, MarkerType, Position, ReactFlow, type Edge, type EdgeProps, type Node, type NodeProps } from "@xyflow/react";
 import { memo, useMemo } from "react";
 import type { FlowVersion, NodeKind } from "../api/journal-types";
 import { useTheme } from "../app/theme";
@@ -28,6 +28,7 @@ type StepNode = Node<StepData, "step">;
 type EndNode = Node<{ name: string }, "end">;
 
 const TYPES = { step: memo(Step), end: memo(End) };
+const EDGES = { past: memo(Past) };
 const LABELS: Record<string, string> = { yes: "yes", no: "no", each: "each", again: "again", done: "done" };
 
 export default function Graph({ version, lights, chosen, onChoose }: GraphProps) {
@@ -44,33 +45,43 @@ export default function Graph({ version, lights, chosen, onChoose }: GraphProps)
       return { ...fixed, type: "step", data };
     });
   }, [places, version, lights, chosen]);
-  const edges = useMemo(
-    () =>
-      version.graph.edges.map((edge, place): Edge => {
-        const isBack = edge.kind === "again";
-        const isLit = lights.has(edge.source) && (lights.has(edge.target) || edge.target === END);
-        const label = LABELS[edge.kind];
-        return {
-          id: `${edge.source} ${edge.target} ${edge.kind} ${place}`,
-          source: edge.source,
-          target: edge.target,
-          type: "smoothstep",
-          ...(label === undefined ? {} : { label }),
-          sourceHandle: isBack ? "side" : "bottom",
-          targetHandle: isBack ? "back" : "top",
-          animated: lights.get(edge.target)?.light === "running",
-          focusable: false,
-          markerEnd: { type: MarkerType.ArrowClosed, color: isLit ? "var(--c-accent)" : "var(--c-line-strong)" },
-          className: cx("flow-edge", isLit && "flow-edge-lit"),
-        };
-      }),
-    [version, lights],
-  );
+  const edges = useMemo(() => {
+    const parents = new Map(version.graph.nodes.map((node) => [node.id, node.parent]));
+    const depthOf = (id: string): number => {
+      const parent = parents.get(id) ?? null;
+      return parent === null ? 0 : depthOf(parent) + 1;
+    };
+    const deepest = Math.max(0, ...version.graph.nodes.map((node) => depthOf(node.id)));
+    return version.graph.edges.map((edge, place): Edge => {
+      const isBack = edge.kind === "again";
+      // past what lies within, not through it
+      const isPast = edge.kind === "done" || ((edge.kind === "yes" || edge.kind === "no") && parents.get(edge.target) !== edge.source);
+      // a condition whose branch has run was not passed by
+      const isTaken = edge.kind !== "done" && isPast && [...parents].some(([id, parent]) => parent === edge.source && lights.has(id));
+      const isLit = !isTaken && lights.has(edge.source) && (lights.has(edge.target) || edge.target === END);
+      const label = LABELS[edge.kind];
+      return {
+        id: `${edge.source} ${edge.target} ${edge.kind} ${place}`,
+        source: edge.source,
+        target: edge.target,
+        type: isPast ? "past" : "smoothstep",
+        data: { lane: 20 + 28 * (deepest - depthOf(edge.source)) },
+        ...(label === undefined ? {} : { label }),
+        sourceHandle: isBack ? "side" : isPast ? "past" : "bottom",
+        targetHandle: isBack ? "back" : "top",
+        animated: lights.get(edge.target)?.light === "running",
+        focusable: false,
+        markerEnd: { type: MarkerType.ArrowClosed, color: isLit ? "var(--c-accent)" : "var(--c-line-strong)" },
+        className: cx("flow-edge", isLit && "flow-edge-lit"),
+      };
+    });
+  }, [version, lights]);
   return (
     <ReactFlow
       nodes={nodes}
       edges={edges}
       nodeTypes={TYPES}
+      edgeTypes={EDGES}
       onNodeClick={(_, node) => node.type === "step" && onChoose(node.id)}
       nodesDraggable={false}
       nodesConnectable={false}
@@ -78,12 +89,12 @@ export default function Graph({ version, lights, chosen, onChoose }: GraphProps)
       edgesFocusable={false}
       disableKeyboardA11y
       fitView
-      fitViewOptions={{ padding: 0.15, maxZoom: 1.1 }}
+      fitViewOptions={{ padding: 0.15, maxZoom: window.innerWidth > 2_000 ? 1.8 : 1.1 }}
       minZoom={0.15}
       maxZoom={2}
       onlyRenderVisibleElements={nodes.length > 200}
       proOptions={{ hideAttribution: true }}
-      aria-hidden="true"
+      aria-label="Graph of the steps; they are listed beside it"
     >
       <Background gap={20} size={1} color="var(--c-line)" />
       <Controls showInteractive={false} position="bottom-left" />
@@ -111,8 +122,8 @@ function Step({ data }: NodeProps<StepNode>) {
       <Handle type="target" id="top" position={Position.Top} />
       <Handle type="target" id="back" position={Position.Right} />
       <span className="min-w-0 flex-1">
-        <span className="block truncate text-sm font-medium">{visible(data.name)}</span>
-        <span className="block truncate text-[0.6875rem] text-muted">
+        <span className="block truncate text-[14px] leading-5 font-medium">{visible(data.name)}</span>
+        <span className="block truncate text-[11px] leading-4 text-muted">
           {kindWord(data.kind)}
           {data.model ? ` · ${visible(data.model)}` : ""}
           {lit && lit.times > 1 ? ` · ×${lit.times}` : ""}
@@ -122,8 +133,17 @@ function Step({ data }: NodeProps<StepNode>) {
       {lit ? <LightIcon light={lit.light} /> : null}
       <Handle type="source" id="bottom" position={Position.Bottom} />
       <Handle type="source" id="side" position={Position.Right} />
+      <Handle type="source" id="past" position={Position.Left} />
     </div>
   );
+}
+
+/** Down a lane on the left, past what lies within; outer ones have lanes further out. */
+function Past({ sourceX, sourceY, targetX, targetY, data, label, markerEnd }: EdgeProps) {
+  const x = sourceX - Number(data?.lane ?? 20);
+  const y = targetY - 18;
+  const path = `M${sourceX},${sourceY} H${x + 6} Q${x},${sourceY} ${x},${sourceY + 6} V${y - 6} Q${x},${y} ${x + 6},${y} H${targetX} V${targetY}`;
+  return <BaseEdge path={path} labelX={x} labelY={(sourceY + y) / 2} {...(label === undefined ? {} : { label })} {...(markerEnd === undefined ? {} : { markerEnd })} />;
 }
 
 function LightIcon({ light }: { light: Lit["light"] }) {

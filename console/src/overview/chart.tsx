@@ -63,7 +63,8 @@ function options(element: HTMLElement, chart: ChartData, bucket: number, sync: s
     padding: [8, 8, 0, 0],
     cursor: { sync: { key: sync }, drag: { x: false, y: false }, points: { size: 6 } },
     legend: { live: true },
-    scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
+    // a bar stands for the time that begins at its place: the last one needs room
+    scales: { x: { time: true, range: (_plot, low, high) => [low, high + bucket] }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [
       { ...axis, size: 26, space: 64, values: timesOf(bucket) },
       { ...axis, size: 62, space: 36, values: (_plot, splits) => splits.map((value) => (chart.format === "count" && value % 1 !== 0 ? "" : told(chart.format, value))) },

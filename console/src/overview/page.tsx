@@ -1,12 +1,13 @@
 // The overview: how much ran, how long it took, what failed and what it cost, all of it from the journal.
 
-import { lazy, Suspense, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { Suspense, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { useRunChanges } from "../api/changes";
 import { getOverview } from "../api/journal";
 import type { Figures, ModelFigures, NamedFigures, Overview } from "../api/journal-types";
 import { useQuery } from "../api/query";
 import type { PageProps } from "../app/pages";
 import { useShortcuts } from "../app/keyboard";
+import { lazily } from "../app/lazily";
 import { linkTo, navigate, usePlace } from "../app/router";
 import { useSession } from "../app/session";
 import { RANGES } from "../runs/filters";
@@ -19,7 +20,7 @@ import { Loaded, PageState } from "../ui/page-state";
 import { amount, exact } from "../ui/time";
 import { chartsOf, isEmpty, milliseconds, type ChartData } from "./series";
 
-const Chart = lazy(() => import("./chart"));
+const Chart = lazily(() => import("./chart"));
 
 const USUAL = "24h";
 /** A round bucket for each range, so that bars do not move from one reading to the next. */
@@ -226,7 +227,7 @@ function Table({ title, heads, empty, rows }: { title: string; heads: readonly s
       {rows.length === 0 ? (
         <p className="py-4 text-sm text-muted">{empty}</p>
       ) : (
-        <div tabIndex={0} role="region" aria-label={title} className="max-h-96 overflow-auto">
+        <div tabIndex={0} role="group" aria-label={title} className="max-h-96 overflow-auto">
           <table className="w-full text-sm tabular-nums">
             <thead>
               <tr className="text-left text-xs text-muted">

@@ -218,13 +218,15 @@ export function EventDetails({ events, seq, onGo }: { events: RunEvents; seq: nu
   );
 }
 
-export function Section({ title, detail, children }: { title: string; detail?: string | undefined; children: ReactNode }) {
+/** `top`: it stands directly below the title of the page. */
+export function Section({ title, detail, top, children }: { title: string; detail?: string | undefined; top?: boolean; children: ReactNode }) {
+  const Heading = top ? "h2" : "h3";
   return (
     <section className="min-w-0">
-      <h3 className="mb-1.5 flex items-baseline justify-between gap-2 text-xs font-medium text-muted">
+      <Heading className="mb-1.5 flex items-baseline justify-between gap-2 text-xs font-medium text-muted">
         {title}
         {detail === undefined ? null : <span className="font-normal tabular-nums">{detail}</span>}
-      </h3>
+      </Heading>
       {children}
     </section>
   );

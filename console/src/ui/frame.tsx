@@ -81,7 +81,7 @@ export function Tabs<T extends string>({ label, tabs, chosen, onChoose, classNam
           )}
         >
           {tab.label}
-          {tab.count !== undefined ? <span className="ml-1.5 text-xs tabular-nums opacity-75">{tab.count}</span> : null}
+          {tab.count !== undefined ? <span className="ml-1.5 text-xs font-normal tabular-nums">{tab.count}</span> : null}
         </button>
       ))}
     </div>
