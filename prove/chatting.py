@@ -110,9 +110,10 @@ async def play(server: Server, *, kills: int, users: int, seed: int) -> Report:
     done = asyncio.Event()
     all_users = [User(server, number, random.Random(made.random()), done) for number in range(users)]
 
-    def met() -> None:
+    def met() -> Counter[str]:
         report.kills.update(user.phase for user in all_users if user.phase is not None)
         report.cut += sum(user.is_reading for user in all_users)
+        return report.kills
 
     report.wrong += await kill_under(server, all_users, done, kills=kills, phases=PHASES, met=met, made=made)
     for user in all_users:

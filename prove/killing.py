@@ -104,10 +104,11 @@ async def play(server: Server, *, kills: int, streams: int, seed: int) -> Report
     done = asyncio.Event()
     users = [User(server, number, random.Random(made.random()), done) for number in range(streams)]
 
-    def met() -> None:
+    def met() -> Counter[str]:
         current = [user.current for user in users if user.current is not None]
         report.kills.update(asked.phase for asked in current if not asked.reading.over)
         report.cut += sum(not asked.reading.over and asked.reading.attachments > 0 for asked in current)
+        return report.kills
 
     report.wrong += await kill_under(server, users, done, kills=kills, phases=PHASES, met=met, made=made)
     for user in users:
@@ -132,20 +133,30 @@ async def kill_under(
     *,
     kills: int,
     phases: Sequence[str],
-    met: Callable[[], None],
+    met: Callable[[], Counter[str]],
     made: random.Random,
 ) -> list[str]:
-    """Start the server, let the workers work, kill it in each phase in turn (`met` then looks), and set `done`.
+    """Start the server, let the workers work, kill it in each phase in turn, and set `done`.
 
+    `met` looks at who was killed and gives how often each phase was met. A moment is chosen, not
+    made: the run may have left its phase before the kill came. So up to `kills` more are aimed at
+    the phases that none has met, without lingering.
     Gives what is wrong: workers who wait in vain for the end.
     """
     await server.start()
     tasks = [asyncio.create_task(worker.work()) for worker in workers]
+    lacking = list(phases)
     try:
-        for number in range(kills):
-            await _moment(workers, phases[number % len(phases)], made)
+        for number in range(2 * kills):
+            if number < kills:
+                await _moment(workers, phases[number % len(phases)], made.uniform(0.0, 0.06))
+            elif lacking:
+                await _moment(workers, lacking[0], 0.0)
+            else:
+                break
             server.kill()
-            met()
+            so_far = met()
+            lacking = [phase for phase in phases if not so_far[phase]]
             await server.start()
         done.set()
         _, waiting = await asyncio.wait(tasks, timeout=END_SECONDS)
@@ -157,13 +168,13 @@ async def kill_under(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _moment(workers: Sequence[Worker], phase: str, made: random.Random) -> None:
-    """Until somebody's run is in this phase, and a little longer."""
+async def _moment(workers: Sequence[Worker], phase: str, linger: float) -> None:
+    """Until somebody's run is in this phase, and `linger` seconds longer."""
     with suppress(TimeoutError):
         async with asyncio.timeout(PHASE_SECONDS):
             while not any(worker.phase == phase for worker in workers):  # noqa: ASYNC110 - it lasts milliseconds
                 await asyncio.sleep(0.002)
-    await asyncio.sleep(made.uniform(0.0, 0.06))
+    await asyncio.sleep(linger)
 
 
 class User:
