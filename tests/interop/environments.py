@@ -153,9 +153,9 @@ def npm(environment: dict[str, str]) -> list[str]:
     return [found]
 
 
-def node_packages(name: str, environment: dict[str, str]) -> Path:
-    """A folder with the packages that `node/NAME/package-lock.json` pins, and nothing that npm would run."""
-    source = HERE / "node" / name
+def node_packages(name: str, environment: dict[str, str], kind: str = "node") -> Path:
+    """A folder with the packages that `KIND/NAME/package-lock.json` pins, and nothing that npm would run."""
+    source = HERE / kind / name
     files = [source / "package.json", source / "package-lock.json"]
 
     def build(folder: Path) -> None:
@@ -164,10 +164,32 @@ def node_packages(name: str, environment: dict[str, str]) -> Path:
         quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1"]
         run([*npm(environment), "ci", *quiet], folder, NPM_OFFLINE, environment)
 
-    return settled(f"{name}-{digest(*(file.read_bytes() for file in files))}", build)
+    prefix = "" if kind == "node" else f"{kind}-"
+    return settled(f"{prefix}{name}-{digest(*(file.read_bytes() for file in files))}", build)
 
 
-def pinned(name: str, package: str) -> str:
-    """The version of a package in the lock of `node/NAME`."""
-    lock = json.loads((HERE / "node" / name / "package-lock.json").read_text("utf-8"))
+def browser_page(name: str, environment: dict[str, str]) -> Path:
+    """A folder with the page of `pages/`, bundled with the packages that `pages/NAME/package-lock.json` pins.
+
+    Made as for its developer, so that React says what it has to complain of.
+    """
+    packages = node_packages(name, environment, "pages")
+    sources = [HERE / "pages" / file for file in ("index.html", "main.jsx", "chat.jsx")]
+    node = shutil.which("node", path=environment["PATH"])
+    assert node is not None
+
+    def build(folder: Path) -> None:
+        shutil.copy(sources[0], folder)
+        bundle = [node, str(packages / "node_modules" / "esbuild" / "bin" / "esbuild"), str(sources[1]), "--bundle"]
+        options = ["--format=esm", "--jsx=automatic", "--jsx-dev", "--log-level=warning"]
+        found = environment | {"NODE_PATH": str(packages / "node_modules")}
+        run([*bundle, *options, f"--outfile={folder / 'page.js'}"], folder, NPM_OFFLINE, found)
+
+    facts = digest(packages.name, *(file.read_bytes() for file in sources))
+    return settled(f"bundle-{name}-{facts}", build)
+
+
+def pinned(name: str, package: str, kind: str = "node") -> str:
+    """The version of a package in the lock of `KIND/NAME`."""
+    lock = json.loads((HERE / kind / name / "package-lock.json").read_text("utf-8"))
     return str(lock["packages"][f"node_modules/{package}"]["version"])

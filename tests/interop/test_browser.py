@@ -1,7 +1,7 @@
 """Pages with the real `ai` package, releases 5, 6 and 7, against a server that a user started.
 
 They run under Node: the chat object that `useChat` drives, over the default transport. The browser
-itself, with React around that object, comes with the console.
+itself, with React around that object, is in `test_pages.py`.
 """
 
 from __future__ import annotations
