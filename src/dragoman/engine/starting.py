@@ -15,7 +15,7 @@ from dragoman.core.errors import BadRequest, Conflict, Forbidden, LimitExceeded,
 from dragoman.core.ids import is_id, new_id
 from dragoman.core.ports import Clock, NewThread, Started, Store, Turn
 from dragoman.core.records import Item, Run, Thread
-from dragoman.core.writes import Count, PutItem, PutRepeat, PutRun, PutThread, RemoveItems, Write
+from dragoman.core.writes import ChangeRun, Count, PutItem, PutRepeat, PutRun, PutThread, RemoveItems, Write
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.drivers import Drivers
@@ -27,10 +27,14 @@ from dragoman.engine.repeats import Repeats
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What is asked. `stored`: the message if the thread has it; `cut`: from which pos on the thread is dropped."""
+    """What is asked. `stored`: the message if the thread has it; `cut`: from which pos on the thread is dropped.
+
+    `before`: the message as it was, whose run is about to lose it to another.
+    """
 
     stored: Item | None = None
     cut: int | None = None
+    before: Item | None = None
 
 
 class Starting:
@@ -139,11 +143,12 @@ class Starting:
             return _Question()
         if turn.mode == "regenerate":
             question = await self._stored_question(turn, thread)
-            return _Question(question, question.pos + 1)
+            return _Question(question, question.pos + 1, question)
         if turn.mode == "continue":
             return _Question()
         if turn.mode == "edit":
-            return _Question(cut=(await self._user_message(turn, thread)).pos)
+            old = await self._user_message(turn, thread)
+            return _Question(None, old.pos, old)
         item = await self._store.item(thread.number, turn.message_id) if turn.message_id is not None else None
         if item is None:
             return _Question()
@@ -217,6 +222,7 @@ class Starting:
         asked_by = message.id if message is not None else None
         run = self._new_run(turn, agent, number, asked_by, now)
         before = _conditions(turn, run, now)
+        before += await self._kept_question(asked.before)
         if thread is None:
             before.append(PutThread(_new_thread(turn, now)))
         if asked.cut is not None:
@@ -232,6 +238,13 @@ class Starting:
             return Started(await self._drivers.begin(run, created, before), "started")
         except StaleWrite as stale:
             raise _refusal(stale, turn) from stale
+
+    async def _kept_question(self, item: Item | None) -> list[Write]:
+        """The run that has answered this message keeps it, for the thread keeps only what was asked last."""
+        run = await self._store.run(item.run) if item is not None and item.run is not None else None
+        if item is None or run is None or "parts" in run.input:
+            return []
+        return [ChangeRun(run.id, {"input": run.input | {"parts": item.body.get("parts", [])}})]
 
     async def _begin_aside(self, turn: Turn, agent: Agent) -> Started:
         """The new run beside the thread: its row has all that the thread is to get of it."""

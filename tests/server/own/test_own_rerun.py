@@ -124,7 +124,7 @@ async def test_a_flow_runs_again_if_all_of_its_input_was_kept(
     assert status == 201 or answer.json()["error"]["code"] == "conflict:capture"
 
 
-async def test_a_question_that_has_been_edited_since_cannot_be_asked_again(start_inside: Start) -> None:
+async def test_a_question_that_has_been_edited_since_is_asked_again_as_it_was(start_inside: Start) -> None:
     inside = await start_inside()
     run = await say(inside, "echo: old")
     message = (await inside.services.store.run(run["id"])).input["message"]
@@ -139,9 +139,39 @@ async def test_a_question_that_has_been_edited_since_cannot_be_asked_again(start
     )
     edited = (await inside.services.engine.start(turn)).run
     await ended(inside, {"id": edited.id})
-    answer = await again(inside, run)
+    for id, text in ((run["id"], "echo: old"), (edited.id, "echo: new")):
+        answer = await again(inside, {"id": id})
+        assert answer.status == 201, answer.text
+        await ended(inside, answer.json())
+        items = (await inside.ask("GET", f"{V1}/threads/{answer.json()['thread']}/items")).json()["items"]
+        assert items[0]["body"]["parts"] == [{"type": "text", "text": text}]
+
+
+async def test_a_question_that_was_answered_anew_is_asked_again_for_each_of_its_runs(start_inside: Start) -> None:
+    inside = await start_inside()
+    run = await say(inside, "echo: once")
+    turn = Turn("demo", demo_user("demo-you"), "demo", thread_id=run["thread"], mode="regenerate")
+    anew = (await inside.services.engine.start(turn)).run
+    await ended(inside, {"id": anew.id})
+    assert [(await again(inside, {"id": id})).status for id in (run["id"], anew.id)] == [201, 201]
+
+
+async def test_a_question_that_went_with_an_edited_one_cannot_be_asked_again(start_inside: Start) -> None:
+    inside = await start_inside()
+    first = await say(inside, "echo: one")
+    second = await say(inside, "echo: two", thread=first["thread"])
+    turn = Turn(
+        "demo",
+        demo_user("demo-you"),
+        "demo",
+        thread_id=first["thread"],
+        message_id=(await inside.services.store.run(first["id"])).input["message"],
+        parts=({"type": "text", "text": "echo: three"},),
+        mode="edit",
+    )
+    await ended(inside, {"id": (await inside.services.engine.start(turn)).run.id})
+    answer = await again(inside, second)
     assert (answer.status, answer.json()["error"]["code"]) == (409, "conflict:message")
-    assert (await again(inside, {"id": edited.id})).status == 201
 
 
 async def test_a_run_beside_all_threads_runs_again_beside_them(start_inside: Start) -> None:

@@ -90,20 +90,22 @@ class OwnReruns(OwnFlows):
             raise Forbidden("Only its owner may run this again.", code="forbidden:run")
         asked = await question(self._store, run)
         thread = await self._store.thread_by_number(run.thread) if run.thread is not None else None
-        if asked is None or thread is None or asked.run not in (None, run.id):
-            parts = run.input.get("parts")
-            if not parts:
-                raise Conflict(
-                    "The message that this run answers has been edited, or answered anew, since.",
-                    code="conflict:message",
-                )
+        parts = run.input.get("parts")  # kept where the thread has another message in its place, or none
+        if parts is None and asked is not None and asked.run in (None, run.id):
+            parts = asked.body["parts"]
+        if not parts:
+            raise Conflict(
+                "The message that this run answers went with one before it that was edited, or answered anew, since.",
+                code="conflict:message",
+            )
+        if asked is None or thread is None:
             return await self._engine.start(await preferred(self._store, self._turn(who, run, parts, aside=True)))
         key = idempotency_key(call)
         message_id = message_for(who, f"{run.id}\0{key}") if key is not None else new_id(self.services.clock())
         thread_id = thread_for(who, message_id)
         turn = await preferred(
             self._store,
-            self._turn(who, run, asked.body["parts"], thread_id, message_id, NewThread(title=thread.title)),
+            self._turn(who, run, parts, thread_id, message_id, NewThread(title=thread.title)),
         )
         begun = await self._begin_thread(who, thread, thread_id, asked)
         try:
