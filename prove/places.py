@@ -290,7 +290,11 @@ TAKES: dict[tuple[str, str], tuple[Slot, ...]] = {
     ("GET", V1 + "/sessions/{session}"): (_query("after"),),
     ("GET", V1 + "/sessions/{session}/cassette"): (),
     ("POST", V1 + "/sessions/{session}/replay"): (),
-    ("GET", V1 + "/threads"): (_query("after"), _query("q")),
+    ("GET", V1 + "/threads"): (
+        _query("after"),
+        _query("q"),
+        Slot("?after of mine", query=lambda x, own: {"mine": "true", "after": x}),
+    ),
     ("GET", V1 + "/threads/{thread}"): (),
     ("PATCH", V1 + "/threads/{thread}"): (),
     ("GET", V1 + "/threads/{thread}/items"): (),

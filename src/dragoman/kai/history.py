@@ -60,6 +60,12 @@ def messages(
     return built.messages
 
 
+def is_hidden(item: Item) -> bool:
+    """Whether whoever sent this message wants it kept out of views (`metadata.hidden`)."""
+    metadata = (item.extra.get(EXTRA) or {}).get("metadata")
+    return isinstance(metadata, dict) and metadata.get("hidden") is True
+
+
 class _Builder:
     def __init__(self, address: AddressOf) -> None:
         self._address = address

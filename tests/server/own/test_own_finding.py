@@ -147,6 +147,22 @@ async def test_threads_are_found_by_their_title_whatever_its_case(start_inside: 
     assert (await inside.ask("GET", f"{V1}/threads?q={'x' * 201}")).status == 400
 
 
+async def test_an_admin_can_ask_for_threads_of_their_own(start_inside: Start) -> None:
+    inside = await start_inside()
+    rows = [thread("t0", "Brno"), thread("t1", "Brno, Bob's", BOB), thread("t2", "Prague"), thread("t3", "Bob's", BOB)]
+    await inside.services.store.commit(*rows)
+    assert await titled(inside, "") == await titled(inside, "mine=false") == ["t3", "t2", "t1", "t0"]
+    assert await titled(inside, "mine=true") == ["t2", "t0"]
+    assert await titled(inside, "mine=true&after=t2") == ["t0"]
+    assert await titled(inside, "mine=true&q=brno") == ["t0"]
+    assert await titled(inside, "mine=false", "demo-bob") == ["t3", "t1"]
+    asked = [(f"mine=true&after={id}", {"x-request-id": "r"}) for id in ("t1", "nobodys")]
+    answers = [await inside.ask("GET", f"{V1}/threads?{query}", headers=more) for query, more in asked]
+    assert [one.status for one in answers] == [404, 404]
+    assert answers[0].body.replace(b"t1", b"nobodys") == answers[1].body
+    assert (await inside.ask("GET", f"{V1}/threads?mine=yes")).status == 400
+
+
 async def test_a_search_of_titles_comes_in_pages_and_looks_at_so_many_at_once(
     start_inside: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

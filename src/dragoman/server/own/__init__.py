@@ -314,6 +314,7 @@ def _threads(own: OwnFace) -> list[Operation]:
             "Threads, newest first: one's own, or all of the tenant with scope `admin`.",
             {200: models.ThreadList},
             query=(
+                Query("mine", {"type": "boolean", "default": False}, "Only one's own, also with scope `admin`."),
                 Query("q", _TEXT, "Only threads with this in their title. A page may be short, and the next one full."),
                 _limit(50),
                 Query("after", _ID, "Those that follow this thread (older)."),
@@ -393,7 +394,8 @@ def _signing_in(signing: SigningIn) -> list[Operation]:
         Operation(
             Route("POST", session, signing.sign_in, auth="none", body_limit=_SIGN_IN_BYTES),
             "signIn",
-            "Sign a browser in: the cookie that the answer sets stands for the key, for twelve hours, on this face, Kai's and ChatKit's.",
+            "Sign a browser in: the cookie that the answer sets stands for the key, for twelve hours, on this face, Kai's and"
+            " ChatKit's; for whom the app's own `authenticate` has let in, for one.",
             {200: models.SignedInOut},
             body=models.SignIn,
             errors=(400, 401, 403, 413),

@@ -170,7 +170,7 @@ class OwnFace(Access):
     async def list_threads(self, call: Call) -> Answer:
         who, after, sought = call.principal, identifier(call, "after"), words(call, "q")
         limit = number(call, "limit", default=50, least=1, most=1000)
-        owner = None if who.is_admin else who.user
+        owner = None if who.is_admin and not flag(call, "mine") else who.user
         if sought is not None:
             found, last = await self._threads_called(who.tenant, owner, sought.casefold(), limit, after)
         else:

@@ -18,6 +18,7 @@ from dragoman.core.ports import AgentInfo, Decision
 from dragoman.core.principal import Principal
 from dragoman.core.records import Item, Run, Thread
 from dragoman.engine.files import BLOB
+from dragoman.kai.history import is_hidden
 from dragoman.server.own.overview import first_token_seconds
 
 Id = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN.pattern}$")]
@@ -142,7 +143,10 @@ class Decisions(In):
 
 
 class SignIn(In):
-    """An API key. Without one, the demo signs in its own user, for browsers on its machine."""
+    """An API key, or what the app's own `authenticate` takes as a bearer token.
+
+    Without one, the demo signs in its own user, for browsers on its machine.
+    """
 
     key: str | None = Field(None, min_length=1, max_length=512)
 
@@ -266,6 +270,8 @@ class ThreadList(Out):
 
 
 class ItemOut(Out):
+    """`hidden`: whoever sent it wants it kept out of views; the agent has read it."""
+
     id: str
     pos: int
     kind: str
@@ -275,6 +281,7 @@ class ItemOut(Out):
     run: str | None
     step: int
     created: float
+    hidden: bool
     body: dict[str, Any]
 
 
@@ -312,9 +319,9 @@ class MeOut(Out):
 
 
 class SignedInOut(MeOut):
-    """`expires`: when the browser must sign in again."""
+    """`expires`: when the browser must sign in again; null if no cookie is needed, as each request says who asks."""
 
-    expires: float
+    expires: float | None
 
 
 # --------------------------------------------------------------------------- rows → bodies
@@ -400,6 +407,7 @@ def encode_item(item: Item, address: Callable[[str], str]) -> dict[str, Any]:
         "run": item.run,
         "step": item.step,
         "created": item.created,
+        "hidden": is_hidden(item),
         "body": addressed(shown_body(item.kind, item.body), address),
     }
 
