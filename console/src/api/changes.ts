@@ -7,7 +7,23 @@ import { OWN } from "./own";
 import { follow } from "./sse";
 import type { Run } from "./types";
 
-type Listener = (run: Run) => void;
+export interface Change {
+  runs: Run[];
+  /** The run that went with its thread. */
+  gone: string | null;
+  /** The runs are a page of the list as it is now: what lies before may have been missed. */
+  isSnapshot: boolean;
+}
+
+export interface Watching {
+  onGone?: (id: string) => unknown;
+  /** The stream stands again after a while without it: what is shown may be old. */
+  onAgain?: () => unknown;
+}
+
+interface Listener extends Watching {
+  onRun: (run: Run) => unknown;
+}
 
 /** Changes come in crowds, the first page above all: they are told together. */
 const GATHER_MS = 100;
@@ -15,12 +31,24 @@ const GATHER_MS = 100;
 const listeners = new Set<Listener>();
 let controller: AbortController | null = null;
 let isRefused = false;
+let hasStood = false;
 
-/** The runs that an event tells of: one row, or a snapshot of several. */
-export function runsOf(data: string): Run[] {
+/** What an event tells of: one row, a snapshot of several, or one that is gone. */
+export function readChange(data: string): Change {
   const value: unknown = JSON.parse(data);
-  const rows = Array.isArray(value) ? value : isRecord(value) && Array.isArray(value.runs) ? value.runs : [isRecord(value) && isRecord(value.run) ? value.run : value];
-  return rows.filter((row): row is Run => isRecord(row) && typeof row.id === "string" && typeof row.status === "string");
+  const told = isRecord(value) ? value : {};
+  if (told.type === "removed") return { runs: [], gone: typeof told.run === "string" ? told.run : null, isSnapshot: false };
+  const isSnapshot = Array.isArray(told.runs);
+  const rows: unknown[] = Array.isArray(told.runs) ? told.runs : [told.run];
+  return { runs: rows.filter((row): row is Run => isRecord(row) && typeof row.id === "string" && typeof row.status === "string"), gone: null, isSnapshot };
+}
+
+function tell(change: Change): void {
+  const all = [...listeners];
+  if (change.isSnapshot && hasStood) for (const listener of all) listener.onAgain?.();
+  hasStood ||= change.isSnapshot;
+  for (const run of change.runs) for (const listener of all) listener.onRun(run);
+  if (change.gone !== null) for (const listener of all) listener.onGone?.(change.gone);
 }
 
 function update(): void {
@@ -28,13 +56,7 @@ function update(): void {
   if (wanted && controller === null) {
     const mine = new AbortController();
     controller = mine;
-    follow(`${OWN}/runs/changes`, {
-      signal: mine.signal,
-      again: true,
-      onEvent: (event) => {
-        for (const run of runsOf(event.data)) for (const listener of [...listeners]) listener(run);
-      },
-    })
+    follow(`${OWN}/runs/changes`, { signal: mine.signal, again: true, onEvent: (event) => tell(readChange(event.data)) })
       .catch(() => {
         isRefused = true; // the server does not have it, or this key may not: pages do without
       })
@@ -49,23 +71,28 @@ function update(): void {
 
 document.addEventListener("visibilitychange", update);
 
-/** Calls `onChange` for each run that changes, and at first for those that are there. */
-export function useRunChanges(onChange: Listener): void {
-  const latest = useRef(onChange);
-  latest.current = onChange;
+/** Calls `onRun` for each run that changes, and at first for those that are there. */
+export function useRunChanges(onRun: (run: Run) => unknown, more: Watching = {}): void {
+  const latest = useRef<Listener>({ onRun, ...more });
+  latest.current = { onRun, ...more };
   useEffect(() => {
-    const listener: Listener = (run) => latest.current(run);
+    const listener: Listener = {
+      onRun: (run) => latest.current.onRun(run),
+      onGone: (id) => latest.current.onGone?.(id),
+      onAgain: () => latest.current.onAgain?.(),
+    };
     listeners.add(listener);
     update();
     return () => {
       listeners.delete(listener);
+      if (listeners.size === 0) isRefused = hasStood = false; // who signs in next may be somebody else
       update();
     };
   }, []);
 }
 
 /** The same, a few at a time. */
-export function useChangedRuns(onChange: (runs: readonly Run[]) => void): void {
+export function useChangedRuns(onChange: (runs: readonly Run[]) => void, more: Watching = {}): void {
   const gathered = useRef(new Map<string, Run>());
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   const latest = useRef(onChange);
@@ -78,7 +105,7 @@ export function useChangedRuns(onChange: (runs: readonly Run[]) => void): void {
       gathered.current = new Map();
       latest.current(told);
     }, GATHER_MS);
-  });
+  }, more);
   useEffect(
     () => () => {
       clearTimeout(timer.current);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { runsOf } from "./changes";
+import { readChange } from "./changes";
 import { address, refusal } from "./http";
 import { stateOf } from "./query";
 import { ApiError, Unreachable } from "./http";
@@ -36,7 +36,9 @@ test("pages are told apart by what went wrong", () => {
 
 test("changes of runs are read as snapshots, single runs and removals", () => {
   const run = { id: "r", status: "running" };
-  expect(runsOf(JSON.stringify({ type: "snapshot", runs: [run] }))).toEqual([run]);
-  expect(runsOf(JSON.stringify({ type: "run", run }))).toEqual([run]);
-  expect(runsOf(JSON.stringify({ type: "removed", run: "r" }))).toEqual([]);
+  const told = (event: unknown): unknown => readChange(JSON.stringify(event));
+  expect(told({ type: "snapshot", runs: [run], more: false, next: null })).toEqual({ runs: [run], gone: null, isSnapshot: true });
+  expect(told({ type: "run", run })).toEqual({ runs: [run], gone: null, isSnapshot: false });
+  expect(told({ type: "removed", run: "r" })).toEqual({ runs: [], gone: "r", isSnapshot: false });
+  expect(told({ type: "what a newer server says" })).toEqual({ runs: [], gone: null, isSnapshot: false });
 });

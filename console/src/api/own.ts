@@ -19,6 +19,8 @@ export const listAgents = (signal?: AbortSignal): Promise<{ agents: Agent[] }> =
   request(at("agents"), withSignal(signal));
 
 export interface ThreadsAsked {
+  /** Only one's own, also for an admin. */
+  mine?: boolean;
   q?: string;
   after?: string | null;
   limit?: number;

@@ -46,8 +46,8 @@ export function useQuery<T>(key: string | null, load: (signal: AbortSignal) => P
         if (controller.signal.aborted || isAbort(error)) return;
         const state = stateOf(error);
         setTold((old) => {
-          // what is shown stays shown while nobody answers
-          if (state === "offline" && old.key === key && old.data !== undefined) return old;
+          // what is shown stays shown while nobody answers, or not now
+          if ((state === "offline" || state === "error") && old.key === key && old.data !== undefined) return old;
           return { key, state, error };
         });
       });

@@ -82,6 +82,8 @@ export interface Item {
   run: string | null;
   step: number;
   created: number;
+  /** Whoever sent it wants it kept out of views. */
+  hidden?: boolean;
   body: Record<string, unknown>;
 }
 

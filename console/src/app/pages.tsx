@@ -1,10 +1,13 @@
-// Which page an address shows. Each page but the chat is a chunk of its own, loaded when it is first opened.
+// Which page an address shows. Each page is a chunk of its own, loaded when it is first opened; the one that is opened
+// first begins to load before it is known who asks.
 
-import { Component, Suspense, type ComponentType, type ReactNode } from "react";
-import { ChatPage } from "../chat/page";
+import { Suspense, type ComponentType } from "react";
+import { Button } from "../ui/button";
+import { PageFrame } from "../ui/frame";
 import { PageState } from "../ui/page-state";
+import { Guard } from "./guard";
 import { lazily, Pending } from "./lazily";
-import { usePlace, wordsOf } from "./router";
+import { navigate, usePlace, wordsOf } from "./router";
 import { Shell } from "./shell";
 
 /** Pages get the words of the path behind their own: `/console/runs/abc` → RunsPage words={["abc"]}. */
@@ -12,54 +15,44 @@ export interface PageProps {
   words: readonly string[];
 }
 
-const LAZY: Record<string, ComponentType<PageProps>> = {
-  runs: lazily(() => import("../runs/page")),
-  compare: lazily(() => import("../runs/compare")),
-  flows: lazily(() => import("../flows/page")),
-  sessions: lazily(() => import("../sessions/page")),
-  overview: lazily(() => import("../overview/page")),
-  models: lazily(() => import("../overview/models")),
+const LOAD: Record<string, () => Promise<{ default: ComponentType<PageProps> }>> = {
+  chat: () => import("../chat/page"),
+  runs: () => import("../runs/page"),
+  compare: () => import("../runs/compare"),
+  flows: () => import("../flows/page"),
+  sessions: () => import("../sessions/page"),
+  overview: () => import("../overview/page"),
+  models: () => import("../overview/models"),
 };
+const LAZY = new Map(Object.entries(LOAD).map(([name, load]) => [name, lazily(load)]));
+
+/** Begins to load the page of an address. */
+export function preloadPage(path: string): void {
+  const [name = "chat"] = wordsOf(path);
+  if (Object.hasOwn(LOAD, name)) LOAD[name]?.().catch(() => undefined); // told where it is shown
+}
 
 export function Pages() {
   const { path } = usePlace();
   const [name = "chat", ...words] = wordsOf(path);
-  const Page = LAZY[name];
+  const Page = LAZY.get(name);
   return (
     <Shell place={name === "compare" ? "runs" : name}>
       <Guard key={name}>
         <Suspense fallback={<Pending />}>
-          {name === "chat" ? (
-            <ChatPage words={words} />
-          ) : Page ? (
-            <Page words={words} />
-          ) : (
-            <PageState kind="missing" title="There is no such page" />
-          )}
+          {Page ? <Page words={words} /> : <NoPage />}
         </Suspense>
       </Guard>
     </Shell>
   );
 }
 
-interface GuardState {
-  error: unknown;
-}
-
-/** A fault in one page leaves the others usable. */
-export class Guard extends Component<{ children: ReactNode }, GuardState> {
-  override state: GuardState = { error: null };
-
-  static getDerivedStateFromError(error: unknown): GuardState {
-    return { error };
-  }
-
-  override render(): ReactNode {
-    if (this.state.error === null) return this.props.children;
-    return (
-      <PageState kind="error" title="This page has run into a fault" onRetry={() => location.reload()}>
-        Reload to go on. Nothing on the server is lost.
+function NoPage() {
+  return (
+    <PageFrame title="Not found">
+      <PageState kind="missing" title="There is no such page" action={<Button onClick={() => navigate("/console/chat")}>To the chat</Button>}>
+        Look at the address, or choose a page in the menu.
       </PageState>
-    );
-  }
+    </PageFrame>
+  );
 }

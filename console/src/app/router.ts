@@ -29,6 +29,11 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
+/** The path of now, for where no component asks. */
+export function currentPath(): string {
+  return current.path;
+}
+
 export function usePlace(): Place {
   return useSyncExternalStore(subscribe, () => current);
 }

@@ -1,6 +1,6 @@
 // The frame around every page: where one can go, who is signed in, whether the server is there.
 
-import { lazy, Suspense, useState, type ReactNode } from "react";
+import { Suspense, useState, type ReactNode } from "react";
 import { connection, useConnection } from "../api/connection";
 import { told } from "../api/http";
 import { Button, Spinner } from "../ui/button";
@@ -8,12 +8,14 @@ import { cx } from "../ui/classes";
 import { Icon, Mark, type IconName } from "../ui/icons";
 import { Menu } from "../ui/menu";
 import { toast, Toasts } from "../ui/toast";
+import { Guard } from "./guard";
 import { useShortcuts } from "./keyboard";
+import { lazily } from "./lazily";
 import { linkTo, navigate } from "./router";
 import { useSession } from "./session";
 import { setTheme, useTheme, type Theme } from "./theme";
 
-const Help = lazy(() => import("./help"));
+const Help = lazily(() => import("./help"));
 
 export interface Destination {
   name: string;
@@ -92,9 +94,11 @@ export function Shell({ place, children }: { place: string; children: ReactNode 
         </main>
       </div>
       {help ? (
-        <Suspense fallback={null}>
-          <Help onClose={() => setHelp(false)} />
-        </Suspense>
+        <Guard>
+          <Suspense fallback={null}>
+            <Help onClose={() => setHelp(false)} />
+          </Suspense>
+        </Guard>
       ) : null}
       <Toasts />
     </div>

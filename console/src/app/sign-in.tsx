@@ -4,6 +4,7 @@ import { useRef, useState, type FormEvent } from "react";
 import { ApiError, told } from "../api/http";
 import { Button, Spinner } from "../ui/button";
 import { Mark } from "../ui/icons";
+import { Long } from "../ui/long";
 import { PageState } from "../ui/page-state";
 import type { SessionState } from "./session";
 
@@ -76,7 +77,9 @@ export function SignIn({ state, signIn }: SignInProps) {
           className="mt-1.5 h-10 w-full rounded-md border border-line-strong bg-bg px-3 font-mono text-sm"
         />
         <p id="key-help" role={problem === null ? undefined : "alert"} className={problem === null ? "mt-1.5 text-xs text-muted" : "mt-1.5 text-xs text-bad"}>
-          {problem ?? (
+          {problem !== null ? (
+            <Long text={problem} />
+          ) : (
             <>
               Make one with <code className="font-mono">dragoman keys create</code>.
             </>

@@ -7,6 +7,7 @@ import { cx } from "../ui/classes";
 import { Icon } from "../ui/icons";
 import { Menu } from "../ui/menu";
 import { bytes } from "../ui/time";
+import { visible } from "../ui/visible";
 import type { Outgoing } from "./use-conversation";
 import { useUploads, type Pending } from "./uploads";
 
@@ -108,7 +109,7 @@ export function Composer(props: ComposerProps) {
       }}
       onDrop={onDrop}
       className={cx(
-        "rounded-xl border bg-raised shadow-xs transition-colors focus-within:border-accent",
+        "rounded-2xl border bg-raised shadow-sm transition focus-within:border-accent/70 focus-within:ring-3 focus-within:ring-accent-soft",
         dragging ? "border-accent bg-accent-soft" : "border-line-strong",
       )}
     >
@@ -125,7 +126,7 @@ export function Composer(props: ComposerProps) {
         rows={1}
         dir="auto"
         aria-label="Message"
-        placeholder={dragging ? "Drop files to attach them" : props.waiting ? "Decide above, or write on: that denies what is waiting" : "Ask something…"}
+        placeholder={dragging ? "Drop files to attach them" : props.waiting ? "Decide above, or write on to deny" : "Ask something…"}
         disabled={disabled}
         onChange={(event) => setText(event.target.value)}
         onKeyDown={onKeyDown}
@@ -170,9 +171,9 @@ export function Composer(props: ComposerProps) {
           <span className="hidden sm:inline">{busy ? "Esc stops" : text !== "" ? "Enter sends" : ""}</span>
         </span>
         {busy ? (
-          <IconButton icon="stop" label="Stop the answer" look="plain" onClick={props.onStop} />
+          <IconButton icon="stop" label="Stop the answer" look="plain" className="rounded-full!" onClick={props.onStop} />
         ) : (
-          <IconButton icon="send" label="Send" look="primary" disabled={!ready} onClick={send} />
+          <IconButton icon="send" label="Send" look="primary" className="rounded-full!" disabled={!ready} onClick={send} />
         )}
       </div>
     </div>
@@ -191,13 +192,13 @@ function PendingFile({ pending, onRemove }: { pending: Pending; onRemove: () => 
       {error !== null ? <Icon name="alert" /> : upload === null ? <Spinner size={14} label="Uploading" /> : <Icon name="file" />}
       <span className="min-w-0">
         <span className="block truncate font-medium" dir="auto">
-          {file.name}
+          {visible(file.name)}
         </span>
         <span className={error === null ? "block text-muted" : "block"}>
-          {error ?? (upload === null ? `${Math.round(done * 100)} % of ${bytes(file.size)}` : bytes(file.size))}
+          {error !== null ? visible(error) : upload === null ? `${Math.round(done * 100)} % of ${bytes(file.size)}` : bytes(file.size)}
         </span>
       </span>
-      <IconButton icon="cross" label={`Remove ${file.name}`} size="small" onClick={onRemove} />
+      <IconButton icon="cross" label={`Remove ${visible(file.name)}`} size="small" onClick={onRemove} />
     </li>
   );
 }

@@ -30,7 +30,8 @@ export interface MessageProps {
   mine: boolean;
   run: Run | undefined;
   vote: VoteWord | undefined;
-  editing: boolean;
+  /** What the field for changing it begins with; null while it is not being changed. */
+  editing: string | null;
   on: MessageActions;
 }
 
@@ -55,13 +56,13 @@ const FOLD_AFTER = 3_000;
 
 function Question({ message, busy, mine, editing, on }: MessageProps) {
   const [whole, setWhole] = useState(false);
-  const text = textOf(message);
+  const text = textOf(message).trimEnd();
   const files = message.parts.filter((part) => part.type === "file");
-  if (editing) return <Editor message={message} on={on} />;
+  if (editing !== null) return <Editor message={message} begin={editing} busy={busy} on={on} />;
   const isLong = text.length > FOLD_AFTER;
   const created = message.metadata?.created;
   return (
-    <div className="flex flex-col items-end gap-1">
+    <div className="flex flex-col items-end gap-1 pt-3">
       {files.length > 0 ? (
         <ul aria-label="Attached files" className="flex max-w-full flex-wrap justify-end gap-2">
           {files.map((part, place) => (
@@ -98,8 +99,8 @@ function Question({ message, busy, mine, editing, on }: MessageProps) {
   );
 }
 
-function Editor({ message, on }: { message: ChatMessage; on: MessageActions }) {
-  const [text, setText] = useState(() => textOf(message));
+function Editor({ message, begin, busy, on }: { message: ChatMessage; begin: string; busy: boolean; on: MessageActions }) {
+  const [text, setText] = useState(begin);
   const field = useRef<HTMLTextAreaElement>(null);
   const files = message.parts.filter((part) => part.type === "file");
   useEffect(() => {
@@ -108,7 +109,7 @@ function Editor({ message, on }: { message: ChatMessage; on: MessageActions }) {
     element?.setSelectionRange(element.value.length, element.value.length);
   }, []);
   const save = (): void => {
-    if (text.trim() === "" && files.length === 0) return;
+    if (busy || (text.trim() === "" && files.length === 0)) return;
     on.edit(message.id, { text, files });
   };
   return (
@@ -145,7 +146,7 @@ function Editor({ message, on }: { message: ChatMessage; on: MessageActions }) {
           {files.length > 0 ? `Its ${files.length === 1 ? "file stays" : "files stay"} attached. ` : ""}All that follows is replaced.
         </p>
         <Button onClick={() => on.beginEdit(null)}>Cancel</Button>
-        <Button type="submit" look="primary">
+        <Button type="submit" look="primary" disabled={busy}>
           Send
         </Button>
       </div>
@@ -307,7 +308,7 @@ function Sources({ parts }: { parts: readonly Part[] }) {
           return (
             <li key={place} className="min-w-0">
               {url !== null ? (
-                <a href={url} target="_blank" rel="noopener noreferrer" title={url} className={cx(look, "hover:bg-hover")}>
+                <a href={url} target="_blank" rel="noopener noreferrer" title={visible(url)} className={cx(look, "hover:bg-hover")}>
                   {shown}
                 </a>
               ) : (
@@ -346,8 +347,8 @@ function FileChip({ name, mediaType, url }: { name: string; mediaType: string; u
   const look = "inline-flex h-8 max-w-full items-center gap-2 rounded-lg border border-line bg-surface px-2.5 text-xs";
   if (address === null) return <span className={look}>{label}</span>;
   return (
-    <a href={address} target="_blank" rel="noopener noreferrer" download={name} className={isImage ? "block max-w-64" : cx(look, "hover:bg-hover")}>
-      {isImage ? <img src={address} alt={name} className="max-h-48 rounded-lg border border-line object-contain" /> : label}
+    <a href={address} target="_blank" rel="noopener noreferrer" download={visible(name)} className={isImage ? "block max-w-64" : cx(look, "hover:bg-hover")}>
+      {isImage ? <img src={address} alt={visible(name)} className="max-h-48 rounded-lg border border-line object-contain" /> : label}
     </a>
   );
 }
@@ -370,7 +371,7 @@ export function ownFile(url: string): string | null {
 function Data({ name, data }: { name: string; data: unknown }) {
   const [open, setOpen] = useState(false);
   return (
-    <section aria-label={`Data: ${name}`} className="rounded-lg border border-line">
+    <section aria-label={`Data: ${visible(name)}`} className="rounded-lg border border-line">
       <button type="button" aria-expanded={open} onClick={() => setOpen(!open)} className="flex w-full items-center gap-2 rounded-lg px-3 py-2 text-left text-sm hover:bg-hover">
         <Icon name="models" size={15} className="text-muted" />
         <span className="min-w-0 flex-1 truncate">{visible(name)}</span>

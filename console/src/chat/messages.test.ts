@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Item } from "../api/types";
-import { merged, messagesOf, textOf, wholeAnswers, type ChatMessage } from "./messages";
+import { merged, messagesOf, textOf, wholeAnswers, withoutBroken, type ChatMessage } from "./messages";
 
 let last = 0;
 
@@ -73,4 +73,28 @@ test("what is read again takes its place behind older messages, and the same sta
 
 test("messages that do not touch what is shown replace it", () => {
   expect(merged([message("1", "a")], [message("9", "z")])).toEqual({ messages: [message("9", "z")], joined: false });
+});
+
+test("what a message's sender wants kept out of views is not shown, and what answers it is", () => {
+  const messages = messagesOf([question("secret", { hidden: true }), item("message", { text: "Yes." })]);
+  expect(messages.map((message) => [message.role, textOf(message)])).toEqual([["assistant", "Yes."]]);
+});
+
+test("of a step that began anew only the last attempt is shown", () => {
+  const shown = (...words: string[]): string => {
+    const parts = words.map((word): ChatMessage["parts"][number] => {
+      if (word === "tool") return { type: "tool-add", toolCallId: "c", state: "output-available", input: {}, output: {} };
+      if (word === "think") return { type: "reasoning", text: "" };
+      return word === "|" ? { type: "step-start" } : { type: "text", text: word };
+    });
+    const message: ChatMessage = { id: "a", role: "assistant", parts };
+    const whole = withoutBroken(message);
+    if (whole.parts.length === parts.length) expect(whole).toBe(message);
+    return whole.parts.map((part) => ("text" in part ? part.text || "think" : part.type === "step-start" ? "|" : "tool")).join(" ");
+  };
+  expect(shown("|", "one tw", "|", "one two")).toBe("| one two");
+  expect(shown("|", "think", "|")).toBe("|");
+  expect(shown("|", "think", "one", "|", "tool", "|", "three", "|", "four")).toBe("| tool | four");
+  expect(shown("|", "think", "one")).toBe("| think one");
+  expect(shown("|", "one", "tool", "|", "two")).toBe("| one tool | two");
 });

@@ -32,7 +32,7 @@ export function messagesOf(items: readonly Item[], without: string | null = null
   for (const item of items) {
     if (item.role === "user" && item.kind === "message") {
       open = null;
-      messages.push(userMessage(item));
+      if (!item.hidden) messages.push(userMessage(item));
     } else if (item.role === "assistant" && item.answer !== null && item.answer !== without) {
       if (open === null || open.id !== item.answer) {
         open = { id: item.answer, role: "assistant", parts: [], metadata: { created: item.created } };
@@ -172,6 +172,26 @@ export function merged(shown: readonly ChatMessage[], read: readonly ChatMessage
     return old !== undefined && JSON.stringify(old) === JSON.stringify(message) ? old : message;
   });
   return { messages: [...before, ...fresh], joined: place >= 0 };
+}
+
+/**
+ * The answer without what an attempt had said that broke off with the server: the attempt after it says it anew.
+ *
+ * An answer goes on behind tools alone, so a step after one that had only said something is such an attempt. The same
+ * message if there is none.
+ */
+export function withoutBroken(message: ChatMessage): ChatMessage {
+  const steps: Part[][] = [];
+  for (const part of message.parts) {
+    if (part.type === "step-start" || steps.length === 0) steps.push([]);
+    steps.at(-1)?.push(part);
+  }
+  const kept = steps.filter((step, place) => place === steps.length - 1 || !isOnlySaid(step.at(-1)));
+  return kept.length === steps.length ? message : { ...message, parts: kept.flat() };
+}
+
+function isOnlySaid(part: Part | undefined): boolean {
+  return part?.type === "text" || part?.type === "reasoning";
 }
 
 /** The text of a message, as it is copied or edited. */

@@ -5,11 +5,14 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import type { PageProps } from "../app/pages";
 import { useShortcuts } from "../app/keyboard";
 import { navigate, pathTo } from "../app/router";
+import { preloadMarkdown } from "../markdown";
 import { IconButton } from "../ui/button";
 import { newThread, Threads } from "./threads";
 import { ThreadView } from "./thread";
 
-export function ChatPage({ words }: PageProps) {
+preloadMarkdown(); // before it is known whether there is any: words that come first as plain text would move
+
+export default function ChatPage({ words }: PageProps) {
   const named = words[0];
   // a thread that exists only here until its first message is sent
   const [draft, setDraft] = useState(generateId);

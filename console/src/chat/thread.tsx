@@ -9,6 +9,7 @@ import { useQuery } from "../api/query";
 import type { Thread } from "../api/types";
 import { useShortcuts } from "../app/keyboard";
 import { linkTo } from "../app/router";
+import { useMarkdownPending } from "../markdown";
 import { Badge, Button, IconButton } from "../ui/button";
 import { Confirm, Dialog } from "../ui/dialog";
 import { Icon, Mark } from "../ui/icons";
@@ -20,7 +21,7 @@ import { VirtualList, type VirtualHandle } from "../ui/virtual";
 import { act } from "./actions";
 import { Composer, type ComposerHandle } from "./composer";
 import { Failed, Message, Writing, type MessageActions } from "./message";
-import type { ChatMessage } from "./messages";
+import { textOf, type ChatMessage } from "./messages";
 import { useConversation, type Conversation } from "./use-conversation";
 
 const AGENT = "dragoman.agent";
@@ -39,7 +40,13 @@ export function ThreadView({ id, isNew, menu, onFirst, onMoved, onGone }: Thread
   const listed = agents.data?.agents ?? NONE;
   const [chosen, setChosen] = useState<string | null>(() => remembered());
   const asked = useRef<string | null>(null);
-  const talk = useConversation(id, isNew, () => asked.current, onMoved);
+  const composer = useRef<ComposerHandle>(null);
+  const [editing, setEditing] = useState<{ id: string; text: string | null } | null>(null);
+  const talk = useConversation(id, isNew, {
+    agent: () => asked.current,
+    onMoved,
+    onRefused: (message, edits) => (edits === null ? composer.current?.fill(message.text) : setEditing({ id: edits, text: message.text })),
+  });
 
   const ran = talk.runs.size > 0 ? [...talk.runs.values()][0]?.agent : null;
   const known = (name: string | null | undefined): string | null => (listed.some((one) => one.name === name) ? (name ?? null) : null);
@@ -54,9 +61,7 @@ export function ThreadView({ id, isNew, menu, onFirst, onMoved, onGone }: Thread
     remember(name);
   };
 
-  const composer = useRef<ComposerHandle>(null);
   const list = useRef<VirtualHandle>(null);
-  const [editing, setEditing] = useState<string | null>(null);
   const [atEnd, setAtEnd] = useState(true);
   const votes = useVotes(id, talk);
 
@@ -72,7 +77,7 @@ export function ThreadView({ id, isNew, menu, onFirst, onMoved, onGone }: Thread
         list.current?.scrollToEnd();
       },
       vote: (message, word) => current.current.votes.give(message, word),
-      beginEdit: setEditing,
+      beginEdit: (message) => setEditing(message === null ? null : { id: message, text: null }),
       edit: (message, outgoing) => {
         setEditing(null);
         current.current.talk.edit(message, outgoing);
@@ -102,6 +107,9 @@ export function ThreadView({ id, isNew, menu, onFirst, onMoved, onGone }: Thread
     { keys: "alt+r", label: "Answer again", whileTyping: true, run: () => (!talk.busy && mine && lastQuestion !== null ? talk.retry() : undefined) },
   ]);
 
+  const isUnread = useMarkdownPending();
+  const wasShown = useRef(false);
+
   const title = talk.thread?.title ?? "";
   useEffect(() => {
     document.title = title === "" ? "Chat · Dragoman" : `${visible(title)} · Dragoman`;
@@ -120,7 +128,7 @@ export function ThreadView({ id, isNew, menu, onFirst, onMoved, onGone }: Thread
           mine={mine}
           run={message.role === "assistant" && runId !== null ? talk.runs.get(runId) : undefined}
           vote={votes.given.get(message.id)}
-          editing={editing === message.id}
+          editing={editing?.id === message.id ? (editing.text ?? textOf(message)) : null}
           on={on}
         />
       );
@@ -135,13 +143,23 @@ export function ThreadView({ id, isNew, menu, onFirst, onMoved, onGone }: Thread
       </Frame>
     );
   }
-  if (talk.state !== "ready") {
+  // what has been shown once stays: somebody may be writing in it
+  const isPending = talk.state === "ready" && isUnread && talk.messages.length > 0 && !wasShown.current;
+  if (talk.state === "loading" || isPending) {
     return (
       <Frame menu={menu} title={null}>
-        {talk.state === "loading" ? <Skeleton /> : <PageState kind={talk.state} error={talk.error} onRetry={talk.reload} />}
+        <Skeleton />
       </Frame>
     );
   }
+  if (talk.state !== "ready") {
+    return (
+      <Frame menu={menu} title={null}>
+        <PageState kind={talk.state} error={talk.error} onRetry={talk.reload} />
+      </Frame>
+    );
+  }
+  wasShown.current = true;
   const isEmpty = talk.messages.length === 0;
   return (
     <Frame menu={menu} title={title} actions={talk.thread ? <ThreadMenu thread={talk.thread} talk={talk} onMoved={onMoved} onGone={onGone} /> : null}>
@@ -170,13 +188,13 @@ export function ThreadView({ id, isNew, menu, onFirst, onMoved, onGone }: Thread
             icon="arrowDown"
             label="To the end"
             look="plain"
-            className="absolute bottom-3 left-1/2 -translate-x-1/2 rounded-full! shadow-(--shadow-pop)"
-            onClick={() => list.current?.scrollToEnd(true)}
+            className="absolute bottom-4 left-1/2 z-10 -translate-x-1/2 rounded-full! shadow-(--shadow-pop)"
+            onClick={() => list.current?.scrollToEnd()}
           />
         ) : null}
       </div>
       <Announcer talk={talk} waiting={waiting} />
-      <div className="mx-auto w-full max-w-3xl shrink-0 px-3 pt-1 pb-3 sm:px-6">
+      <div className="relative mx-auto w-full max-w-3xl shrink-0 px-3 pt-1 pb-3 before:pointer-events-none before:absolute before:inset-x-0 before:-top-6 before:h-6 before:bg-linear-to-t before:from-bg sm:px-6">
         {mine ? (
           <Composer
             ref={composer}
@@ -189,7 +207,7 @@ export function ThreadView({ id, isNew, menu, onFirst, onMoved, onGone }: Thread
             disabled={agents.state === "ready" && listed.length === 0}
             onSend={send}
             onStop={talk.stop}
-            onEditLast={() => setEditing(lastQuestion)}
+            onEditLast={() => on.beginEdit(lastQuestion)}
           />
         ) : (
           <p className="flex items-center justify-center gap-2 rounded-lg border border-line bg-surface p-3 text-sm text-muted">
@@ -417,21 +435,21 @@ function Welcome({ agent, onChoose }: { agent: string | null; onChoose: (prompt:
     <div className="flex min-h-0 flex-1 flex-col items-center justify-center gap-6 overflow-y-auto p-4 text-center sm:p-6">
       <div className="flex flex-col items-center">
         <Mark size={44} />
-        <p className="mt-4 text-xl font-semibold">What shall we do?</p>
+        <p className="mt-5 text-2xl font-semibold tracking-tight">What shall we do?</p>
         <p className="mt-1 text-muted">
           {agent === null ? "Ask anything." : <>You are talking to {visible(agent)}.</>} Answers go on when you close this page.
         </p>
       </div>
-      <ul className="grid min-h-24 w-full max-w-2xl gap-2 sm:grid-cols-3">
+      <ul className="grid min-h-24 w-full max-w-[45rem] gap-2 sm:grid-cols-3 sm:gap-3">
         {(suggestions.data?.suggestions ?? []).slice(0, 3).map((one) => (
           <li key={one.id}>
             <button
               type="button"
               onClick={() => onChoose(one.prompt)}
-              className="flex h-full w-full flex-col rounded-xl border border-line bg-raised p-3 text-left transition-colors hover:border-line-strong hover:bg-hover"
+              className="flex h-full w-full flex-col rounded-2xl border border-line bg-raised px-4 py-3 text-left shadow-xs transition-colors hover:border-line-strong hover:bg-hover"
             >
               <span className="block text-sm font-medium">{one.label}</span>
-              <span className="mt-0.5 block text-xs text-muted">{one.reasoning}</span>
+              <span className="mt-1 block text-xs text-muted">{one.reasoning}</span>
             </button>
           </li>
         ))}
@@ -442,7 +460,7 @@ function Welcome({ agent, onChoose }: { agent: string | null; onChoose: (prompt:
 
 function Skeleton() {
   return (
-    <div aria-busy="true" aria-label="Loading the thread" className="mx-auto grid w-full max-w-3xl gap-4 p-6">
+    <div role="status" aria-busy="true" aria-label="Loading the thread" className="mx-auto grid w-full max-w-3xl gap-4 p-6">
       <div className="skeleton ml-auto h-10 w-1/2" />
       <div className="skeleton h-4 w-11/12" />
       <div className="skeleton h-4 w-4/5" />

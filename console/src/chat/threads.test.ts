@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
 import type { Run, Thread } from "../api/types";
-import type { ChatMessage } from "./messages";
 import { rowsOf } from "./threads";
-import { isLoss, isNews, isSaidTwice } from "./use-conversation";
+import { isLoss, isNews } from "./use-conversation";
 import { valuesOf } from "./widget";
 import { ownFile, webAddress } from "./message";
 import { ApiError, Unreachable } from "../api/http";
@@ -46,18 +45,4 @@ test("only web addresses become links, and only files of this server are fetched
   expect(webAddress("https://example.org/a")).toBe("https://example.org/a");
   expect(ownFile("http://evil.example/chatkit/files/atc_1?token=t")).toBe("/chatkit/files/atc_1?token=t");
   expect([ownFile("https://evil.example/x.png"), ownFile("data:text/html,x"), ownFile("blob:1")]).toEqual([null, null, null]);
-});
-
-test("a step that began anew is known by what it had said before", () => {
-  const said = (...types: ("text" | "reasoning" | "step-start" | "tool")[]) =>
-    isSaidTwice({
-      id: "a",
-      role: "assistant",
-      parts: types.map((type): ChatMessage["parts"][number] => {
-        if (type === "tool") return { type: "tool-add", toolCallId: "c", state: "output-available", input: {}, output: {} };
-        return type === "step-start" ? { type } : { type, text: "x" };
-      }),
-    });
-  expect([said("step-start", "text", "step-start", "text"), said("step-start", "reasoning", "step-start")]).toEqual([true, true]);
-  expect([said("step-start", "reasoning", "text"), said("step-start", "text", "tool", "step-start", "text")]).toEqual([false, false]);
 });

@@ -4,7 +4,6 @@ import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent, 
 import { useChangedRuns } from "../api/changes";
 import { useConnection } from "../api/connection";
 import { isAbort } from "../api/http";
-import { listOwn } from "../api/kai";
 import * as own from "../api/own";
 import { stateOf, type QueryState } from "../api/query";
 import type { Thread } from "../api/types";
@@ -172,7 +171,7 @@ function ListState({ list, searched, onNew }: { list: ThreadsState; searched: bo
   }
   if (list.state === "loading" || list.loading) {
     return (
-      <div aria-busy="true" aria-label="Loading threads" className="grid gap-2 p-4">
+      <div role="status" aria-busy="true" aria-label="Loading threads" className="grid gap-2 p-4">
         {[72, 88, 60, 80, 66].map((width) => (
           <div key={width} className="skeleton h-5" style={{ width: `${width}%` }} />
         ))}
@@ -241,7 +240,6 @@ interface Held {
 
 /** The threads that match, page by page; renewed from the top when something changes. */
 function useThreads(q: string, everybody: boolean, version: number): ThreadsState {
-  const { isAdmin } = useSession();
   const { epoch } = useConnection();
   const key = `${everybody}:${q}`;
   const [held, setHeld] = useState<Held>({ key, state: "loading", error: null, threads: [], next: null, more: true });
@@ -251,13 +249,9 @@ function useThreads(q: string, everybody: boolean, version: number): ThreadsStat
 
   const read = useCallback(
     (after: string | null, signal?: AbortSignal) =>
-      isAdmin && !everybody && q === ""
-        ? listOwn(PAGE, after, signal)
-        : own.listThreads({ limit: PAGE, after, ...(q === "" ? {} : { q }) }, signal),
-    [q, everybody, isAdmin],
+      own.listThreads({ limit: PAGE, after, mine: !everybody, ...(q === "" ? {} : { q }) }, signal),
+    [q, everybody],
   );
-  // a search of an admin's goes through everybody's
-  const fits = useCallback((thread: Thread) => everybody || thread.mine, [everybody]);
 
   useEffect(() => {
     const controller = new AbortController();
@@ -265,7 +259,7 @@ function useThreads(q: string, everybody: boolean, version: number): ThreadsStat
     setLoading(true);
     read(null, controller.signal)
       .then((page) => {
-        const rows = page.threads.filter(fits);
+        const rows = page.threads;
         setHeld((old) => {
           const ids = new Set(rows.map((thread) => thread.id));
           const last = page.threads.at(-1);
@@ -289,7 +283,7 @@ function useThreads(q: string, everybody: boolean, version: number): ThreadsStat
         setLoading(false);
       });
     return () => controller.abort();
-  }, [read, fits, key, version, epoch, turn]);
+  }, [read, key, version, epoch, turn]);
 
   const loadMore = useCallback(() => {
     if (busy.current || !held.more || held.key !== key || held.next === null) return;
@@ -298,7 +292,7 @@ function useThreads(q: string, everybody: boolean, version: number): ThreadsStat
     read(held.next)
       .then((page) =>
         setHeld((old) =>
-          old.key === key ? { ...old, threads: [...old.threads, ...page.threads.filter(fits)], next: page.next, more: page.more } : old,
+          old.key === key ? { ...old, threads: [...old.threads, ...page.threads], next: page.next, more: page.more } : old,
         ),
       )
       .catch(() => undefined) // asked for again by the next scrolling
@@ -306,9 +300,9 @@ function useThreads(q: string, everybody: boolean, version: number): ThreadsStat
         busy.current = false;
         setLoading(false);
       });
-  }, [held, key, read, fits]);
+  }, [held, key, read]);
 
-  // a page of which nothing fits is no end
+  // a page of a search may be empty, and the next one not
   useEffect(() => {
     if (held.state === "ready" && held.threads.length < 20 && held.more) loadMore();
   }, [held, loadMore]);

@@ -76,7 +76,7 @@ function Folded({ part, name, moving }: { part: AnyToolPart; name: string; movin
   const works = moving && words.tone === "accent";
   const approval = part.approval;
   return (
-    <section aria-label={`Tool ${name}: ${words.label}`} className="overflow-hidden rounded-lg border border-line bg-raised">
+    <section aria-label={`Tool ${visible(name)}: ${words.label}`} className="overflow-hidden rounded-lg border border-line bg-raised">
       <button
         type="button"
         aria-expanded={open}
@@ -138,7 +138,7 @@ function Approval({ part, name, actions }: { part: AnyToolPart; name: string; ac
   };
   return (
     <section
-      aria-label={`Approval: ${name}`}
+      aria-label={`Approval: ${visible(name)}`}
       data-approval={id}
       tabIndex={-1}
       className="overflow-hidden rounded-lg border border-warn/60 bg-raised shadow-xs ring-3 ring-warn-soft focus:outline-none focus-visible:outline-2"
@@ -189,7 +189,7 @@ function Approval({ part, name, actions }: { part: AnyToolPart; name: string; ac
             <Button icon="cross" disabled={busy} onClick={() => setAsking(true)}>
               Deny…
             </Button>
-            <Button look="ghost" busy={busy} onClick={() => void always()} title={`From now on ${name} runs without asking you`}>
+            <Button look="ghost" busy={busy} onClick={() => void always()} title={`From now on ${visible(name)} runs without asking you`}>
               Always for this tool
             </Button>
           </div>
@@ -205,7 +205,7 @@ function PageTool({ part, name, actions }: { part: AnyToolPart; name: string; ac
   const [problem, setProblem] = useState<string | null>(null);
   const id = useId();
   return (
-    <section aria-label={`Tool for you: ${name}`} className="overflow-hidden rounded-lg border border-accent/60 bg-raised ring-3 ring-accent-soft">
+    <section aria-label={`Tool for you: ${visible(name)}`} className="overflow-hidden rounded-lg border border-accent/60 bg-raised ring-3 ring-accent-soft">
       <header className="flex items-center gap-2 bg-accent-soft px-3 py-2.5 text-accent">
         <Icon name="tool" size={16} className="shrink-0" />
         <p className="min-w-0 text-sm font-medium">
@@ -273,7 +273,7 @@ function FormCall({ part, name, widget, waits, actions }: FormCallProps) {
   return (
     <Form
       widget={widget}
-      label={`Form: ${name}`}
+      label={`Form: ${visible(name)}`}
       onSubmit={(values) => actions.answer(name, part.toolCallId, values)}
       onCancel={() => actions.decline(name, part.toolCallId, "the user closed the form without an answer")}
       onAction={(action) => actions.act(part.toolCallId, action)}

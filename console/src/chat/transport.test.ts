@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ChatMessage } from "./messages";
-import { sent } from "./transport";
+import { chunksOf, sent } from "./transport";
 
 const answer: ChatMessage = {
   id: "a1",
@@ -28,4 +28,30 @@ test("of an answer only decisions and what this page has given travel", () => {
 test("what only this page knows of a question stays here", () => {
   const question: ChatMessage = { id: "q", role: "user", parts: [{ type: "text", text: "hi" }], metadata: { created: 1 } };
   expect(sent(question, () => false)).toEqual({ id: "q", role: "user", parts: [{ type: "text", text: "hi" }] });
+});
+
+const streamed = (...texts: string[]): ReadableStream<Uint8Array> =>
+  new ReadableStream({
+    start(controller) {
+      for (const text of texts) controller.enqueue(new TextEncoder().encode(text));
+      controller.close();
+    },
+  });
+
+async function read(stream: ReadableStream<unknown>): Promise<unknown[]> {
+  const found: unknown[] = [];
+  const reader = stream.getReader();
+  for (let next = await reader.read(); !next.done; next = await reader.read()) found.push(next.value);
+  return found;
+}
+
+test("an answer is read in its pieces, however it is cut, without comments and the word at its end", async () => {
+  const wire = ': beat\n\ndata: {"type":"start"}\n\ndata: {"type":"text-delta","id":"t","delta":"é"}\n\ndata: [DONE]\n\n';
+  const pieces = [{ type: "start" }, { type: "text-delta", id: "t", delta: "é" }];
+  expect(await read(chunksOf(streamed(wire)))).toEqual(pieces);
+  expect(await read(chunksOf(streamed(...wire.split(/(?<=.)/s))))).toEqual(pieces);
+});
+
+test.each(["no json", "[]", "{}", '{"type":1}'])("what is no piece of an answer is an error: %s", async (data) => {
+  await expect(read(chunksOf(streamed(`data: ${data}\n\n`)))).rejects.toThrow();
 });

@@ -1,10 +1,10 @@
 // How useChat talks to Kai's face. Of the messages only the last one travels: the stored history is the truth, and a
 // long thread would not fit. Of an answer that goes back with a decision, only the decision travels.
 
-import { DefaultChatTransport, isToolUIPart } from "ai";
-import { reach, refusal } from "../api/http";
+import { HttpChatTransport, isToolUIPart, type UIMessageChunk } from "ai";
+import { isRecord, reach, refusal } from "../api/http";
 import { CHAT } from "../api/kai";
-import { watched } from "../api/watch";
+import { eventsOf } from "../api/sse";
 import type { ChatMessage } from "./messages";
 
 export interface TransportHooks {
@@ -18,7 +18,10 @@ export interface TransportHooks {
   onNothing: () => void;
 }
 
-export class ConsoleTransport extends DefaultChatTransport<ChatMessage> {
+export class ConsoleTransport extends HttpChatTransport<ChatMessage> {
+  /** A stream that is opened again tells its answer from the beginning. */
+  readonly resumeStreamIsReplay = true;
+
   constructor(hooks: TransportHooks) {
     super({
       api: CHAT,
@@ -28,8 +31,7 @@ export class ConsoleTransport extends DefaultChatTransport<ChatMessage> {
         if (response.status === 204) hooks.onNothing();
         const run = response.headers.get("x-dragoman-run");
         if (run !== null) hooks.onRun(run);
-        if (response.body === null) return response;
-        return new Response(watched(response.body), { status: response.status, headers: response.headers });
+        return response;
       },
       prepareSendMessagesRequest: ({ id, messages, trigger, messageId }) => {
         const agent = hooks.agent();
@@ -46,6 +48,34 @@ export class ConsoleTransport extends DefaultChatTransport<ChatMessage> {
       },
     });
   }
+
+  protected override processResponseStream(body: ReadableStream<Uint8Array>): ReadableStream<UIMessageChunk> {
+    return chunksOf(body);
+  }
+}
+
+/** The pieces of an answer. Errors if the stream breaks, falls silent, or says what is no piece of an answer. */
+export function chunksOf(body: ReadableStream<Uint8Array>): ReadableStream<UIMessageChunk> {
+  const events = eventsOf(body);
+  return new ReadableStream<UIMessageChunk>({
+    async pull(controller) {
+      let next = await events.next();
+      while (next.done !== true && next.value.data === END) next = await events.next();
+      if (next.done === true) controller.close();
+      else controller.enqueue(chunkOf(next.value.data));
+    },
+    async cancel() {
+      await events.return(undefined);
+    },
+  });
+}
+
+const END = "[DONE]";
+
+function chunkOf(data: string): UIMessageChunk {
+  const chunk: unknown = JSON.parse(data);
+  if (!isRecord(chunk) || typeof chunk.type !== "string") throw new Error("The server sent what is no piece of an answer.");
+  return chunk as UIMessageChunk; // of the kinds, `ai` knows its own and passes over others
 }
 
 /** A message as it is sent: without what only this page knows. */

@@ -15,7 +15,7 @@ import * as own from "../api/own";
 import { stateOf, type QueryState } from "../api/query";
 import type { Run, Thread } from "../api/types";
 import { toast } from "../ui/toast";
-import { merged, messagesOf, wholeAnswers, type ChatMessage } from "./messages";
+import { merged, messagesOf, textOf, withoutBroken, wholeAnswers, type ChatMessage } from "./messages";
 import { ConsoleTransport } from "./transport";
 
 const PAGE = 120;
@@ -55,7 +55,22 @@ export interface Conversation {
   setThread: (thread: Thread) => void;
 }
 
-export function useConversation(id: string, isNew: boolean, agent: () => string | null, onMoved: () => void): Conversation {
+export interface ConversationHooks {
+  /** The agent that is to answer; null lets the server choose. */
+  agent: () => string | null;
+  /** Something has changed that the list of threads may show. */
+  onMoved: () => void;
+  /** The server has taken neither the message nor its change (`edits`: the id of the one it was to take the place of). */
+  onRefused: (message: Outgoing, edits: string | null) => void;
+}
+
+/** What was sent and not taken yet. */
+interface Sending {
+  message: Outgoing;
+  edits: string | null;
+}
+
+export function useConversation(id: string, isNew: boolean, hooks: ConversationHooks): Conversation {
   const [state, setState] = useState<QueryState>(isNew ? "ready" : "loading");
   const [problem, setProblem] = useState<unknown>(null);
   const [thread, setThread] = useState<Thread | null>(null);
@@ -63,6 +78,8 @@ export function useConversation(id: string, isNew: boolean, agent: () => string 
   const [run, setRun] = useState<string | null>(null);
   const [cursor, setCursor] = useState<number | null>(null);
   const [lost, setLost] = useState(false);
+  // since the stream broke: what is shown may have an attempt in it that broke off
+  const [isRough, setRough] = useState(false);
   // between knowing that an answer is under way and hearing of it
   const [resuming, setResuming] = useState(false);
   const { epoch, online } = useConnection();
@@ -72,8 +89,9 @@ export function useConversation(id: string, isNew: boolean, agent: () => string 
   const answered = useRef(new Set<string>());
   const turn = useRef(0);
   const loadingOlder = useRef(false);
-  const latest = useRef({ agent, onMoved });
-  latest.current = { agent, onMoved };
+  const sending = useRef<Sending | null>(null);
+  const latest = useRef(hooks);
+  latest.current = hooks;
 
   const transport = useMemo(
     () =>
@@ -82,6 +100,7 @@ export function useConversation(id: string, isNew: boolean, agent: () => string 
         answered: (call) => answered.current.has(call),
         onRun: (started) => {
           isStored.current = true;
+          sending.current = null;
           setRun(started);
           latest.current.onMoved();
           // the head of a thread that has just begun
@@ -111,12 +130,16 @@ export function useConversation(id: string, isNew: boolean, agent: () => string 
     onError: (error) => {
       if (isLoss(error)) {
         setLost(true);
+        setRough(true);
         connection.lost();
       } else if (error instanceof ApiError && (error.status === 409 || error.status === 404)) {
         // decided in another tab, or gone: the journal has what is
         toast(error.code === "conflict:approval" ? "This was decided elsewhere already; nothing has changed." : told(error), "bad");
         chatRef.current.clearError();
         void syncLater.current();
+        const refused = sending.current;
+        sending.current = null;
+        if (refused !== null) latest.current.onRefused(refused.message, refused.edits);
       }
     },
     onFinish: ({ isDisconnect }) => {
@@ -147,6 +170,16 @@ export function useConversation(id: string, isNew: boolean, agent: () => string 
     });
   }, []);
 
+  /** Sends a message, or another in place of one that was sent before. */
+  const transmit = useCallback((given: Sending): void => {
+    sending.current = given;
+    const { message, edits } = given;
+    const parts: ChatMessage["parts"] = [...message.files];
+    if (message.text !== "") parts.push({ type: "text", text: message.text });
+    const made = { role: "user" as const, parts, metadata: { created: Date.now() / 1_000 } };
+    attempt(chatRef.current.sendMessage(edits === null ? made : { ...made, messageId: edits }));
+  }, []);
+
   const sync = useCallback(async (): Promise<void> => {
     const mine = ++turn.current;
     // a message that may never have arrived; the server knows it by its id if it has
@@ -171,11 +204,16 @@ export function useConversation(id: string, isNew: boolean, agent: () => string 
       const { messages, joined } = merged(chatRef.current.messages, read);
       const isMissing = unsent !== null && !read.some((message) => message.id === unsent.id);
       if (isMissing) messages.push(unsent);
+      const change = lostRef.current ? sending.current : null;
+      const isUnchanged = change !== null && read.some((message) => message.id === change.edits && textOf(message) !== change.message.text);
       // a stream is being read: it knows better than what was stored a moment ago
       if (!busyRef.current) {
         chatRef.current.setMessages(messages);
         if (!joined) setCursor(whole.cursor);
-        if (isMissing) {
+        if (!isMoving) setRough(false);
+        if (isUnchanged) {
+          transmit(change);
+        } else if (isMissing) {
           void chatRef.current.regenerate();
         } else if (isMoving) {
           chatRef.current.clearError();
@@ -194,7 +232,7 @@ export function useConversation(id: string, isNew: boolean, agent: () => string 
       setProblem(error);
       setState((old) => (old === "ready" && error instanceof Unreachable ? old : stateOf(error)));
     }
-  }, [id, resume]);
+  }, [id, resume, transmit]);
 
   // a stream tells of its end before its hook has noticed: what is read then is read a moment later
   const syncLater = useRef(async () => undefined as void);
@@ -219,7 +257,7 @@ export function useConversation(id: string, isNew: boolean, agent: () => string 
   // stream cannot take words back, but a replay leaves them out: once it begins again, so does the reading.
   const lastMessage = chat.messages.at(-1);
   useEffect(() => {
-    if (!isAfterLoss.current || !busy || lastMessage === undefined || !isSaidTwice(lastMessage)) return;
+    if (!isAfterLoss.current || !busy || lastMessage === undefined || withoutBroken(lastMessage) === lastMessage) return;
     isAfterLoss.current = false;
     void chatRef.current.stop(); // of the reading alone; its end is followed by a sync, and that by a replay
   }, [busy, lastMessage]);
@@ -235,6 +273,14 @@ export function useConversation(id: string, isNew: boolean, agent: () => string 
     document.addEventListener("visibilitychange", onVisible);
     return () => document.removeEventListener("visibilitychange", onVisible);
   }, [sync]);
+
+  // until then, only the attempt that goes on is shown
+  const messages = useMemo(() => {
+    const last = chat.messages.at(-1);
+    if (!isRough || last?.role !== "assistant") return chat.messages;
+    const whole = withoutBroken(last);
+    return whole === last ? chat.messages : [...chat.messages.slice(0, -1), whole];
+  }, [chat.messages, isRough]);
 
   const loadOlder = useCallback(() => {
     if (cursor === null || loadingOlder.current) return;
@@ -253,22 +299,11 @@ export function useConversation(id: string, isNew: boolean, agent: () => string 
       });
   }, [id, cursor]);
 
-  const attempt = (made: Promise<unknown>): void => {
-    made.catch((error: unknown) => {
-      if (!isAbort(error)) toast(told(error), "bad");
-    });
-  };
-
-  const parts = (message: Outgoing): ChatMessage["parts"] => [
-    ...message.files,
-    ...(message.text === "" ? [] : [{ type: "text" as const, text: message.text }]),
-  ];
-
   return {
     state,
     error: problem,
     thread,
-    messages: chat.messages,
+    messages,
     busy: busy || lost || resuming,
     lost: lost || (!online && busy),
     failure: lost || chat.error === undefined ? null : chat.error,
@@ -277,15 +312,18 @@ export function useConversation(id: string, isNew: boolean, agent: () => string 
     run,
     send: (message) => {
       turn.current += 1; // what is being read now is old
-      attempt(chat.sendMessage({ role: "user", parts: parts(message), metadata: { created: Date.now() / 1_000 } }));
+      transmit({ message, edits: null });
     },
     edit: (messageId, message) => {
       turn.current += 1;
-      attempt(chat.sendMessage({ role: "user", parts: parts(message), metadata: { created: Date.now() / 1_000 }, messageId }));
+      transmit({ message, edits: messageId });
     },
     retry: (messageId) => {
       turn.current += 1;
-      attempt(chat.regenerate(messageId === undefined ? {} : { messageId }));
+      const change = sending.current;
+      // asking anew would ask what the server has, which is not what was written last
+      if (messageId === undefined && change !== null && change.edits !== null) transmit(change);
+      else attempt(chat.regenerate(messageId === undefined ? {} : { messageId }));
     },
     stop: () => {
       stopChat(id).catch((error: unknown) => {
@@ -315,18 +353,6 @@ export function useConversation(id: string, isNew: boolean, agent: () => string 
   };
 }
 
-/** Whether a step began after one that had only said something: an answer goes on behind tools alone, unless it began anew. */
-export function isSaidTwice(message: ChatMessage): boolean {
-  let isOnlySaid = false;
-  for (const part of message.parts) {
-    if (part.type === "step-start") {
-      if (isOnlySaid) return true;
-    } else if (part.type === "text" || part.type === "reasoning") isOnlySaid = true;
-    else isOnlySaid = false;
-  }
-  return false;
-}
-
 /** Whether a run is not as it was when the thread was read. */
 export function isNews(run: Run, known: ReadonlyMap<string, Run>): boolean {
   const old = known.get(run.id);
@@ -340,4 +366,11 @@ export function isNews(run: Run, known: ReadonlyMap<string, Run>): boolean {
 export function isLoss(error: unknown): boolean {
   if (error instanceof Unreachable || error instanceof TypeError) return true;
   return error instanceof Error && error.message.startsWith(RESTARTING);
+}
+
+/** Says what could not be done. */
+function attempt(made: Promise<unknown>): void {
+  made.catch((error: unknown) => {
+    if (!isAbort(error)) toast(told(error), "bad");
+  });
 }

@@ -7,8 +7,8 @@ import { findRuns, getFlow, runDetail, startFlow, traceRun } from "../api/journa
 import type { FlowDetail, FlowNode, FlowVersion } from "../api/journal-types";
 import * as own from "../api/own";
 import { useQuery } from "../api/query";
+import { Guard } from "../app/guard";
 import { lazily, Pending } from "../app/lazily";
-import { Guard } from "../app/pages";
 import { useShortcuts } from "../app/keyboard";
 import { linkTo, navigate, pathTo, usePlace } from "../app/router";
 import { kindWord } from "../runs/bars";
@@ -21,6 +21,7 @@ import { cx } from "../ui/classes";
 import { FIELD, Figure, PageFrame } from "../ui/frame";
 import { Icon } from "../ui/icons";
 import { Json, visible } from "../ui/json";
+import { Long } from "../ui/long";
 import { Loaded, PageState } from "../ui/page-state";
 import { Ago, duration } from "../ui/time";
 import { toast } from "../ui/toast";
@@ -200,8 +201,8 @@ function RunForm({ flow, version, field, onStarted }: { flow: FlowDetail; versio
         </>
       ) : null}
       {problem === null ? null : (
-        <p id="flow-problem" role="alert" className="mt-1 text-sm break-words text-bad">
-          {problem}
+        <p id="flow-problem" role="alert" className="mt-1 text-sm break-words text-bad [overflow-wrap:anywhere]">
+          <Long text={problem} />
         </p>
       )}
       <div className="mt-2 flex flex-wrap items-center gap-3">
@@ -272,7 +273,7 @@ function RunShown({ id, onLights, onClose }: { id: string; onLights: (lights: Re
       <div role="status" className="grid gap-2 p-3">
         {run.error ? (
           <p className="text-sm break-words text-bad [overflow-wrap:anywhere]">
-            <span className="font-mono text-xs">{visible(run.error.code ?? "error")}</span> {visible(run.error.message ?? "")}
+            <span className="font-mono text-xs">{visible(run.error.code ?? "error")}</span> <Long text={run.error.message ?? ""} />
           </p>
         ) : null}
         {run.result !== null && run.result !== undefined ? (
@@ -333,7 +334,9 @@ function Steps({ steps, lights, chosen, onChoose }: { steps: ReturnType<typeof o
 
 function StepShown({ node, onClose }: { node: FlowNode; onClose: () => void }) {
   const heading = useRef<HTMLElement>(null);
-  useEffect(() => heading.current?.scrollIntoView({ block: "nearest" }), [node.id]);
+  useEffect(() => {
+    heading.current?.scrollIntoView({ block: "nearest" }); // gives a promise in newer browsers
+  }, [node.id]);
   return (
     <section ref={heading} aria-label={`Step ${visible(node.name)}`} className="rounded-lg border border-line p-3">
       <header className="mb-2 flex items-center gap-2">
@@ -344,12 +347,12 @@ function StepShown({ node, onClose }: { node: FlowNode; onClose: () => void }) {
       </header>
       <dl className="mb-3 grid grid-cols-2 gap-3">
         <Figure label="Id">
-          <span className="font-mono text-xs break-all">{node.id}</span>
+          <span className="font-mono text-xs break-all">{visible(node.id)}</span>
         </Figure>
         <Figure label="Kind">{kindWord(node.kind)}</Figure>
         {node.model ? <Figure label="Model">{visible(node.model)}</Figure> : null}
         <Figure label="Digest">
-          <span className="font-mono text-xs">{node.digest}</span>
+          <span className="font-mono text-xs">{visible(node.digest)}</span>
         </Figure>
       </dl>
       {Object.keys(node.config).length === 0 ? (
@@ -367,13 +370,13 @@ function Recent({ flow, shown, onShow }: { flow: string; shown: string | null; o
   const query = useQuery(`recent:${flow}`, (signal) => findRuns({ flow, limit: 8 }, signal));
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useEffect(() => () => clearTimeout(timer.current), []);
-  useRunChanges((run) => {
-    if (run.flow !== flow) return;
+  const soon = (): void => {
     timer.current ??= setTimeout(() => {
       timer.current = undefined;
       query.reload();
     }, 300);
-  });
+  };
+  useRunChanges((run) => run.flow === flow && soon(), { onAgain: soon });
   const runs = useMemo(() => query.data?.runs ?? [], [query.data]);
   return (
     <Section top title="Recent runs">

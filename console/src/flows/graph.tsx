@@ -58,7 +58,8 @@ export default function Graph({ version, lights, chosen, onChoose }: GraphProps)
       const isPast = edge.kind === "done" || ((edge.kind === "yes" || edge.kind === "no") && parents.get(edge.target) !== edge.source);
       // a condition whose branch has run was not passed by
       const isTaken = edge.kind !== "done" && isPast && [...parents].some(([id, parent]) => parent === edge.source && lights.has(id));
-      const isLit = !isTaken && lights.has(edge.source) && (lights.has(edge.target) || edge.target === END);
+      const isLeft = edge.target === END ? lights.get(edge.source)?.light === "completed" : lights.has(edge.target);
+      const isLit = !isTaken && isLeft && (lights.has(edge.source) || edge.source === START);
       const label = LABELS[edge.kind];
       return {
         id: `${edge.source} ${edge.target} ${edge.kind} ${place}`,

@@ -1,6 +1,6 @@
 // Loaded at once and small: text made safe, and markdown that loads its reader when it is first shown.
 
-export { LazyMarkdown as Markdown, preloadMarkdown } from "./LazyMarkdown";
+export { LazyMarkdown as Markdown, preloadMarkdown, useMarkdownPending } from "./LazyMarkdown";
 export { Plain } from "./Plain";
 export type { MarkdownProps } from "./Markdown";
 export { Settings as MarkdownContext, type MarkdownSettings } from "./settings";

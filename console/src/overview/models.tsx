@@ -7,12 +7,12 @@ import { useQuery } from "../api/query";
 import type { PageProps } from "../app/pages";
 import { useShortcuts } from "../app/keyboard";
 import { linkTo, navigate, pathTo, usePlace } from "../app/router";
-import { Badge, Button } from "../ui/button";
+import { Button } from "../ui/button";
 import { cx } from "../ui/classes";
 import { FIELD, PageFrame, Tabs } from "../ui/frame";
-import { Icon } from "../ui/icons";
 import { visible } from "../ui/json";
 import { Loaded, PageState } from "../ui/page-state";
+import { Usable } from "./usable";
 
 type Which = "all" | "usable" | "not";
 
@@ -100,7 +100,7 @@ function Shown({ data, isSifted, onClear }: { data: Models; isSifted: boolean; o
   }
   return (
     <div tabIndex={0} role="region" aria-label="Models" className="min-h-0 flex-1 overflow-y-auto focus-visible:outline-offset-[-2px]">
-      <div className="mx-auto grid max-w-[110rem] gap-6 p-4 md:p-6">
+      <div className="grid gap-6 p-4 md:p-6">
         {data.models.length === 0 ? null : (
           <section aria-label="Models of this app">
             <h2 className="mb-2 text-sm font-semibold">Models of this app</h2>
@@ -123,15 +123,6 @@ function Shown({ data, isSifted, onClear }: { data: Models; isSifted: boolean; o
         )}
       </div>
     </div>
-  );
-}
-
-function Usable({ usable }: { usable: boolean }) {
-  return (
-    <Badge tone={usable ? "good" : "bad"}>
-      <Icon name={usable ? "check" : "cross"} size={11} />
-      {usable ? "usable" : "not usable"}
-    </Badge>
   );
 }
 

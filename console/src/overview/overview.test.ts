@@ -17,7 +17,7 @@ test("charts show what the buckets say, and gaps as gaps", () => {
 });
 
 test("milliseconds are told shortly", () => {
-  expect([0, 0.4, 12.6, 1_840, 42_000, 90_000].map(milliseconds)).toEqual(["0 ms", "0.4 ms", "13 ms", "1.8 s", "42 s", "1.5 min"]);
+  expect([0, 0.4, 12.6, 1_840, 42_000, 90_000].map(milliseconds)).toEqual(["0 ms", "0.4 ms", "13 ms", "1.8 s", "42 s", "1 min 30 s"]);
 });
 
 test("models are found by name, provider, reason and who uses them", () => {

@@ -2,7 +2,7 @@
 
 import { Suspense, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { useRunChanges } from "../api/changes";
-import { getOverview } from "../api/journal";
+import { getOverview, listModels } from "../api/journal";
 import type { Figures, ModelFigures, NamedFigures, Overview } from "../api/journal-types";
 import { useQuery } from "../api/query";
 import type { PageProps } from "../app/pages";
@@ -19,6 +19,7 @@ import { visible } from "../ui/json";
 import { Loaded, PageState } from "../ui/page-state";
 import { amount, exact } from "../ui/time";
 import { chartsOf, isEmpty, milliseconds, type ChartData } from "./series";
+import { Usable } from "./usable";
 
 const Chart = lazily(() => import("./chart"));
 
@@ -49,12 +50,13 @@ export default function OverviewPage(_: PageProps) {
       clearTimeout(timer.current);
     };
   }, []);
-  useRunChanges(() => {
+  const soon = (): void => {
     timer.current ??= setTimeout(() => {
       timer.current = undefined;
       reload.current();
     }, AFTER_CHANGE_MS);
-  });
+  };
+  useRunChanges(soon, { onGone: soon });
   const choose = (name: string): void => navigate(name === USUAL ? "/console/overview" : `/console/overview?range=${name}`, { replace: true });
   useShortcuts([
     { keys: "[", label: "A shorter time", run: () => step(-1) },
@@ -70,7 +72,7 @@ export default function OverviewPage(_: PageProps) {
       title="Overview"
       actions={
         <>
-          <Tabs label="Time" chosen={range.name} onChoose={choose} tabs={RANGES.map((one) => ({ name: one.name, label: SHORT[one.name] ?? one.name }))} className="flex-wrap" />
+          <Tabs label="Time" chosen={range.name} onChoose={choose} tabs={RANGES.map((one) => ({ name: one.name, label: SHORT[one.name] ?? one.name }))} />
           <Button size="small" aria-pressed={table} onClick={() => setTable(!table)}>
             {table ? "Charts" : "Tables"}
           </Button>
@@ -94,11 +96,11 @@ function Shown({ data, range, table, isAdmin }: { data: Overview; range: string;
   const runs = (words: Record<string, string>): string => `/console/runs?${new URLSearchParams({ ...words, from: String(data.from), to: String(data.to) }).toString()}`;
   return (
     <div tabIndex={0} role="region" aria-label="Figures" className="min-h-0 flex-1 overflow-y-auto focus-visible:outline-offset-[-2px]">
-      <div className="mx-auto grid max-w-[120rem] gap-4 p-4 md:p-6">
+      <div className="grid gap-4 p-4 md:p-6">
         <Tiles total={data.total} to={runs} />
         <div className="grid gap-4 lg:grid-cols-2 2xl:grid-cols-3">
-          {charts.map((chart) => (
-            <Panel key={chart.name} title={chart.title}>
+          {charts.map((chart, place) => (
+            <Panel key={chart.name} title={chart.title} className={place === 0 ? "lg:col-span-2" : ""}>
               {isEmpty(chart) ? (
                 <p className="flex min-h-40 items-center justify-center px-4 text-center text-sm text-muted">{chart.name === "cost" ? "No provider's price is known for what ran." : "Nothing to show in this time."}</p>
               ) : table ? (
@@ -117,15 +119,50 @@ function Shown({ data, range, table, isAdmin }: { data: Overview; range: string;
           <Named title="Flows" rows={data.flows} to={(name) => runs({ flow: name })} />
           <Named title="Faces" rows={data.faces} to={(name) => runs({ face: name })} />
           <ModelTable rows={data.models} />
+          <UsableModels />
         </div>
       </div>
     </div>
   );
 }
 
-function Panel({ title, children }: { title: string; children: ReactNode }) {
+/** Which models the app can use now; the page Models says more. */
+function UsableModels() {
+  const query = useQuery("models", listModels);
   return (
-    <section aria-label={title} className="min-w-0 overflow-hidden rounded-lg border border-line bg-bg p-3">
+    <Panel title="Usable models" className="xl:col-span-2">
+      <Loaded query={query} compact>
+        {({ models, providers }) => (
+          <>
+            {models.length === 0 ? (
+              <p className="py-2 text-sm text-muted">The app names no model.</p>
+            ) : (
+              <ul className="grid gap-x-8 xl:grid-cols-2">
+                {models.map((model) => (
+                  <li key={model.name} className="flex flex-wrap items-center gap-x-3 gap-y-1 border-t border-line/60 py-1.5 text-sm">
+                    <span className="min-w-0 font-medium [overflow-wrap:anywhere]">{visible(model.name)}</span>
+                    <Usable usable={model.usable} />
+                    <span className="min-w-0 flex-1 basis-40 text-muted [overflow-wrap:anywhere]">{visible(model.why)}</span>
+                  </li>
+                ))}
+              </ul>
+            )}
+            <p className="mt-2 text-xs text-muted">
+              {providers.filter((provider) => provider.usable).length} of {providers.length} providers can be used.{" "}
+              <a {...linkTo("/console/models")} className="text-accent underline">
+                What the others lack
+              </a>
+            </p>
+          </>
+        )}
+      </Loaded>
+    </Panel>
+  );
+}
+
+function Panel({ title, className, children }: { title: string; className?: string; children: ReactNode }) {
+  return (
+    <section aria-label={title} className={cx("min-w-0 overflow-hidden rounded-lg border border-line bg-bg p-3", className)}>
       <h2 className="mb-1 text-sm font-semibold">{title}</h2>
       {children}
     </section>

@@ -1,6 +1,7 @@
 // The overview's buckets as the columns that charts draw. Pure; gaps are null.
 
 import type { Bucket } from "../api/journal-types";
+import { duration } from "../ui/time";
 
 export type Column = (number | null)[];
 
@@ -10,6 +11,9 @@ export interface Line {
   /** A name of a colour of the theme. */
   colour: "accent" | "good" | "warn" | "bad" | "muted";
   bars?: boolean;
+  /** What lies under the line is coloured, too. */
+  area?: boolean;
+  dashed?: boolean;
 }
 
 export interface ChartData {
@@ -42,7 +46,7 @@ export function chartsOf(buckets: readonly Bucket[]): ChartData[] {
       lines: [
         { label: "p50", colour: "accent", values: of((one) => one.duration_ms?.p50) },
         { label: "p95", colour: "warn", values: of((one) => one.duration_ms?.p95) },
-        { label: "p99", colour: "bad", values: of((one) => one.duration_ms?.p99) },
+        { label: "p99", colour: "muted", dashed: true, values: of((one) => one.duration_ms?.p99) },
       ],
     },
     {
@@ -61,11 +65,11 @@ export function chartsOf(buckets: readonly Bucket[]): ChartData[] {
       times,
       format: "count",
       lines: [
-        { label: "Asked", colour: "accent", values: of((one) => one.prompt_tokens) },
+        { label: "Asked", colour: "accent", area: true, values: of((one) => one.prompt_tokens) },
         { label: "Given", colour: "good", values: of((one) => one.completion_tokens) },
       ],
     },
-    { name: "cost", title: "Cost", times, format: "dollars", lines: [{ label: "Cost", colour: "accent", values: of((one) => one.cost) }] },
+    { name: "cost", title: "Cost", times, format: "dollars", lines: [{ label: "Cost", colour: "accent", bars: true, values: of((one) => one.cost) }] },
   ];
 }
 
@@ -75,9 +79,5 @@ export function isEmpty(chart: ChartData): boolean {
 
 /** Milliseconds as people read them. */
 export function milliseconds(value: number): string {
-  if (value === 0) return "0 ms";
-  if (value < 1) return `${value.toFixed(1)} ms`;
-  if (value < 1_000) return `${Math.round(value)} ms`;
-  if (value < 60_000) return `${(value / 1_000).toFixed(value < 10_000 ? 1 : 0)} s`;
-  return `${(value / 60_000).toFixed(1)} min`;
+  return duration(value / 1_000);
 }

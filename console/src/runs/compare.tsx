@@ -85,7 +85,7 @@ function Compared({ left, right }: { left: Told; right: Told }) {
   const [open, setOpen] = useState<number | null>(null);
   return (
     <div tabIndex={0} role="region" aria-label="Comparison" className="min-h-0 flex-1 overflow-y-auto focus-visible:outline-offset-[-2px]">
-      <div className="mx-auto grid max-w-[110rem] gap-6 p-4 md:p-6">
+      <div className="grid gap-6 p-4 md:p-6">
         <div className="overflow-x-auto rounded-lg border border-line">
           <table className="w-full min-w-[20rem] table-fixed text-sm tabular-nums">
             <thead>
@@ -95,8 +95,9 @@ function Compared({ left, right }: { left: Told; right: Told }) {
                 </th>
                 {[left, right].map(({ run }, place) => (
                   <th key={place} scope="col" className="px-3 py-2 font-medium">
-                    <a {...linkTo(pathTo("runs", run.id))} className="block truncate hover:underline" title={run.id}>
-                      {visible(nameOf(run))} <span className="font-mono text-xs text-muted">{shortId(run.id)}</span>
+                    <a {...linkTo(pathTo("runs", run.id))} className="flex min-w-0 flex-wrap items-baseline gap-x-2 hover:underline" title={run.id}>
+                      <span className="max-w-full min-w-0 truncate [unicode-bidi:isolate]">{visible(nameOf(run))}</span>
+                      <span className="font-mono text-xs font-normal text-muted">{shortId(run.id)}</span>
                     </a>
                     <span className="mt-1 flex flex-wrap items-center gap-2">
                       <StatusBadge status={run.status} />
@@ -142,7 +143,8 @@ interface FigureOf {
   label: string;
   value: number | null;
   shown: ReactNode;
-  lessIsBetter: boolean;
+  /** Null: neither is better. */
+  lessIsBetter: boolean | null;
 }
 
 function figuresOf({ run, trace }: Told): FigureOf[] {
@@ -150,7 +152,7 @@ function figuresOf({ run, trace }: Told): FigureOf[] {
   const took = lengthOf(run, Date.now() / 1_000);
   const count = (kind: string): number => trace.steps.filter((step) => step.kind === kind).length;
   const waited = trace.waits.reduce((sum, wait) => sum + (wait.duration ?? 0), 0);
-  const row = (label: string, value: number | null, shown: ReactNode, lessIsBetter = true): FigureOf => ({ label, value, shown, lessIsBetter });
+  const row = (label: string, value: number | null, shown: ReactNode, lessIsBetter: boolean | null = true): FigureOf => ({ label, value, shown, lessIsBetter });
   return [
     row("Duration", took, duration(took)),
     row("Waited", waited, duration(waited)),
@@ -158,17 +160,17 @@ function figuresOf({ run, trace }: Told): FigureOf[] {
     row("Tokens asked", usage.prompt_tokens, usage.prompt_tokens === null ? "–" : amount(usage.prompt_tokens)),
     row("Tokens given", usage.completion_tokens, usage.completion_tokens === null ? "–" : amount(usage.completion_tokens)),
     row("Cost", run.cost, dollars(run.cost)),
-    row("Model calls", count("model"), amount(count("model"))),
-    row("Tool calls", count("tool"), amount(count("tool"))),
-    row("Steps", trace.steps.length, amount(trace.steps.length)),
-    row("Events", run.last_seq, amount(run.last_seq)),
-    { label: "Code version", value: null, shown: <span className="font-mono text-xs break-all">{run.version}</span>, lessIsBetter: false },
+    row("Model calls", count("model"), amount(count("model")), null),
+    row("Tool calls", count("tool"), amount(count("tool")), null),
+    row("Steps", trace.steps.length, amount(trace.steps.length), null),
+    row("Events", run.last_seq, amount(run.last_seq), null),
+    row("Code version", null, <span className="font-mono text-xs break-all">{visible(run.version)}</span>, null),
   ];
 }
 
-function FigureRow({ label, left, right, change, lessIsBetter }: { label: string; left: ReactNode; right: ReactNode; change: string | null; lessIsBetter: boolean }) {
+function FigureRow({ label, left, right, change, lessIsBetter }: { label: string; left: ReactNode; right: ReactNode; change: string | null; lessIsBetter: boolean | null }) {
   const isLess = change !== null && (change.startsWith("−") || change === "less");
-  const tone = change === null || change === "same" ? "text-muted" : isLess === lessIsBetter ? "text-good" : "text-warn";
+  const tone = change === null || change === "same" || lessIsBetter === null ? "text-muted" : isLess === lessIsBetter ? "text-good" : "text-warn";
   return (
     <tr className="border-b border-line/60 last:border-0">
       <th scope="row" className="px-3 py-1.5 text-left text-xs font-normal text-muted">
@@ -194,9 +196,10 @@ function PairRow({ pair, longest, isOpen, onToggle }: { pair: Pair; longest: num
         type="button"
         aria-expanded={isOpen}
         onClick={onToggle}
-        className="grid w-full grid-cols-[minmax(0,1fr)_minmax(0,1fr)] items-center gap-x-4 gap-y-1 px-3 py-2 text-left text-sm hover:bg-hover focus-visible:outline-offset-[-2px] sm:grid-cols-[minmax(9rem,24%)_minmax(0,1fr)_minmax(0,1fr)_14%]"
+        className="grid w-full grid-cols-2 items-center gap-y-1 py-2 text-left text-sm hover:bg-hover focus-visible:outline-offset-[-2px] sm:grid-cols-[24%_minmax(0,1fr)_minmax(0,1fr)_14%]"
       >
-        <span className="col-span-2 flex min-w-0 items-center gap-2 sm:col-span-1" style={{ paddingLeft: `${pair.depth}rem` }}>
+        <span className="col-span-2 flex min-w-0 items-center gap-2 px-3 sm:col-span-1">
+          {pair.depth > 0 ? <span aria-hidden="true" className="shrink-0" style={{ width: `${pair.depth}rem` }} /> : null}
           <Icon name={isOpen ? "chevronDown" : "chevron"} size={13} className="shrink-0 text-muted" />
           <span className="truncate [unicode-bidi:isolate]">{visible(pair.name)}</span>
           <span className="shrink-0 text-xs text-muted">{kindWord(pair.kind)}</span>
@@ -204,7 +207,7 @@ function PairRow({ pair, longest, isOpen, onToggle }: { pair: Pair; longest: num
         </span>
         <Measure step={left} longest={longest} />
         <Measure step={right} longest={longest} />
-        <span className="hidden text-xs text-muted sm:block">{change ?? (left === null ? "only right" : right === null ? "only left" : "")}</span>
+        <span className="hidden px-3 text-xs text-muted sm:block">{change ?? (left === null ? "only right" : right === null ? "only left" : "")}</span>
       </button>
       {isOpen ? (
         <div className="grid gap-3 border-t border-line/60 bg-surface p-3">
@@ -217,14 +220,14 @@ function PairRow({ pair, longest, isOpen, onToggle }: { pair: Pair; longest: num
 }
 
 function Measure({ step, longest }: { step: TraceStep | null; longest: number }) {
-  if (step === null) return <span className="text-xs text-muted">not run</span>;
+  if (step === null) return <span className="px-3 text-xs text-muted">not run</span>;
   const took = step.duration ?? 0;
   return (
-    <span className="flex min-w-0 items-center gap-2">
+    <span className="flex min-w-0 items-center gap-2 px-3">
       <span className="h-2 min-w-0 flex-1 rounded-sm bg-hover">
         <span className={cx("block h-full min-w-[3px] rounded-sm", step.status === "failed" ? "bg-bad-solid" : "bg-accent-solid")} style={{ width: `${(took / longest) * 100}%` }} />
       </span>
-      <span className="w-16 shrink-0 text-right text-xs text-muted tabular-nums">{step.duration === null ? step.status : duration(took)}</span>
+      <span className="w-14 shrink-0 text-right text-xs text-muted tabular-nums">{step.duration === null ? step.status : duration(took)}</span>
     </span>
   );
 }

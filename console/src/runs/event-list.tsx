@@ -59,7 +59,7 @@ export function EventList({ events, begin, chosen, onChoose }: EventListProps) {
   if (events.count === 0 && events.state !== "ready") return <PageState kind={events.state} error={events.error} onRetry={() => events.retry()} compact />;
   return (
     <div ref={root} className="flex min-h-0 flex-1 flex-col" onKeyDown={keys.onKeyDown}>
-      <div className="flex shrink-0 flex-wrap items-center gap-2 border-b border-line px-4 py-2">
+      <div className="flex shrink-0 flex-wrap items-center gap-2 border-b border-line px-4 py-2 md:px-6">
         <select aria-label="Which events" value={group} onChange={(event) => setGroup(event.target.value as Group)} className={cx(FIELD, "max-w-40")}>
           {GROUPS.map((one) => (
             <option key={one.name} value={one.name}>
@@ -123,17 +123,17 @@ function EventRow({ events, event, seq, place, begin, isChosen, onChoose }: Even
       aria-current={isChosen || undefined}
       onClick={() => onChoose(seq)}
       className={cx(
-        "grid h-full w-full grid-cols-[3.5rem_minmax(7.5rem,10rem)_minmax(0,1fr)] items-center gap-x-3 border-b border-line/60 px-4 text-left text-xs focus-visible:outline-offset-[-2px] sm:grid-cols-[4rem_5rem_10rem_minmax(0,8rem)_minmax(0,1fr)]",
+        "grid h-full w-full grid-cols-[2.5rem_minmax(7.5rem,10rem)_minmax(0,1fr)] items-center gap-x-3 border-b border-line/60 px-4 text-left text-xs focus-visible:outline-offset-[-2px] sm:grid-cols-[3.5rem_4.5rem_10rem_minmax(0,8rem)_minmax(0,1fr)] md:px-6",
         isChosen ? "bg-accent-soft" : "hover:bg-hover",
       )}
     >
-      <span className="text-right text-muted tabular-nums">{seq}</span>
+      <span className="text-muted tabular-nums">{seq}</span>
       {isMissing ? (
         <span className="skeleton h-3 w-24" />
       ) : (
         <>
           <span className="hidden text-right text-muted tabular-nums sm:block">+{duration(Math.max(0, event.time - begin))}</span>
-          <span className={cx("truncate font-mono", toneOf(event.type))}>{event.type}</span>
+          <span className={cx("truncate font-mono", toneOf(event.type))}>{visible(event.type)}</span>
           <span className="hidden truncate font-mono text-muted sm:block">{visible(event.step ?? "")}</span>
           <span className="truncate font-mono [unicode-bidi:isolate]">{visible(summary(event).slice(0, 300))}</span>
         </>

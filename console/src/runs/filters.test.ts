@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Run } from "../api/types";
 import { asked, countOf, fits, merged, NONE, readFilters, writeFilters } from "./filters";
 import { aRun } from "./fixtures";
 
@@ -43,15 +44,16 @@ test("a run fits what it would be found by", () => {
 
 test("changed runs keep their place, new ones come first, and those that no longer fit go", () => {
   const runs = [aRun({ id: "c", created: 3 }), aRun({ id: "b", created: 2 }), aRun({ id: "a", created: 1 })];
-  const changes = new Map([
+  const changes = new Map<string, Run | null>([
     ["b", aRun({ id: "b", created: 2, last_seq: 9, status: "failed" })],
     ["d", aRun({ id: "d", created: 4 })],
     ["a", aRun({ id: "a", created: 1, status: "cancelled" })],
+    ["c", null],
+    ["never seen", null],
   ]);
   const told = merged(runs, changes, (run) => run.status !== "cancelled");
   expect(told.map((run) => [run.id, run.status])).toEqual([
     ["d", "completed"],
-    ["c", "completed"],
     ["b", "failed"],
   ]);
 });

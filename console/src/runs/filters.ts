@@ -120,17 +120,17 @@ export function countOf(filters: Filters): number {
 
 export const NONE: Filters = readFilters(new URLSearchParams());
 
-/** Runs with changed ones in their places and new ones in front, newest first, each once. */
-export function merged(runs: readonly Run[], changes: ReadonlyMap<string, Run>, keeps: (run: Run) => boolean): Run[] {
+/** Runs with changed ones in their places and new ones in front, newest first, each once; null: it is gone. */
+export function merged(runs: readonly Run[], changes: ReadonlyMap<string, Run | null>, keeps: (run: Run) => boolean): Run[] {
   const left = new Map(changes);
   const kept: Run[] = [];
   for (const run of runs) {
     const change = left.get(run.id);
     left.delete(run.id);
     if (change === undefined) kept.push(run);
-    else if (keeps(change)) kept.push(newer(run, change));
+    else if (change !== null && keeps(change)) kept.push(newer(run, change));
   }
-  const fresh = [...left.values()].filter(keeps);
+  const fresh = [...left.values()].filter((run) => run !== null && keeps(run)) as Run[];
   if (fresh.length === 0) return kept;
   return [...kept, ...fresh].sort((one, other) => other.created - one.created || (one.id < other.id ? 1 : -1));
 }

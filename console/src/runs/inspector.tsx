@@ -7,6 +7,7 @@ import { useQuery } from "../api/query";
 import { Badge, Button, Spinner, type Tone } from "../ui/button";
 import { Figure } from "../ui/frame";
 import { Json, visible } from "../ui/json";
+import { Long } from "../ui/long";
 import { PageState } from "../ui/page-state";
 import { amount, bytes, duration, exact } from "../ui/time";
 import { callOfKey, kindWord, reasonOf } from "./bars";
@@ -38,8 +39,8 @@ export function StepDetails({ run, trace, step, events }: { run: string; trace: 
           </>
         )}
         {step.cost === null ? null : <Figure label="Cost">{dollars(step.cost)}</Figure>}
-        <Figure label="Key">
-          <span className="font-mono text-xs break-all">{step.key}</span>
+        <Figure label="Key" className="col-span-full">
+          <span className="font-mono text-xs break-all">{visible(step.key)}</span>
         </Figure>
       </dl>
       {step.attempts.length > 1 || step.attempts.some((one) => one.code !== null) ? <Attempts step={step} /> : null}
@@ -65,7 +66,7 @@ function Attempts({ step }: { step: TraceStep }) {
             {one.code ? (
               <p className="mt-1 text-xs break-words text-bad [overflow-wrap:anywhere]">
                 <span className="font-mono">{visible(one.code)}</span>
-                {one.message ? `: ${visible(one.message)}` : ""}
+                {one.message ? <>: <Long text={one.message} /></> : null}
               </p>
             ) : null}
           </li>
@@ -143,9 +144,19 @@ function FromEvents({ step, events }: { step: TraceStep; events: RunEvents }) {
       {calls.map((one) => (
         <Section key={one.call} title={call === null ? `Calls ${visible(one.name)}` : "Tool"} detail={call === null ? undefined : visible(one.name)}>
           <div className="grid gap-1.5">
-            {one.input === undefined ? null : <Json value={one.input} label="Arguments" />}
-            {one.output === undefined ? null : <Json value={one.output} label="What came back" />}
-            {one.problem === undefined ? null : <p className="text-sm break-words text-bad">{visible(one.problem)}</p>}
+            {one.input === undefined ? null : (
+              <>
+                <p className="text-xs text-muted">Arguments</p>
+                <Json value={one.input} label="Arguments" />
+              </>
+            )}
+            {one.output === undefined ? null : (
+              <>
+                <p className="mt-1 text-xs text-muted">What came back</p>
+                <Json value={one.output} label="What came back" />
+              </>
+            )}
+            {one.problem === undefined ? null : <p className="text-sm break-words text-bad [overflow-wrap:anywhere]"><Long text={one.problem} /></p>}
           </div>
         </Section>
       ))}
@@ -167,7 +178,7 @@ export function WaitDetails({ wait }: { wait: Wait }) {
           <ul className="grid gap-1 font-mono text-xs">
             {wait.calls.map((call) => (
               <li key={call.call} className="break-all">
-                {visible(call.name ?? "?")} {call.call}
+                {visible(call.name ?? "?")} {visible(call.call)}
               </li>
             ))}
           </ul>
@@ -197,7 +208,7 @@ export function EventDetails({ events, seq, onGo }: { events: RunEvents; seq: nu
         <>
           <dl className="grid grid-cols-2 gap-x-4 gap-y-3">
             <Figure label="Type">
-              <span className="font-mono text-xs">{event.type}</span>
+              <span className="font-mono text-xs break-all">{visible(event.type)}</span>
             </Figure>
             <Figure label="Time">{exact(event.time)}</Figure>
             {event.step ? (

@@ -87,7 +87,7 @@ export function RunList() {
           <NoRuns list={list} isFiltered={count > 0 || filters.q !== ""} onClear={() => change(NONE)} />
         ) : (
           <>
-            <div aria-hidden="true" className={cx(COLUMNS, "hidden h-8 shrink-0 items-center border-b border-line bg-surface px-4 text-xs font-medium text-muted lg:grid")}>
+            <div aria-hidden="true" className={cx(COLUMNS, "hidden h-8 shrink-0 items-center border-b border-line bg-surface px-4 text-xs font-medium text-muted md:px-6 lg:grid")}>
               <span />
               <span>State</span>
               <span>Run</span>
@@ -147,7 +147,7 @@ const COLUMNS = "grid-cols-[1.5rem_6rem_minmax(9rem,1fr)_5.5rem_7rem_6rem_5.5rem
 function RunRow({ run, place, isAdmin, marked, onMark }: { run: Run; place: number; isAdmin: boolean; marked: boolean; onMark: () => void }) {
   const name = visible(nameOf(run));
   return (
-    <div data-run={run.id} className={cx("relative border-b border-line px-4", marked ? "bg-accent-soft" : "hover:bg-hover")}>
+    <div data-run={run.id} className={cx("relative border-b border-line px-4 md:px-6", marked ? "bg-accent-soft" : "hover:bg-hover")}>
       <div className={cx(COLUMNS, "flex min-h-14 flex-wrap items-center gap-y-0.5 py-2 text-sm lg:grid lg:min-h-11 lg:py-0")}>
         <input
           type="checkbox"
@@ -168,13 +168,13 @@ function RunRow({ run, place, isAdmin, marked, onMark }: { run: Run; place: numb
             {name}
           </a>
           <span className="shrink-0 font-mono text-xs text-muted">{shortId(run.id)}</span>
-          {run.error?.message ? <span className="hidden min-w-0 truncate text-xs text-bad xl:inline">{visible(run.error.message)}</span> : null}
+          {run.error?.message ? <span className="hidden min-w-0 truncate text-xs text-bad xl:inline">{visible(run.error.message.slice(0, 200))}</span> : null}
         </span>
         <Cell label="Face" className="hidden truncate lg:block">
           {visible(run.face)}
         </Cell>
         <Cell label="User" className="hidden truncate font-mono text-xs lg:block">
-          {isAdmin && run.user ? shortUser(run.user) : ""}
+          {isAdmin && run.user ? visible(shortUser(run.user)) : ""}
         </Cell>
         <span className="ml-7 flex basis-full flex-wrap gap-x-3 text-xs text-muted lg:contents lg:text-sm">
           <Cell label="Started" className="lg:text-right">

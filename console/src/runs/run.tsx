@@ -13,6 +13,7 @@ import { Button, IconButton } from "../ui/button";
 import { Confirm } from "../ui/dialog";
 import { Figure, PageFrame, Tabs } from "../ui/frame";
 import { copy, Json, visible } from "../ui/json";
+import { Long } from "../ui/long";
 import { Loaded, PageState } from "../ui/page-state";
 import { Side } from "../ui/side";
 import { amount, Ago } from "../ui/time";
@@ -121,11 +122,11 @@ function Opened({ run, query }: { run: RunDetail; query: Query<RunDetail> }) {
       actions={
         <>
           {active ? (
-            <Button size="small" icon="stop" busy={busy} onClick={() => setAsking("cancel")}>
+            <Button size="small" icon="stop" busy={busy} onClick={() => setAsking("cancel")} className="max-sm:[&>svg]:hidden">
               Cancel
             </Button>
           ) : null}
-          <Button size="small" icon="retry" busy={busy} onClick={() => void again()}>
+          <Button size="small" icon="retry" busy={busy} onClick={() => void again()} className="max-sm:[&>svg]:hidden">
             Re-run
           </Button>
           <Button size="small" onClick={() => setAsking("compare")}>
@@ -142,12 +143,12 @@ function Opened({ run, query }: { run: RunDetail; query: Query<RunDetail> }) {
     >
       {run.error ? (
         <div role="alert" className="max-h-32 shrink-0 overflow-y-auto border-b border-line bg-bad-soft px-4 py-2 text-sm break-words text-bad [overflow-wrap:anywhere] md:px-6">
-          <span className="font-mono text-xs">{visible(run.error.code ?? "error")}</span> {visible(run.error.message ?? "")}
-          {run.error.ref ? <span className="ml-2 font-mono text-xs">ref {run.error.ref}</span> : null}
+          <span className="font-mono text-xs">{visible(run.error.code ?? "error")}</span> <Long text={run.error.message ?? ""} />
+          {run.error.ref ? <span className="ml-2 font-mono text-xs">ref {visible(run.error.ref)}</span> : null}
         </div>
       ) : null}
       {trace.data ? <Waiting run={run} trace={trace.data} events={events} onDone={() => { query.reload(); trace.reload(); }} /> : null}
-      <div className="flex shrink-0 items-center border-b border-line px-3 py-1.5 md:px-5">
+      <div className="flex shrink-0 items-center border-b border-line px-4 py-1.5 md:px-6">
         <Tabs
           label="Views of the run"
           chosen={tab}
@@ -227,17 +228,21 @@ function useTrace(run: RunDetail, events: RunEvents, reloadRun: () => void): Que
   }, [turns]);
   useRunChanges((row) => {
     if (row.id === run.id && (row.status !== run.status || row.ended !== run.ended)) renew.current();
-  });
+  }, { onGone: (id) => id === run.id && again.current(), onAgain: () => renew.current() });
   return query;
 }
 
+/** Where it is narrow, those that count first and the others when they are asked for. */
 function Figures({ run, trace }: { run: RunDetail; trace: Trace | undefined }) {
+  const [all, setAll] = useState(false);
+  const more = all ? "" : "max-sm:hidden";
   const { usage } = run;
   const calls = trace?.steps.filter((step) => step.kind === "model").length;
   const tools = trace?.steps.filter((step) => step.kind === "tool").length;
   return (
-    <dl className="mt-2.5 mb-1 flex gap-x-6 gap-y-2.5 overflow-x-auto *:shrink-0 sm:grid sm:max-h-44 sm:grid-cols-[repeat(auto-fill,minmax(6.5rem,1fr))] sm:gap-x-4">
-      <Figure label="Started">
+    <>
+    <dl className="mt-2.5 mb-1 grid max-h-44 grid-cols-3 gap-x-4 gap-y-2.5 overflow-y-auto sm:grid-cols-[repeat(auto-fill,minmax(6.5rem,1fr))]">
+      <Figure label="Started" className={more}>
         <Ago at={run.created} />
       </Figure>
       <Figure label="Duration">
@@ -254,37 +259,39 @@ function Figures({ run, trace }: { run: RunDetail; trace: Trace | undefined }) {
       <Figure label="Model calls" detail={tools ? `${amount(tools)} tool ${tools === 1 ? "call" : "calls"}` : undefined}>
         {calls === undefined ? "…" : amount(calls)}
       </Figure>
-      <Figure label="Face">{visible(run.face)}</Figure>
+      <Figure label="Face" className={more}>
+        {visible(run.face)}
+      </Figure>
       {run.user ? (
-        <Figure label="User">
-          <a {...linkTo(`/console/runs?user=${encodeURIComponent(run.user)}`)} className="font-mono text-xs hover:underline" title={run.user}>
-            {shortUser(run.user)}
+        <Figure label="User" className={more}>
+          <a {...linkTo(`/console/runs?user=${encodeURIComponent(run.user)}`)} className="font-mono text-xs hover:underline" title={visible(run.user)}>
+            {visible(shortUser(run.user))}
           </a>
         </Figure>
       ) : null}
       {run.thread ? (
-        <Figure label="Thread">
+        <Figure label="Thread" className={more}>
           <a {...linkTo(pathTo("chat", run.thread))} className="text-accent hover:underline">
             Open the chat
           </a>
         </Figure>
       ) : null}
       {run.flow ? (
-        <Figure label="Flow" detail={run.flow_version === null ? undefined : run.flow_version === 0 ? "draft" : `version ${run.flow_version}`}>
+        <Figure label="Flow" className={more} detail={run.flow_version === null ? undefined : run.flow_version === 0 ? "draft" : `version ${run.flow_version}`}>
           <a {...linkTo(pathTo("flows", ...run.flow.split("/")))} className="text-accent hover:underline">
             {visible(run.flow)}
           </a>
         </Figure>
       ) : null}
       {run.session ? (
-        <Figure label="Session">
+        <Figure label="Session" className={more}>
           <a {...linkTo(pathTo("sessions", run.session))} className="text-accent hover:underline">
             {visible(shortId(run.session))}
           </a>
         </Figure>
       ) : null}
-      <Figure label="Id">
-        <span className="flex items-center gap-1">
+      <Figure label="Id" className={more}>
+        <span className="flex h-5 items-center gap-1">
           <span className="truncate font-mono text-xs" title={run.id}>
             {shortId(run.id)}
           </span>
@@ -292,6 +299,10 @@ function Figures({ run, trace }: { run: RunDetail; trace: Trace | undefined }) {
         </span>
       </Figure>
     </dl>
+    <button type="button" aria-expanded={all} onClick={() => setAll(!all)} className="mb-0.5 rounded text-xs font-medium text-accent sm:hidden">
+      {all ? "Less" : "More about it"}
+    </button>
+    </>
   );
 }
 

@@ -45,11 +45,20 @@ export function useRuns(filters: Filters, live: boolean): RunsState {
     busy.current = true;
     setLoading(true);
     findRuns({ ...asked(latest.current.filters, Date.now() / 1_000), limit: PAGE }, controller.signal)
-      .then((page) => setHeld({ key, state: "ready", error: null, runs: page.runs, next: page.more ? page.next : null }))
+      .then((page) =>
+        setHeld((old) => {
+          const next = page.more ? page.next : null;
+          // what the reader has come to behind the first page stays
+          const last = page.runs.at(-1);
+          const ids = new Set(page.runs.map((run) => run.id));
+          const rest = old.key === key && old.state === "ready" && next !== null && last !== undefined ? old.runs.filter((run) => !ids.has(run.id) && run.created < last.created) : [];
+          return { key, state: "ready", error: null, runs: [...page.runs, ...rest], next: rest.length > 0 ? old.next : next };
+        }),
+      )
       .catch((error: unknown) => {
         if (controller.signal.aborted || isAbort(error)) return;
         const state = stateOf(error);
-        setHeld((old) => (old.key === key && state === "offline" && old.state === "ready" ? old : { key, state, error, runs: [], next: null }));
+        setHeld((old) => (old.key === key && (state === "offline" || state === "error") && old.state === "ready" ? old : { key, state, error, runs: [], next: null }));
       })
       .finally(() => {
         if (controller.signal.aborted) return;
@@ -79,7 +88,7 @@ export function useRuns(filters: Filters, live: boolean): RunsState {
       });
   }, [key, next]);
 
-  const waiting = useRef(new Map<string, Run>());
+  const waiting = useRef(new Map<string, Run | null>());
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useEffect(() => () => clearTimeout(timer.current), []);
   const flush = useCallback(() => {
@@ -100,9 +109,13 @@ export function useRuns(filters: Filters, live: boolean): RunsState {
   useEffect(() => {
     if (live && held.state === "ready" && waiting.current.size > 0) flush();
   }, [live, held.state, flush]);
-  useRunChanges((run) => {
-    waiting.current.set(run.id, run);
+  const change = (id: string, run: Run | null): void => {
+    waiting.current.set(id, run);
     if (latest.current.live) timer.current ??= setTimeout(flush, GATHER_MS);
+  };
+  useRunChanges((run) => change(run.id, run), {
+    onGone: (id) => change(id, null),
+    onAgain: () => latest.current.live && setTurn((n) => n + 1),
   });
 
   const shown = held.key === key ? held : { ...held, state: "loading" as const, runs: [], next: null };

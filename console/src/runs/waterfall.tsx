@@ -74,10 +74,13 @@ export function Waterfall({ trace, chosen, onChoose }: WaterfallProps) {
       }}
     >
       <div aria-hidden="true" className={cx(GRID, "h-7 shrink-0 items-center border-b border-line bg-surface text-[0.6875rem] text-muted")}>
-        <span className="pl-4">{bars.length === 1 ? "One row" : `${amount(bars.length)} rows`}</span>
-        <span className="relative mr-24 hidden h-full sm:block">
+        <span className="flex items-center gap-3 pl-4 md:pl-6">
+          <span>{bars.length === 1 ? "1 row" : `${amount(bars.length)} rows`}</span>
+          <Legend bars={bars} hasFirst={firstAt !== null} />
+        </span>
+        <span className="relative mr-24 hidden h-full overflow-x-clip sm:block">
           {ticks.map((tick, place) => (
-            <span key={tick} className={cx("absolute top-1.5 whitespace-nowrap", place > 0 && "-translate-x-1/2")} style={{ left: `${(tick / length) * 100}%` }}>
+            <span key={tick} className={cx("absolute top-1.5 whitespace-nowrap", tick / length > 0.97 ? "-translate-x-full" : place > 0 && "-translate-x-1/2")} style={{ left: `${(tick / length) * 100}%` }}>
               {tick === 0 ? "0" : duration(tick)}
             </span>
           ))}
@@ -100,6 +103,34 @@ export function Waterfall({ trace, chosen, onChoose }: WaterfallProps) {
         )}
       </VirtualList>
     </div>
+  );
+}
+
+const WORDS: readonly { colour: string; word: string; kinds: readonly string[] }[] = [
+  { colour: "bg-accent-solid", word: "model", kinds: ["model", "agent"] },
+  { colour: TOOL, word: "tool", kinds: ["tool", "client_tool"] },
+  { colour: "bg-(--c-good)", word: "step", kinds: ["flow", "function", "knowledge"] },
+];
+
+/** What the colours stand for, of those that are there. */
+function Legend({ bars, hasFirst }: { bars: readonly Bar[]; hasFirst: boolean }) {
+  const kinds = new Set(bars.map((bar) => bar.step?.kind));
+  const words = WORDS.filter((one) => one.kinds.some((kind) => kinds.has(kind)));
+  return (
+    <span className="hidden items-center gap-3 xl:flex">
+      {words.map((one) => (
+        <span key={one.word} className="flex items-center gap-1">
+          <span className={cx("size-2 rounded-sm", one.colour)} />
+          {one.word}
+        </span>
+      ))}
+      {hasFirst ? (
+        <span className="flex items-center gap-1">
+          <span className="h-3 w-px bg-accent" />
+          first token
+        </span>
+      ) : null}
+    </span>
   );
 }
 
@@ -139,7 +170,8 @@ function BarRow({ bar, place, length, ticks, firstAt, elapsed, isChosen, isClose
         onClick={onChoose}
         className="absolute inset-0 focus-visible:outline-offset-[-2px]"
       />
-      <span className="pointer-events-none flex min-w-0 items-center gap-1.5 pr-2 pl-4" style={{ paddingLeft: `${1 + bar.depth * 1}rem` }}>
+      <span className="pointer-events-none flex min-w-0 items-center gap-1.5 pr-4 pl-4 md:pl-6">
+        {bar.depth > 0 ? <span aria-hidden="true" className="shrink-0" style={{ width: `${bar.depth}rem` }} /> : null}
         {bar.hasChildren ? (
           <button
             type="button"
@@ -153,14 +185,16 @@ function BarRow({ bar, place, length, ticks, firstAt, elapsed, isChosen, isClose
           </button>
         ) : null}
         <span aria-hidden="true" className={cx("size-2 shrink-0 rounded-sm", colourOf(bar))} />
-        <span className="min-w-0 flex-1 truncate text-sm [unicode-bidi:isolate]" title={name}>
-          {name}
+        <span className="min-w-0 truncate text-sm [unicode-bidi:isolate]" title={name.slice(0, 500)}>
+          {name.slice(0, 200)}
           {step?.index !== null && step?.index !== undefined ? <span className="text-muted"> #{step.index + 1}</span> : null}
         </span>
+        {step ? <span className="shrink-0 text-xs text-muted">{kindWord(step.kind)}</span> : null}
+        <span className="flex-1" />
         {step && step.attempts.length > 1 ? <Badge tone="warn">{step.attempts.length} tries</Badge> : null}
         <span className="shrink-0 text-xs text-muted tabular-nums sm:hidden">{duration(took)}</span>
-        {total === null ? null : <span className="hidden shrink-0 text-xs text-muted tabular-nums lg:inline">{amount(total)} tok</span>}
-        {step?.cost ? <span className="hidden shrink-0 text-xs text-muted tabular-nums xl:inline">{dollars(step.cost)}</span> : null}
+        {total === null ? null : <span className="hidden shrink-0 text-xs text-muted tabular-nums md:inline">{amount(total)} tokens</span>}
+        {step?.cost ? <span className="hidden shrink-0 text-xs text-muted tabular-nums lg:inline">{dollars(step.cost)}</span> : null}
       </span>
       <span aria-hidden="true" className="pointer-events-none absolute inset-x-4 bottom-1 h-1 sm:relative sm:inset-auto sm:mr-24 sm:h-full">
         {ticks.map((tick) => (

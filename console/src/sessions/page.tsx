@@ -9,6 +9,7 @@ import { stateOf, type QueryState } from "../api/query";
 import type { PageProps } from "../app/pages";
 import { useShortcuts } from "../app/keyboard";
 import { linkTo, navigate, pathTo, usePlace } from "../app/router";
+import { useSession } from "../app/session";
 import { Button, Spinner } from "../ui/button";
 import { cx } from "../ui/classes";
 import { FIELD, PageFrame, Tabs } from "../ui/frame";
@@ -16,7 +17,7 @@ import { Icon } from "../ui/icons";
 import { visible } from "../ui/json";
 import { PageState } from "../ui/page-state";
 import { useRowKeys } from "../ui/rows";
-import { Ago } from "../ui/time";
+import { Ago, date } from "../ui/time";
 import { VirtualList, type VirtualHandle } from "../ui/virtual";
 import { SessionPage } from "./session";
 
@@ -37,30 +38,32 @@ interface Row {
 const PAGE = 50;
 const SEARCH_AFTER_MS = 250;
 
-async function readThreads(q: string, after: string | null, signal?: AbortSignal): Promise<{ rows: Row[]; next: string | null }> {
-  const page = await own.listThreads({ limit: PAGE, after, ...(q === "" ? {} : { q }) }, signal);
-  const rows = page.threads.map((thread) => ({ id: thread.id, title: thread.title || "New thread", updated: thread.updated, detail: thread.mine ? "" : "somebody else's" }));
+async function readThreads(q: string, everybody: boolean, after: string | null, signal?: AbortSignal): Promise<{ rows: Row[]; next: string | null }> {
+  const page = await own.listThreads({ limit: PAGE, after, mine: !everybody, ...(q === "" ? {} : { q }) }, signal);
+  const rows = page.threads.map((thread) => ({ id: thread.id, title: thread.title || "New thread", updated: thread.updated, detail: everybody && thread.mine ? "yours" : "" }));
   return { rows, next: page.more ? page.next : null };
 }
 
 async function readSessions(after: string | null, signal?: AbortSignal): Promise<{ rows: Row[]; next: string | null }> {
   const page = await listSessions(after, PAGE, signal);
-  const rows = page.sessions.map((session) => ({ id: session.id, title: session.id, updated: session.updated, detail: session.expires === null ? "" : `kept until ${new Date(session.expires * 1_000).toLocaleDateString("en-GB")}` }));
+  const rows = page.sessions.map((session) => ({ id: session.id, title: session.id, updated: session.updated, detail: session.expires === null ? "" : `kept until ${date(session.expires)}` }));
   return { rows, next: page.more ? page.next : null };
 }
 
 function SessionList() {
   const { query: address } = usePlace();
+  const { isAdmin } = useSession();
   const of: Of = address.get("of") === "flows" ? "flows" : "threads";
+  const everybody = isAdmin && address.get("whose") === "all";
   const q = address.get("q") ?? "";
   const [typed, setTyped] = useState(q);
-  const list = useRows(of, q);
+  const list = useRows(of, q, everybody);
   const search = useRef<HTMLInputElement>(null);
   const handle = useRef<VirtualHandle>(null);
   const root = useRef<HTMLDivElement>(null);
   const rows = of === "flows" && q !== "" ? list.rows.filter((row) => row.title.toLowerCase().includes(q.toLowerCase())) : list.rows;
   const keys = useRowKeys(handle, root, rows.length);
-  const go = useCallback((next: { of?: Of; q?: string }) => {
+  const go = useCallback((next: { of?: Of; q?: string; whose?: "all" | "" }) => {
     const words = new URLSearchParams(location.search);
     for (const [key, value] of Object.entries(next)) {
       if (value === "" || value === "threads") words.delete(key);
@@ -110,16 +113,28 @@ function SessionList() {
         />
       }
       below={
-        <Tabs
-          label="Which sessions"
-          className="mt-2"
-          chosen={of}
-          onChoose={(next) => go({ of: next })}
-          tabs={[
-            { name: "threads", label: "Conversations" },
-            { name: "flows", label: "Calls of flows" },
-          ]}
-        />
+        <div className="mt-2 flex flex-wrap gap-2">
+          <Tabs
+            label="Which sessions"
+            chosen={of}
+            onChoose={(next) => go({ of: next })}
+            tabs={[
+              { name: "threads", label: "Conversations" },
+              { name: "flows", label: "Calls of flows" },
+            ]}
+          />
+          {isAdmin && of === "threads" ? (
+            <Tabs
+              label="Whose conversations"
+              chosen={everybody ? "all" : "mine"}
+              onChoose={(whose) => go({ whose: whose === "all" ? "all" : "" })}
+              tabs={[
+                { name: "mine", label: "Mine" },
+                { name: "all", label: "Everybody's" },
+              ]}
+            />
+          ) : null}
+        </div>
       }
     >
       {rows.length === 0 ? (
@@ -180,14 +195,14 @@ interface Rows {
   reload: () => void;
 }
 
-function useRows(of: Of, q: string): Rows {
+function useRows(of: Of, q: string, everybody: boolean): Rows {
   const { epoch } = useConnection();
-  const key = `${of}:${of === "threads" ? q : ""}`;
+  const key = of === "threads" ? `threads:${everybody}:${q}` : "flows";
   const [held, setHeld] = useState<{ key: string; state: QueryState; error: unknown; rows: readonly Row[]; next: string | null }>({ key, state: "loading", error: null, rows: [], next: null });
   const [loading, setLoading] = useState(false);
   const [turn, setTurn] = useState(0);
   const busy = useRef(false);
-  const read = useCallback((after: string | null, signal?: AbortSignal) => (of === "threads" ? readThreads(q, after, signal) : readSessions(after, signal)), [of, of === "threads" ? q : ""]);
+  const read = useCallback((after: string | null, signal?: AbortSignal) => (of === "threads" ? readThreads(q, everybody, after, signal) : readSessions(after, signal)), [key]);
 
   useEffect(() => {
     const controller = new AbortController();

@@ -18,6 +18,7 @@ import { cx } from "../ui/classes";
 import { Figure, PageFrame } from "../ui/frame";
 import { Icon } from "../ui/icons";
 import { asText, visible } from "../ui/json";
+import { Long } from "../ui/long";
 import { Loaded, PageState } from "../ui/page-state";
 import { Ago, exact } from "../ui/time";
 
@@ -47,12 +48,15 @@ export function SessionPage({ id }: { id: string }) {
   }, [id]);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useEffect(() => () => clearTimeout(timer.current), []);
-  useRunChanges((run) => {
-    if (run.session !== id && run.thread !== id) return;
+  const soon = (): void => {
     timer.current ??= setTimeout(() => {
       timer.current = undefined;
       query.reload();
     }, 300);
+  };
+  useRunChanges((run) => (run.session === id || run.thread === id) && soon(), {
+    onGone: (gone) => query.data?.runs.some((run) => run.id === gone) && soon(),
+    onAgain: soon,
   });
   useShortcuts([{ keys: "r", label: "Replay the session", run: () => (isAdmin && replay.kind !== "running" ? start() : undefined) }]);
 
@@ -64,7 +68,7 @@ export function SessionPage({ id }: { id: string }) {
   return (
     <PageFrame
       title={`Session ${shortId(id)}`}
-      heading={<span className="truncate [unicode-bidi:isolate]" title={id}>{visible(id.length > 40 ? shortId(id) : id)}</span>}
+      heading={<span className="truncate [unicode-bidi:isolate]" title={visible(id)}>{visible(id.length > 40 ? shortId(id) : id)}</span>}
       above={ABOVE}
       actions={
         query.data === undefined ? undefined : (
@@ -92,7 +96,7 @@ export function SessionPage({ id }: { id: string }) {
       <Loaded query={query} {...missing(query.error)}>
         {(session) => (
           <div tabIndex={0} role="region" aria-label="Session" className="min-h-0 flex-1 overflow-y-auto focus-visible:outline-offset-[-2px]">
-            <div className="mx-auto grid max-w-[110rem] gap-6 p-4 md:p-6">
+            <div className="grid gap-6 p-4 md:p-6">
               <Head session={session} />
               {isAdmin ? null : <p className="text-sm text-muted">Replaying runs the app's code, so it needs a key with the scope “admin”. The cassette can be replayed on the command line.</p>}
               <Replayed state={replay} onRetry={start} />
@@ -253,10 +257,10 @@ function Differences({ differences }: { differences: readonly Difference[] }) {
 }
 
 function Value({ told, value, tone }: { told: boolean; value: unknown; tone: string }) {
-  const text = told ? visible(asText(value)) : "";
+  const text = told ? asText(value) : "";
   return (
     <td className={cx("max-w-md min-w-32 px-3 py-1.5 font-mono text-xs break-words whitespace-pre-wrap [overflow-wrap:anywhere] [unicode-bidi:isolate]", told && tone)}>
-      {told ? (text.length > 1_000 ? `${text.slice(0, 1_000)}…` : text) : <span className="text-muted">nothing</span>}
+      {told ? <Long text={text} /> : <span className="text-muted">nothing</span>}
     </td>
   );
 }

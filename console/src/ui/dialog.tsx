@@ -3,6 +3,7 @@
 import { useEffect, useId, useRef, type FormEvent, type ReactNode } from "react";
 import { Button, IconButton } from "./button";
 import { cx } from "./classes";
+import { visible } from "./visible";
 
 interface DialogProps {
   title: string;
@@ -50,8 +51,8 @@ export function Dialog({ title, onClose, children, actions, wide, onSubmit }: Di
     >
       <form onSubmit={submit} className="flex max-h-[85dvh] flex-col">
         <header className="flex items-center justify-between gap-4 py-3 pr-3 pl-5">
-          <h2 id={id} className="text-base font-semibold">
-            {title}
+          <h2 id={id} className="min-w-0 text-base font-semibold break-words [overflow-wrap:anywhere]">
+            {visible(title)}
           </h2>
           <IconButton icon="cross" label="Close" size="small" onClick={onClose} />
         </header>

@@ -54,7 +54,7 @@ export function Tabs<T extends string>({ label, tabs, chosen, onChoose, classNam
     <div
       role="tablist"
       aria-label={label}
-      className={cx("flex min-w-0 gap-1", className)}
+      className={cx("flex w-fit max-w-full min-w-0 gap-0.5 overflow-x-auto rounded-lg bg-hover p-0.5", className)}
       onKeyDown={(event) => {
         const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
         if (step === 0) return;
@@ -76,8 +76,8 @@ export function Tabs<T extends string>({ label, tabs, chosen, onChoose, classNam
           tabIndex={tab.name === chosen ? 0 : -1}
           onClick={() => onChoose(tab.name)}
           className={cx(
-            "h-8 rounded-md px-3 text-sm font-medium whitespace-nowrap",
-            tab.name === chosen ? "bg-accent-soft text-accent" : "text-muted hover:bg-hover hover:text-text",
+            "h-7 rounded-md px-2.5 text-[0.8125rem] font-medium whitespace-nowrap focus-visible:outline-offset-[-2px] sm:px-3",
+            tab.name === chosen ? "bg-raised text-text shadow-[0_0_0_1px_var(--c-line-strong)]" : "text-muted hover:text-text",
           )}
         >
           {tab.label}
@@ -89,9 +89,9 @@ export function Tabs<T extends string>({ label, tabs, chosen, onChoose, classNam
 }
 
 /** A figure with its name above it. */
-export function Figure({ label, children, detail, tone }: { label: string; children: ReactNode; detail?: ReactNode; tone?: "bad" }) {
+export function Figure({ label, children, detail, tone, className }: { label: string; children: ReactNode; detail?: ReactNode; tone?: "bad"; className?: string }) {
   return (
-    <div className="min-w-0">
+    <div className={cx("min-w-0", className)}>
       <dt className="truncate text-xs text-muted">{label}</dt>
       <dd className={cx("mt-0.5 text-sm font-medium break-words tabular-nums", tone === "bad" && "text-bad")}>{children}</dd>
       {detail ? <dd className="text-xs text-muted tabular-nums">{detail}</dd> : null}

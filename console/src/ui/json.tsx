@@ -5,6 +5,9 @@ import { useMemo, useState } from "react";
 import { Button, IconButton } from "./button";
 import { cx } from "./classes";
 import { toast } from "./toast";
+import { visible } from "./visible";
+
+export { visible };
 
 const FIRST = 4_000;
 
@@ -43,13 +46,6 @@ export function Json({ value, label, whole, className }: { value: unknown; label
 export function asText(value: unknown): string {
   if (typeof value === "string") return value;
   return JSON.stringify(value, null, 2) ?? "undefined";
-}
-
-const INVISIBLE = /[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g;
-
-/** Characters that cannot be seen, or that turn the direction of what follows, as escapes. */
-export function visible(text: string): string {
-  return text.replace(INVISIBLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 export async function copy(text: string): Promise<void> {

@@ -6,6 +6,7 @@ import type { Query } from "../api/query";
 import { Button, Spinner } from "./button";
 import { cx } from "./classes";
 import { Icon, type IconName } from "./icons";
+import { Long } from "./long";
 
 export type PageStateKind = "empty" | "loading" | "error" | "offline" | "forbidden" | "missing";
 
@@ -36,7 +37,7 @@ const WORDS: Record<PageStateKind, { icon: IconName; title: string; text: string
 
 export function PageState({ kind, title, children, icon, error, onRetry, action, compact }: PageStateProps) {
   const words = WORDS[kind];
-  const text = children ?? (error !== undefined && kind === "error" ? told(error) : words.text);
+  const text = children ?? (error !== undefined && kind === "error" ? <Long text={told(error)} /> : words.text);
   const reference = error instanceof ApiError ? error.requestId : null;
   return (
     <div

@@ -17,7 +17,7 @@ export function Side(props: SideProps) {
   return useMedia("(min-width: 1024px)") ? (
     <Column {...props} />
   ) : (
-    <Dialog title={visible(props.title)} onClose={props.onClose} wide>
+    <Dialog title={props.title} onClose={props.onClose} wide>
       {props.children}
     </Dialog>
   );

@@ -3,6 +3,7 @@
 import { useSyncExternalStore } from "react";
 import { IconButton } from "./button";
 import { cx } from "./classes";
+import { visible } from "./visible";
 
 interface Note {
   id: number;
@@ -47,7 +48,7 @@ export function Toasts() {
             note.tone === "bad" && "text-bad",
           )}
         >
-          <span className="min-w-0 py-1 break-words">{note.text}</span>
+          <span className="line-clamp-6 min-w-0 py-1 break-words [overflow-wrap:anywhere]">{visible(note.text)}</span>
           <IconButton icon="cross" label="Dismiss" size="small" onClick={() => dismiss(note.id)} />
         </div>
       ))}

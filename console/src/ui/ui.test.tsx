@@ -9,6 +9,14 @@ import { indexAt } from "./virtual";
 
 test("characters that hide or turn text are shown as escapes", () => {
   expect(visible("a\u202eb\u200bc\u0000d\n\te")).toBe("a\\u202eb\\u200bc\\u0000d\n\te");
+  expect(visible("a\u{e0041}\u00ad\u2028\rb")).toBe("a\\u{e0041}\\u00ad\\u2028\\u000db");
+});
+
+test("what joins the parts of a picture or the letters of a script stays, what would tell two names apart does not", () => {
+  const family = "\u{1f469}\u{1f3fd}\u200d\u{1f467}";
+  const persian = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645";
+  expect([visible(family), visible(persian)]).toEqual([family, persian]);
+  expect(visible("pay\u200dpal\u200d")).toBe("pay\\u200dpal\\u200d");
 });
 
 test("arguments are shown whole and exact where they are asked about", () => {
@@ -46,7 +54,18 @@ test("an error names its request, and offers another try", () => {
 
 test("times and sizes are told as people read them", () => {
   expect([ago(1_000, 1_010), ago(1_000, 1_000 + 300), ago(0, 7_200)]).toEqual(["just now", "5 min ago", "2 h ago"]);
-  expect([duration(0.0421), duration(4.25), duration(75), duration(3_700)]).toEqual(["42 ms", "4.3 s", "1 min 15 s", "1 h 2 min"]);
+  expect([0, 0.0042, 0.0421, 0.9999, 4.25, 59.7, 75, 119.6, 3_599.9, 3_700].map(duration)).toEqual([
+    "0 ms",
+    "4.2 ms",
+    "42 ms",
+    "1.0 s",
+    "4.3 s",
+    "1 min",
+    "1 min 15 s",
+    "2 min",
+    "1 h",
+    "1 h 2 min",
+  ]);
   expect([bytes(12), bytes(2_048), bytes(5_000_000)]).toEqual(["12 B", "2.0 kB", "5.0 MB"]);
 });
 

@@ -5,7 +5,7 @@ import { useCallback, useEffect, useImperativeHandle, useLayoutEffect, useMemo, 
 import { flushSync } from "react-dom";
 
 export interface VirtualHandle {
-  scrollToEnd: (smooth?: boolean) => void;
+  scrollToEnd: () => void;
   scrollToIndex: (index: number) => void;
   atEnd: () => boolean;
 }
@@ -35,7 +35,10 @@ interface VirtualListProps<T> {
 
 const OVERSCAN = 600;
 const NEAR = 400;
+/** How near to the end one has to come to be taken there. */
 const SLACK = 24;
+/** Places are told in fractions of pixels. */
+const HAIR = 1.5;
 
 export function VirtualList<T>(props: VirtualListProps<T>) {
   const { items, keyOf, estimate, children, fixed = false, sticky = false, header, footer } = props;
@@ -43,6 +46,7 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
   const inner = useRef<HTMLDivElement>(null);
   const sizes = useRef(new Map<string, number>());
   const isStuck = useRef(sticky);
+  const seenTop = useRef(0);
   const anchor = useRef<{ key: string; top: number } | null>(null);
   const [version, setVersion] = useState(0);
   const [view, setView] = useState({ top: 0, height: 0 });
@@ -77,30 +81,51 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
     anchor.current = key === undefined ? null : { key, top: (offsets[index] as number) - top };
   }, [keys, offsets, sticky]);
 
+  const { onNearStart, onNearEnd, onAtEnd } = props;
+  /** Whether the list still holds on to its end: only who goes up lets go. What grows moves the end away, and nobody. */
+  const grasp = useCallback(
+    (element: HTMLElement): void => {
+      const top = element.scrollTop;
+      const left = element.scrollHeight - top - element.clientHeight;
+      const before = isStuck.current;
+      if (left <= HAIR) isStuck.current = sticky;
+      else if (top < seenTop.current - HAIR) isStuck.current = false;
+      else if (left <= SLACK && top > seenTop.current) isStuck.current = sticky;
+      seenTop.current = top;
+      if (isStuck.current !== before) onAtEnd?.(isStuck.current);
+    },
+    [sticky, onAtEnd],
+  );
+  const toEnd = (element: HTMLElement): void => {
+    element.scrollTop = element.scrollHeight;
+    seenTop.current = element.scrollTop;
+  };
+
   // after each change of what is above: the same row at the same place, or the end at the end
   useLayoutEffect(() => {
     const element = viewport.current;
-    if (element === null) return;
-    if (isStuck.current) {
-      element.scrollTop = element.scrollHeight;
-      return;
-    }
+    if (element === null || isStuck.current) return;
     const held = anchor.current;
     if (held === null) return;
     const index = keys.indexOf(held.key);
     if (index < 0) return;
     const wanted = (offsets[index] as number) - held.top + (inner.current?.offsetTop ?? 0);
-    if (Math.abs(wanted - element.scrollTop) > 1) element.scrollTop = wanted;
+    if (Math.abs(wanted - element.scrollTop) <= 1) return;
+    element.scrollTop = wanted;
+    seenTop.current = element.scrollTop;
   }, [keys, offsets]);
+  useLayoutEffect(() => {
+    const element = viewport.current;
+    if (element === null || !isStuck.current) return;
+    grasp(element); // somebody may have gone up, of which the event is yet to come
+    if (isStuck.current) toEnd(element);
+    else remember();
+  });
 
-  const { onNearStart, onNearEnd, onAtEnd } = props;
   const onScroll = useCallback(() => {
     const element = viewport.current;
     if (element === null) return;
-    const left = element.scrollHeight - element.scrollTop - element.clientHeight;
-    const stuck = sticky && left <= SLACK;
-    if (stuck !== isStuck.current) onAtEnd?.(stuck);
-    isStuck.current = stuck;
+    grasp(element);
     remember();
     setView((old) =>
       old.top === element.scrollTop && old.height === element.clientHeight
@@ -108,8 +133,8 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
         : { top: element.scrollTop, height: element.clientHeight },
     );
     if (element.scrollTop < NEAR) onNearStart?.();
-    if (left < NEAR) onNearEnd?.();
-  }, [sticky, remember, onNearStart, onNearEnd, onAtEnd]);
+    if (element.scrollHeight - element.scrollTop - element.clientHeight < NEAR) onNearEnd?.();
+  }, [grasp, remember, onNearStart, onNearEnd]);
 
   const handler = useRef(onScroll);
   handler.current = onScroll;
@@ -117,7 +142,7 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
     const element = viewport.current;
     if (element === null) return;
     const observer = new ResizeObserver(() => {
-      if (isStuck.current) element.scrollTop = element.scrollHeight;
+      if (isStuck.current) toEnd(element);
       handler.current();
     });
     observer.observe(element);
@@ -157,15 +182,17 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
   useEffect(() => () => observer.current?.disconnect(), []);
 
   useImperativeHandle(props.ref, () => ({
-    scrollToEnd: (smooth) => {
+    scrollToEnd: () => {
       const element = viewport.current;
       if (element === null) return;
+      if (isStuck.current !== sticky) onAtEnd?.(sticky);
       isStuck.current = sticky;
-      element.scrollTo({ top: element.scrollHeight, behavior: smooth ? "smooth" : "auto" });
+      toEnd(element);
     },
     scrollToIndex: (index) => {
       const element = viewport.current;
       if (element === null) return;
+      if (isStuck.current) onAtEnd?.(false);
       isStuck.current = false;
       const top = (offsets[Math.min(index, keys.length)] ?? 0) + (inner.current?.offsetTop ?? 0);
       const bottom = (offsets[Math.min(index + 1, keys.length)] ?? total) + (inner.current?.offsetTop ?? 0);

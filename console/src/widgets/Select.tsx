@@ -103,7 +103,9 @@ function Menu({
     .slice(0, AT_ONCE);
   const current = found[Math.min(at, found.length - 1)];
 
-  useEffect(() => active.current?.scrollIntoView?.({ block: "nearest" }), [at, isOpen]);
+  useEffect(() => {
+    active.current?.scrollIntoView?.({ block: "nearest" }); // gives a promise in newer browsers
+  }, [at, isOpen]);
 
   const open = (): void => {
     if (isDisabled) return;
