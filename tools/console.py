@@ -14,9 +14,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import environment
 
@@ -27,7 +28,8 @@ FRESH = SOURCES / "build"
 LOG = SOURCES / "node_modules" / "dragoman-build.log"
 STAMP = "dragoman-console.stamp"
 BUILDING = "_DRAGOMAN_CONSOLE"
-"""Tells the server that its console is being built beside it."""
+"""Names to the server a file that is there while its console is being built beside it."""
+_BESIDE = "--beside="
 
 NODE_NEEDED = (20, 19)
 NODE = environment.Level("node", (), ("node",), apart=True)
@@ -89,16 +91,29 @@ def node_folder() -> Path:
     return wheel if environment.WINDOWS else wheel / "bin"
 
 
+def npm_of(folder: Path) -> list[str]:
+    """The command of the npm that stands beside a node.
+
+    By its own file where that can be found: the script `npm` of the wheel has lost its way to it.
+    """
+    node = folder / ("node.exe" if environment.WINDOWS else "node")
+    for inside in ("../lib/node_modules/npm/bin/npm-cli.js", "node_modules/npm/bin/npm-cli.js"):
+        if (folder / inside).is_file():
+            return [str(node), str(folder / inside)]
+    return [str(folder / ("npm.cmd" if environment.WINDOWS else "npm"))]
+
+
 def build() -> None:
     """Build the console and put it where the server looks. Raises SetupError, in one line, if that fails."""
     folder = node_folder()
-    suffix = ".cmd" if environment.WINDOWS else ""
-    npm, node = str(folder / f"npm{suffix}"), str(folder / f"node{'.exe' if environment.WINDOWS else ''}")
+    node, npm = str(folder / ("node.exe" if environment.WINDOWS else "node")), npm_of(folder)
     LOG.parent.mkdir(exist_ok=True)
     told = fingerprint()
     shutil.rmtree(FRESH, ignore_errors=True)
-    run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder, purpose="installing what the console needs")
-    run([npm, "run", "build", "--", "--outDir", str(FRESH), "--emptyOutDir"], folder, purpose="building the console")
+    # the lock has a digest of everything, so what npm has kept is as good as what it would fetch
+    install = [*npm, "ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"]
+    run(install, folder, purpose="installing what the console needs")
+    run([*npm, "run", "build", "--", "--outDir", str(FRESH), "--emptyOutDir"], folder, purpose="building the console")
     run([node, str(PRECOMPRESS), str(FRESH / "console" / "assets")], folder, purpose="packing the console")
     (FRESH / STAMP).write_text(told, "utf-8")
     shutil.rmtree(DIST, ignore_errors=True)
@@ -127,45 +142,62 @@ def run(command: Sequence[str], folder: Path, *, purpose: str) -> None:
     raise environment.SetupError(f"{purpose} failed: {last[:200]} (details: {LOG})")
 
 
+def provide() -> None:
+    """The console as its sources are now, built if it is not; somebody else who builds it is waited for."""
+    with alone():
+        if not is_current():
+            environment.say("building the console")
+            build()
+
+
 @contextlib.contextmanager
-def alone() -> Iterator[bool]:
-    """Whether nobody else is building here; until the block ends, nobody else will be."""
+def alone() -> Iterator[None]:
+    """Nobody else builds here until the block ends; whoever does already is waited for."""
     (environment.ROOT / ".cache").mkdir(exist_ok=True)
     with (environment.ROOT / ".cache" / "console.lock").open("w") as file:
-        yield _lock(file)
-
-
-def _lock(file: IO[str]) -> bool:
-    try:
-        import fcntl  # late: Windows has none, and builds without a lock
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+        try:
+            import fcntl  # late: Windows has none, and builds without a lock
+        except ImportError:
+            pass
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def main(args: Sequence[str]) -> int:
-    """`make console`: build it, unless what is there was built from the same sources. `--beside`: for a server that runs."""
-    beside = "--beside" in args
-    with alone() as mine:
-        if not mine:
-            environment.say("the console is being built by another process")
-            return 0 if beside else 1
-        if not is_current():
-            if not beside:
-                environment.say("building the console")
-            build()
-    environment.say("the console is ready: open the address above" if beside else f"the console is in {DIST}")
+    """`make console`: build it, unless what is there was built from the same sources."""
+    mark = next((Path(word.removeprefix(_BESIDE)) for word in args if word.startswith(_BESIDE)), None)
+    if mark is None:
+        provide()
+        environment.say(f"the console is in {DIST}")
+        return 0
+    try:
+        with alone():
+            if not is_current():
+                build()
+    finally:
+        mark.unlink(missing_ok=True)
+    environment.say("the console is ready")
     return 0
 
 
-def build_beside() -> dict[str, str]:
-    """Begin to build the console beside a server that is about to start, if it is missing; variables for that server."""
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A build that goes on by itself; `mark` is there until it has ended, well or not."""
+
+    process: subprocess.Popen[bytes]
+    mark: Path
+
+
+def build_beside() -> Beside | None:
+    """Begin to build the console beside what makes a server ready, and beside the server then; None if there is one."""
     if is_there() or not (SOURCES / "package-lock.json").is_file():
-        return {}
-    command = [sys.executable, str(environment.ROOT / "tools" / "setup.py"), "console", "--beside"]
-    subprocess.Popen(command, cwd=environment.ROOT, env=environment.settings(), stdin=subprocess.DEVNULL)
-    return {BUILDING: "1"}
+        return None
+    environment.say("building the console meanwhile; the server does not wait for it")
+    cache = environment.ROOT / ".cache"
+    cache.mkdir(exist_ok=True)
+    handle, mark = tempfile.mkstemp(prefix="console.", suffix=".building", dir=cache)
+    os.close(handle)
+    command = [sys.executable, str(environment.ROOT / "tools" / "setup.py"), "console", f"{_BESIDE}{mark}"]
+    building = subprocess.Popen(command, cwd=environment.ROOT, env=environment.settings(), stdin=subprocess.DEVNULL)
+    return Beside(building, Path(mark))

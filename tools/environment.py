@@ -237,11 +237,18 @@ def setup(args: Sequence[str]) -> int:
 
 def demo(args: Sequence[str]) -> int:
     """Become the server, so that Ctrl-C reaches one process and nothing prints a traceback over it."""
-    command = [str(ensure(DEMO)), "-m", "dragoman", "serve", "--demo", *args]
     import console as web  # late: it builds on this module
 
+    beside = web.build_beside()  # first, because it takes as long as all that follows
+    try:
+        command = [str(ensure(DEMO)), "-m", "dragoman", "serve", "--demo", *args]
+    except SetupError:
+        if beside is not None:
+            beside.process.terminate()
+        raise
     # so that an error names what to type to make, who knows no --port
-    environment = settings() | ({"_DRAGOMAN_MAKE": "1"} if "MAKELEVEL" in os.environ else {}) | web.build_beside()
+    environment = settings() | ({"_DRAGOMAN_MAKE": "1"} if "MAKELEVEL" in os.environ else {})
+    environment |= {} if beside is None else {web.BUILDING: str(beside.mark)}
     if WINDOWS:
         return subprocess.call(command, env=environment)
     os.execve(command[0], command, environment)
@@ -257,16 +264,44 @@ def console(args: Sequence[str]) -> int:
 def test(args: Sequence[str]) -> int:
     """The whole suite on several workers, or what the arguments choose on one."""
     python = str(ensure(DEVELOPMENT))
+    if not args or any("tests/console" in word for word in args):
+        set_the_stage()
     workers = min(MOST_WORKERS, os.cpu_count() or 1)
-    chosen = list(args) or ["--numprocesses", str(workers), "--dist", "loadgroup", "--ignore=tests/console"]
-    return call(python, "-m", "pytest", *chosen)
+    return call(python, "-m", "pytest", *(args or ["--numprocesses", str(workers), "--dist", "loadgroup"]))
 
 
 def browser(args: Sequence[str]) -> int:
-    """The console in the system's Chromium, built first where it is not."""
-    workers = min(2, os.cpu_count() or 1)
-    chosen = list(args) or ["--numprocesses", str(workers), "--dist", "loadgroup"]
-    return call(str(ensure(DEVELOPMENT)), "-m", "pytest", "tests/console", *chosen)
+    """Only the tests of the console."""
+    python = str(ensure(DEVELOPMENT))
+    set_the_stage()
+    workers = min(MOST_WORKERS, os.cpu_count() or 1)
+    return call(
+        python, "-m", "pytest", *(args or ["--numprocesses", str(workers), "--dist", "loadgroup", "tests/console"])
+    )
+
+
+def set_the_stage() -> None:
+    """What the tests of the console need: the console, built from the sources as they are, and a Chromium.
+
+    Where one cannot be had it is said, and the tests that need it are skipped, which fails a run under CI.
+    """
+    import chromium  # late, as below
+    import console as web
+
+    try:
+        web.provide()
+    except SetupError as error:
+        say(f"{error}; the tests that need the console are skipped, or see the one that is there")
+    if chromium.find() is not None:
+        return
+    if not chromium.may_install():
+        say(f"there is no Chromium here, so tests in a browser are skipped: {chromium.HOW_TO}")
+        return
+    say("installing Debian's package chromium, which tests drive (it is not removed afterwards)")
+    try:
+        chromium.install(ROOT / ".cache" / "chromium.log")
+    except chromium.NoChromiumError as error:
+        say(str(error))
 
 
 def interop(args: Sequence[str]) -> int:
@@ -331,7 +366,7 @@ TARGETS: dict[str, tuple[Target, str]] = {
     "fmt": (fmt, "format the code and mend what ruff can mend"),
     "lint": (lint, "format, lint, layers, types, dependencies"),
     "test": (test, "all tests (PYTHON=python3.13 for another interpreter)"),
-    "browser": (browser, "the console in the system's Chromium, against a running server"),
+    "browser": (browser, "only the console: in Chromium, against the installed wheel"),
     "interop": (interop, "only the published clients against a running server"),
     "prove": (module("prove"), "show each promise against a running server; all the proofs that follow"),
     "prove-kill9": (

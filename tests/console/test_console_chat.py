@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -141,12 +142,12 @@ def test_of_two_tabs_that_decide_at_once_one_decides(visit: Visit, second: str) 
 @pytest.mark.requirement("KAI-48")
 def test_an_answer_goes_on_after_a_reload(visitor: Visitor) -> None:
     page = visitor.open()
-    send(page, "slow: 40 50")
+    send(page, "slow: 60 100")  # long enough for a page to be loaded on a busy machine
     expect(answer(page)).to_contain_text("1 2 3")
     page.reload()
     expect(answer(page)).to_contain_text("1 2 3")
     expect(page.get_by_role("button", name="Stop the answer")).to_be_visible()
-    expect(answer(page)).to_contain_text(numbers(40))
+    expect(answer(page)).to_contain_text(numbers(60))
     settled(page)
     [run] = visitor.runs_of(page)
     assert run["status"] == "completed"
@@ -168,6 +169,100 @@ def test_an_answer_goes_on_after_the_server_was_killed(visit: Visit, serve: Call
     [run] = visitor.runs_of(page)
     assert run["status"] == "completed"
     assert "step.restarted" in types_of(visitor, run["id"])
+
+
+DOUBLED = """() => {
+  window.doubled = [];
+  const look = () => {
+    const said = document.querySelector('article[aria-label=Answer]')?.innerText ?? '';
+    if (/\\b3\\b[^]*\\b1 2 3\\b/.test(said)) doubled.push(said);
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+"""Watches for an answer that says again what it had said."""
+
+
+@pytest.mark.requirement("KAI-48")
+def test_what_an_attempt_had_said_that_broke_off_is_never_shown_beside_the_next(
+    visit: Visit, serve: Callable[..., Any]
+) -> None:
+    server = serve()
+    visitor = visit(server.url, expected=LOSS)
+    page = visitor.open()
+    page.evaluate(DOUBLED)
+    send(page, "slow: 40 50")
+    expect(answer(page)).to_contain_text("1 2 3 4")
+    server.kill()
+    expect(page.get_by_text("Connection to the server lost")).to_be_visible()
+    serve("--demo", data=server.data, port=int(server.url.rpartition(":")[2]))
+    expect(answer(page)).to_contain_text(numbers(40), timeout=30_000)
+    settled(page)
+    assert page.evaluate("() => doubled") == []
+
+
+def test_a_changed_question_is_sent_once_the_server_is_back(visit: Visit, serve: Callable[..., Any]) -> None:
+    server = serve()
+    visitor = visit(server.url, expected=LOSS)
+    page = visitor.open()
+    send(page, "echo: one")
+    expect(answer(page)).to_contain_text("one")
+    settled(page)
+    question = page.get_by_role("article", name="You")
+    question.hover()
+    question.get_by_role("button", name="Edit and send again").click()
+    server.kill()
+    editor = page.get_by_role("form", name="Edit message")
+    editor.get_by_role("textbox").fill("echo: two")
+    editor.get_by_role("button", name="Send", exact=True).click()
+    expect(page.get_by_text("goes on when the server is back").last).to_be_visible()
+    expect(question).to_contain_text("echo: two")
+    serve("--demo", data=server.data, port=int(server.url.rpartition(":")[2]))
+    expect(answer(page)).to_contain_text("two", timeout=30_000)
+    settled(page)
+    page.reload()
+    expect(question).to_have_text(re.compile("^echo: two"))
+    expect(answer(page)).to_contain_text("two")
+
+
+def test_a_change_that_is_refused_stays_in_its_field(visit: Visit, serve: Callable[..., Any]) -> None:
+    visitor = visit(serve(environment={"DRAGOMAN_KAI__BUSY": "reject"}).url, expected=REFUSAL)
+    page = visitor.open()
+    send(page, "echo: one")
+    expect(answer(page)).to_contain_text("one")
+    settled(page)
+    page.get_by_role("article", name="You").hover()
+    page.get_by_role("button", name="Edit and send again").click()
+    editor = page.get_by_role("form", name="Edit message").get_by_role("textbox")
+    editor.fill("echo: two")
+    other = visitor.open(page.url)
+    send(other, "slow: 100 50")
+    expect(answer(other)).to_contain_text("1 2 3")
+    editor.press("Enter")  # before this tab has seen that the other one is at it, or after: nothing is lost
+    expect(editor).to_have_value("echo: two")
+    other.get_by_role("button", name="Stop the answer").click()
+    settled(other)
+    expect(page.get_by_role("button", name="Stop the answer")).to_have_count(0)
+    expect(editor).to_have_value("echo: two")
+    editor.press("Enter")
+    expect(answer(page)).to_contain_text("two")
+
+
+def test_a_message_that_is_to_be_hidden_is_not_shown(visitor: Visitor) -> None:
+    thread = uuid.uuid4().hex
+    message = {
+        "id": "context",
+        "role": "user",
+        "parts": [{"type": "text", "text": "echo: seen"}],
+        "metadata": {"hidden": True},
+    }
+    sent = visitor.context.request.post(
+        "/api/chat", data={"id": thread, "message": message}, headers={"origin": visitor.url}
+    )
+    assert sent.ok, sent.text()
+    page = visitor.open(f"/console/chat/{thread}")
+    expect(answer(page)).to_contain_text("seen")
+    expect(page.get_by_role("article", name="You")).to_have_count(0)
 
 
 def test_stop_ends_the_model_call(visitor: Visitor) -> None:

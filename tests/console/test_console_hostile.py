@@ -6,12 +6,14 @@ That nothing is asked of another host, and that nothing appears on the browser's
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.console.driving import Visitor, answer, approval, send, settled
+from tests.console.driving import NARROW, WIDE, Visitor, answer, approval, send, settled
 
 pytestmark = pytest.mark.xdist_group("console-hostile")
 Visit = Callable[..., Visitor]
@@ -26,6 +28,52 @@ MARKDOWN = (
     '<iframe src="https://evil.example/"></iframe><style>body{display:none}</style>'
     '<form action="https://evil.example/"><button>Sign in</button></form>'
 )
+
+
+HOSTILE_APP = """from dragoman import Agent, App, Flow, StepError, step, tool
+from dragoman.testing.model import ScriptedModel
+
+HOSTILE = {hostile!r}
+TURNED = {turned!r}
+
+@step(name=HOSTILE + TURNED, id="says")
+def says(ctx, note=HOSTILE + TURNED):
+    return {{"said": ctx.message + {more!r}, HOSTILE: TURNED}}
+
+@step(name="fails", id="fails")
+def fails(ctx):
+    raise StepError(ctx.message, code="HOSTILE")
+
+@tool
+def create_bucket(name: str) -> dict:
+    return {{"name": name}}
+
+app = App(
+    HOSTILE,
+    agents=[Agent("helper", model=ScriptedModel(name=HOSTILE + TURNED), description=HOSTILE, tools=[create_bucket])],
+    flows=[
+        Flow("evil/says", [says], capture="full", description=HOSTILE + TURNED),
+        Flow("evil/fails", [says, fails], capture="full"),
+    ],
+)
+"""
+
+
+@pytest.fixture
+def evil(visit: Visit, serve: Callable[..., Any], tmp_path: Path) -> Visitor:
+    """An admin of a server whose app is hostile in every word that it may choose."""
+    write(tmp_path, "")
+    server = serve(
+        "hostile_app:app",
+        folder=tmp_path,
+        environment={"DRAGOMAN_LIMITS__TEXT": "2000000", "DRAGOMAN_ERRORS__EXPOSE": "true"},
+    )
+    return visit(server.url, token=next(iter(re.findall(r"dk_\S+", server.log.read_text("utf-8")))))
+
+
+def write(folder: Path, more: str) -> None:
+    code = HOSTILE_APP.format(hostile=HOSTILE, turned=TURNED, more=more)
+    (folder / "hostile_app.py").write_text(code, "utf-8")
 
 
 def unharmed(page: Page) -> None:
@@ -142,10 +190,119 @@ def test_a_table_of_5000_rows_breaks_no_page(visitor: Visitor) -> None:
     rows = "\n".join(f"| {n} | {n * n} |" for n in range(5_000))
     run = visitor.ask(f"echo: | n | square |\n|---|---|\n{rows}")
     page = visitor.open(f"/console/chat/{run['thread']}")
-    # rows that are measured late may have moved the end away from under the page
-    page.get_by_role("table").or_(page.get_by_role("button", name="To the end")).first.wait_for()
+    expect(answer(page).get_by_role("table")).to_be_visible()
     send(page, "echo: still here")
     expect(answer(page)).to_contain_text("still here")
+
+
+# --------------------------------------------------------------------------- runs, flows, sessions, comparisons
+
+
+def calm(page: Page) -> None:
+    """All has come; nothing of it ran, turns other text, makes the page wider than its window or keeps it from answering."""
+    expect(page.locator("[data-state=loading], [aria-busy=true], .skeleton")).to_have_count(0)
+    unharmed(page)
+    assert "\u202e" not in page.evaluate("() => document.title + document.body.innerText")
+    assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_what_runs_and_flows_are_called_and_say_is_text(evil: Visitor, size: tuple[int, int]) -> None:
+    said = evil.ask(f"echo: {HOSTILE}{TURNED}")
+    failed = evil.ask(f"fail: {HOSTILE}{TURNED}")
+    asked = evil.own("POST", "/runs", {"message": {"text": f"approve: create_bucket {HANDLER}{TURNED}"}})
+    flow = evil.execute("evil/says", f"{HOSTILE}{TURNED}")
+    broken = evil.execute("evil/fails", f"{HOSTILE}{TURNED}")
+    page = evil.open("/console/runs")
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    expect(page.locator("[data-run]")).to_have_count(5)
+    calm(page)
+    for run, view, shown in (
+        (said, "", "onerror"),
+        (said, "?tab=events", "onerror"),
+        (said, "?tab=result", SCRIPT),
+        (failed, "", HANDLER),
+        (asked, "", "safe\\u202etxt.exe"),
+        (flow, "", SCRIPT),
+        (flow, "?tab=result", "safe\\u202etxt.exe"),
+        (flow, "?step=says", "safe\\u202etxt.exe"),
+        (broken, "?step=fails", HANDLER),
+        (broken, "?tab=events&event=2", "onerror"),
+    ):
+        page.goto(f"/console/runs/{run['id']}{view}")
+        expect(page.get_by_text(shown).first).to_be_attached()
+        calm(page)
+
+
+def test_flows_sessions_and_figures_with_hostile_names_are_text(evil: Visitor) -> None:
+    session = str(uuid.uuid4())
+    run = evil.ask(f"echo: {HOSTILE}")
+    evil.own("PATCH", f"/threads/{run['thread']}", {"title": f"{HANDLER}{TURNED}"})
+    flow = evil.execute("evil/says", f"{HOSTILE}{TURNED}", session=session)
+    for path, shown in (
+        ("/console/flows", "onerror"),
+        ("/console/flows/evil/says", "onerror"),
+        (f"/console/flows/evil/says?run={flow['id']}&step=says", "safe\\u202etxt.exe"),
+        ("/console/sessions", "safe\\u202etxt.exe"),
+        (f"/console/sessions/{session}", "evil/says"),
+        ("/console/overview", "onerror"),
+        ("/console/models", "onerror"),
+        ("/console/runs?q=%3Cimg%20src%3Dx%20onerror%3Dharmed%3D1%3E%E2%80%AE", "onerror"),
+        ("/console/runs?agent=%3Cscript%3Eharmed%3D1%3C%2Fscript%3E", "No run matches"),
+    ):
+        page = evil.open(path)
+        expect(page.get_by_text(shown).first).to_be_attached()
+        calm(page)
+        page.close()
+
+
+def test_what_two_runs_and_a_replay_say_is_compared_as_text(evil: Visitor, tmp_path: Path) -> None:
+    session = str(uuid.uuid4())
+    one = evil.execute("evil/says", f"{HOSTILE}{TURNED}", session=session)
+    other = evil.execute("evil/fails", f"{HANDLER}{TURNED}")
+    page = evil.open(f"/console/compare/{one['id']}/{other['id']}")
+    expect(page.get_by_role("region", name="What came out")).to_contain_text("onerror")
+    page.get_by_role("region", name="Steps").get_by_role("button").first.click()
+    calm(page)
+    write(tmp_path, f"{HANDLER}{TURNED}")  # the code says something else by now
+    page.goto(f"/console/sessions/{session}")
+    page.get_by_role("button", name="Replay").click()
+    replay = page.get_by_role("region", name="Replay")
+    expect(replay.get_by_role("heading").first).to_contain_text("difference", timeout=30_000)
+    expect(replay.get_by_role("table").first).to_contain_text("safe\\u202etxt.exe")
+    calm(page)
+
+
+def test_a_megabyte_in_one_word_breaks_no_other_page(evil: Visitor) -> None:
+    word = "w" * 1_000_000
+    session = str(uuid.uuid4())
+    said, failed = evil.ask(f"echo: {word}"), evil.ask(f"fail: {word}")
+    one = evil.execute("evil/says", word, session=session)
+    other = evil.execute("evil/says", f"{word}!")
+    broken = evil.execute("evil/fails", word)
+    evil.own("PATCH", f"/threads/{said['thread']}", {"title": word[:200]})
+    for path in (
+        "/console/runs",
+        f"/console/runs/{said['id']}?tab=events&event=5",
+        f"/console/runs/{said['id']}?tab=result",
+        f"/console/runs/{failed['id']}",
+        f"/console/runs/{one['id']}?tab=result",
+        f"/console/runs/{one['id']}?step=says",
+        f"/console/runs/{broken['id']}?step=fails",
+        f"/console/compare/{one['id']}/{other['id']}",
+        f"/console/flows/evil/says?run={one['id']}",
+        "/console/sessions",
+        f"/console/sessions/{session}",
+    ):
+        page = evil.open(path)
+        expect(page.get_by_role("heading").first).to_be_visible()
+        calm(page)
+        page.close()
 
 
 def test_widgets_and_ids_in_addresses_are_text(visit: Visit) -> None:

@@ -18,9 +18,9 @@ Visit = Callable[..., Visitor]
 
 
 @pytest.fixture(scope="module")
-def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def keyed(tmp_path_factory: pytest.TempPathFactory, server_python: Path) -> Iterator[RunningServer]:
     """A demo server to whose data directory keys are added."""
-    server = start_server("--demo", data=tmp_path_factory.mktemp("keyed") / "data")
+    server = start_server("--demo", data=tmp_path_factory.mktemp("keyed") / "data", python=server_python)
     yield server
     server.stop()
 
@@ -103,6 +103,73 @@ def test_a_key_without_admin_sees_its_own_and_is_kept_nowhere(visit: Visit, keye
     expect(page.locator("[data-run]")).to_have_count(1)
     expect(page.get_by_text("1 run", exact=True)).to_be_visible()
     page.reload()
+    expect(page.locator("[data-run]")).to_have_count(1)
+
+
+def test_what_only_admins_may_is_shown_as_forbidden(visit: Visit, keyed: RunningServer) -> None:
+    somebody = visit(keyed.url)
+    theirs = somebody.own("GET", "/me")["user"]
+    hidden = somebody.ask("echo: not for zoe")
+    visitor = visit(keyed.url, token=key(keyed.data, "--tenant", "demo", "--user", "zoe", "--scope", "use"))
+    mine = visitor.ask("echo: mine")
+    page = visitor.open("/console/overview")
+    expect(page.locator("main dl > div").first).to_contain_text("1")
+    visitor.expected.append(REFUSAL)
+    page.goto(f"/console/runs?user={theirs}")
+    expect(page.locator("[data-state=forbidden]")).to_contain_text("Not yours to see")
+    page.get_by_role("button", name="Clear the filters").click()
+    expect(page.locator("[data-run]")).to_have_count(1)
+    page.get_by_role("button", name="Filters").click()
+    expect(page.get_by_label("Agent", exact=True)).to_be_visible()
+    expect(page.get_by_label("User", exact=True)).to_have_count(0)
+    for path in (f"runs/{hidden['id']}", f"sessions/{hidden['thread']}", f"chat/{hidden['thread']}"):
+        page.goto(f"/console/{path}")
+        expect(page.locator("[data-state=missing], [data-state=forbidden]")).to_be_visible()
+    page.goto(f"/console/compare/{mine['id']}/{hidden['id']}")
+    expect(page.get_by_text("The second run does not exist")).to_be_visible()
+    page.goto("/console/sessions")
+    expect(page.locator("a[data-row]")).to_have_count(1)
+    expect(page.get_by_role("tablist", name="Whose conversations")).to_have_count(0)
+    page.goto(f"/console/sessions/{mine['thread']}")
+    expect(page.get_by_text("needs a key with the scope “admin”")).to_be_visible()
+    expect(page.get_by_role("button", name="Replay", exact=True)).to_be_disabled()
+    page.keyboard.press("r")  # the shortcut may not do it, either
+    expect(page.get_by_role("region", name="Replay")).to_have_count(0)
+    for path in ("flows", "models", "overview"):
+        page.goto(f"/console/{path}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.locator("[data-state=loading], [aria-busy=true], .skeleton")).to_have_count(0)
+        expect(page.locator("[data-state]")).to_have_count(0)
+
+
+def test_an_admin_sees_their_own_threads_first_and_everybodys_when_they_ask(visit: Visit, keyed: RunningServer) -> None:
+    admin = visit(keyed.url, token=key(keyed.data, "--tenant", "demo", "--user", "ada", "--scope", "admin"))
+    visit(keyed.url).ask("echo: somebody else's")
+    admin.ask("echo: the admin's")
+    page = admin.open("/console/chat")
+    expect(page.locator("[data-thread]")).to_have_count(1)
+    expect(page.locator("[data-thread]")).to_contain_text("the admin's")
+    page.get_by_role("radio", name="Everybody's").click()
+    expect(page.locator("[data-thread]").filter(has_text="somebody else's").first).to_be_visible()
+    page.goto("/console/sessions")
+    expect(page.locator("a[data-row]")).to_have_count(1)
+    page.get_by_role("tab", name="Everybody's").click()
+    page.wait_for_url(re.compile("whose=all"))
+    expect(page.locator("a[data-row]").filter(has_text="somebody else's").first).to_be_visible()
+    page.reload()
+    expect(page.locator("a[data-row]").filter(has_text="somebody else's").first).to_be_visible()
+
+
+def test_who_signs_in_after_another_gets_a_list_of_their_own_that_lives(visit: Visit, keyed: RunningServer) -> None:
+    secret = key(keyed.data, "--tenant", "demo", "--user", "max", "--scope", "use")
+    visitor = visit(keyed.url, token=None)
+    page = visitor.open("/console/runs")
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    sign_out(page)
+    sign_in(page, secret)
+    expect(page.get_by_text("Nothing has run yet")).to_be_visible()
+    visitor.token = secret
+    visitor.ask("echo: by max")
     expect(page.locator("[data-run]")).to_have_count(1)
 
 

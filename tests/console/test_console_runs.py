@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-import math
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 from tests.conftest import start_server
-from tests.console.driving import ADMIN, Visitor, amount, answer, ask, duration, figures, milliseconds, send, settled
+from tests.console.driving import (
+    ADMIN,
+    LOSS,
+    REFUSAL,
+    Visitor,
+    amount,
+    answer,
+    ask,
+    duration,
+    figures,
+    send,
+    settled,
+    turn,
+)
 
 pytestmark = pytest.mark.xdist_group("console-runs")
 Visit = Callable[..., Visitor]
 
 
 @pytest.fixture(scope="module")
-def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def seeded(tmp_path_factory: pytest.TempPathFactory, server_python: Path) -> Iterator[str]:
     """A demo server that holds something of everything that can happen, and to which nobody else comes."""
-    server = start_server("--demo", data=tmp_path_factory.mktemp("seeded") / "data")
+    server = start_server("--demo", data=tmp_path_factory.mktemp("seeded") / "data", python=server_python)
     for text in ("echo: one", "echo: two", "tool: add 2 3", "reason: why", "fail: the disk is full", "slow: 4 50"):
         ask(server.url, ADMIN, "/runs", {"message": {"text": text}})
     for flow in ("two-step", "model", "broken"):
@@ -36,31 +49,67 @@ def admin(visit: Visit, seeded: str) -> Visitor:
     return visit(seeded, token=None)
 
 
-def tokens(usage: Any) -> str:
-    asked, given = usage["prompt_tokens"], usage["completion_tokens"]
-    return "–" if asked is None and given is None else f"{amount(asked or 0)} → {amount(given or 0)}"
+def ids(page: Page) -> list[str]:
+    found: list[str] = page.locator("[data-run]").evaluate_all("all => all.map(one => one.dataset.run)")
+    return found
 
 
-def test_the_list_of_runs_says_what_the_journal_holds(admin: Visitor) -> None:
+FILTERS = [
+    "",
+    "status=failed",
+    "status=completed,cancelled",
+    "failed=true",
+    "agent=demo",
+    "flow=basics%2Fbroken",
+    "kind=execute",
+    "face=own&failed=true",
+    "face=kai",
+    "user={user}",
+    "user=nobody",
+    "range=15m",
+    "from=100&to=200",
+    "q=two-st",
+]
+
+
+def test_filters_stand_in_the_address_and_show_what_the_own_face_gives(admin: Visitor) -> None:
+    user = admin.own("GET", "/me")["user"]
     page = admin.open("/console/runs")
-    chats = admin.own("GET", "/runs")["runs"]
-    rows = page.locator("[data-run]")
-    expect(rows).to_have_count(len(chats))
-    for place, run in enumerate(chats):
-        row = rows.nth(place)
-        cells = row.locator("span:has(> .sr-only)").all_text_contents()
-        told = dict(cell.split(": ", 1) for cell in cells)
-        assert row.get_attribute("data-run") == run["id"]
-        assert told["Face"] == run["face"]
-        assert told["Duration"] == duration(run["ended"] - run["created"])
-        assert told["First token"] == ("–" if run["first_token"] is None else duration(run["first_token"]))
-        assert told["Tokens"] == tokens(run["usage"])
-    page.get_by_role("button", name="Failed", exact=True).click()
-    failed = [run for run in chats if run["status"] == "failed"]
-    expect(rows).to_have_count(len(failed))
-    assert "status=failed" in page.url
+    for one in FILTERS:
+        address = one.format(user=user)
+        question = address.replace("range=15m", f"from={time.time() - 900}")
+        wanted = [run["id"] for run in admin.own("GET", f"/runs?{question}")["runs"]]
+        turn(page, f"/console/runs?{address}")
+        expect(page.locator("[data-run]")).to_have_count(len(wanted))
+        if not wanted:
+            expect(page.get_by_text("No run matches")).to_be_visible()
+        assert ids(page) == wanted
+
+
+def test_filters_are_chosen_on_the_page_and_survive_a_reload(admin: Visitor) -> None:
+    page = admin.open("/console/runs")
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("Agent", exact=True).select_option("demo")
+    page.get_by_label("Face", exact=True).select_option("own")
+    page.get_by_label("Time", exact=True).select_option("24h")
+    page.get_by_label("User", exact=True).fill(admin.own("GET", "/me")["user"])
+    page.get_by_label("User", exact=True).press("Enter")
+    page.get_by_label("Errors only").check()
+    page.wait_for_url(re.compile("failed=true"))
+    for word in ("agent=demo", "face=own", "range=24h", "user="):
+        assert word in page.url
+    [failed] = admin.own("GET", "/runs?agent=demo&failed=true")["runs"]
+    expect(page.locator("[data-run]")).to_have_count(1)
     page.reload()
-    expect(rows).to_have_count(len(failed))
+    expect(page.locator(f"[data-run='{failed['id']}']")).to_be_visible()
+    expect(page.get_by_role("list", name="Filters that are set").get_by_role("listitem")).to_have_count(5)
+    page.get_by_role("button", name="Remove the filter errors only").click()
+    expect(page.locator("[data-run]")).to_have_count(len(admin.own("GET", "/runs?agent=demo")["runs"]))
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("Flow", exact=True).select_option("basics/broken")
+    page.wait_for_url(re.compile("flow=basics"))
+    assert "agent=" not in page.url
+    expect(page.locator("[data-run]")).to_have_count(1)
 
 
 def test_a_run_that_begins_elsewhere_appears_by_itself(visitor: Visitor) -> None:
@@ -70,6 +119,46 @@ def test_a_run_that_begins_elsewhere_appears_by_itself(visitor: Visitor) -> None
     expect(rows).to_have_count(1)
     visitor.ask("echo: new")
     expect(rows).to_have_count(2)
+
+
+def test_a_run_that_goes_with_its_thread_leaves_the_list_and_its_page_by_itself(visitor: Visitor) -> None:
+    kept, gone = visitor.ask("echo: stays"), visitor.ask("echo: goes")
+    page, other = visitor.open("/console/runs"), visitor.open(f"/console/runs/{gone['id']}")
+    visitor.expected.append(REFUSAL)  # the page of a run that is gone looks again
+    expect(page.locator("[data-run]")).to_have_count(2)
+    expect(other.get_by_role("list", name="Steps of the run")).to_be_visible()
+    visitor.own("DELETE", f"/threads/{gone['thread']}")
+    expect(page.locator("[data-run]")).to_have_count(1)
+    assert ids(page) == [kept["id"]]
+    expect(other.get_by_text("There is no such run")).to_be_visible()
+
+
+def test_a_held_list_stands_still_until_it_is_let_go(visitor: Visitor) -> None:
+    visitor.ask("echo: old")
+    page = visitor.open("/console/runs")
+    expect(page.locator("[data-run]")).to_have_count(1)
+    page.get_by_role("button", name="Live", exact=True).click()
+    visitor.ask("echo: new")
+    another = visitor.open("/console/runs")
+    expect(another.locator("[data-run]")).to_have_count(2)
+    assert len(ids(page)) == 1
+    page.get_by_role("button", name="Held", exact=True).click()
+    expect(page.locator("[data-run]")).to_have_count(2)
+
+
+def test_the_list_and_a_run_go_on_when_a_lost_server_is_back(visit: Visit, serve: Callable[..., Any]) -> None:
+    server = serve()
+    visitor = visit(server.url, expected=LOSS)
+    visitor.ask("echo: before")
+    page = visitor.open("/console/runs")
+    expect(page.locator("[data-run]")).to_have_count(1)
+    server.kill()
+    expect(page.get_by_text("Connection to the server lost")).to_be_visible()
+    assert len(ids(page)) == 1  # what was shown stays
+    serve(data=server.data, port=int(server.url.rpartition(":")[2]))
+    expect(page.get_by_text("Connection to the server lost")).to_have_count(0)
+    visitor.ask("echo: after")
+    expect(page.locator("[data-run]")).to_have_count(2)
 
 
 def test_a_run_is_a_waterfall_of_its_steps(visitor: Visitor) -> None:
@@ -120,6 +209,21 @@ def test_a_run_can_be_run_again_and_compared(visitor: Visitor) -> None:
     page.goto(f"/console/compare/{first['id']}/{second}")
     for run in (first["id"], second):
         expect(page.get_by_text(re.compile(run[-8:])).first).to_be_visible()
+
+
+@pytest.mark.parametrize(("word", "output"), [("Approve", "created photos"), ("Deny", "denied")])
+def test_what_a_run_waits_for_can_be_decided_on_its_page(visitor: Visitor, word: str, output: str) -> None:
+    started = visitor.own("POST", "/runs", {"message": {"text": "approve: create_bucket photos"}})
+    page, other = [visitor.open(f"/console/runs/{started['id']}") for _ in range(2)]
+    waiting = page.get_by_role("region", name="What the run waits for")
+    expect(waiting.get_by_label("Arguments", exact=True)).to_contain_text('"photos"')
+    expect(other.get_by_role("region", name="What the run waits for")).to_be_visible()
+    waiting.get_by_role("button", name=word, exact=True).click()
+    for tab in (page, other):
+        expect(tab.get_by_text("Done", exact=True)).to_be_visible()
+        expect(tab.get_by_role("region", name="What the run waits for")).to_have_count(0)
+    page.get_by_role("tab", name="Answer").click()
+    expect(page.get_by_label("Answer", exact=True)).to_contain_text(output)
 
 
 def test_a_run_can_be_cancelled_from_its_page(visitor: Visitor) -> None:
@@ -186,35 +290,7 @@ def test_a_replay_shows_what_the_code_does_otherwise_by_now(
     expect(replay.get_by_role("table").first).to_contain_text("hello")
 
 
-# --------------------------------------------------------------------------- figures
-
-
-def rank(values: list[float], percent: int) -> str:
-    """The least of the values that so many percent do not exceed, in the words of the page."""
-    return milliseconds(round(sorted(values)[math.ceil(len(values) * percent / 100) - 1] * 1000, 3))
-
-
-def test_the_overview_adds_up_to_what_the_journal_holds(admin: Visitor) -> None:
-    page = admin.open("/console/overview")
-    region = page.get_by_role("region", name="Figures")
-    expect(region).to_be_visible()
-    kinds = ("chat", "execute")
-    runs = [run for kind in kinds for run in admin.own("GET", f"/runs?kind={kind}&limit=200")["runs"]]
-    lengths = [run["ended"] - run["created"] for run in runs]
-    firsts = [run["first_token"] for run in runs if run["first_token"] is not None]
-    shown = figures(page)
-    assert shown["Runs"] == str(len(runs))
-    assert shown["Failed"] == str(sum(run["status"] == "failed" for run in runs))
-    assert shown["Duration, p50"] == rank(lengths, 50)
-    assert shown["Duration, p95"] == rank(lengths, 95)
-    assert shown["First token, p50"] == rank(firsts, 50)
-    assert shown["Tokens asked"] == amount(sum(run["usage"]["prompt_tokens"] or 0 for run in runs))
-    assert shown["Tokens given"] == amount(sum(run["usage"]["completion_tokens"] or 0 for run in runs))
-    for title, word in (("Agents", "agent"), ("Flows", "flow"), ("Faces", "face")):
-        rows = page.get_by_role("region", name=title, exact=True).first.locator("tbody tr").all()
-        told = {row.locator("th").inner_text(): row.locator("td").first.inner_text() for row in rows}
-        names = [run[word] for run in runs if run[word] is not None]
-        assert told == {name: str(names.count(name)) for name in set(names)}
+# --------------------------------------------------------------------------- models
 
 
 def test_the_models_page_says_which_can_be_used_and_why_not(admin: Visitor) -> None:

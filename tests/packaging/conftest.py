@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,9 +16,15 @@ BUILD_SECONDS = 120
 INSTALL_SECONDS = 300
 
 
-def run_uv(*arguments: str, seconds: float) -> str:
+def run_uv(*arguments: str, seconds: float, **variables: str) -> str:
     done = subprocess.run(
-        [uv.find_uv_bin(), *arguments], cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False
+        [uv.find_uv_bin(), *arguments],
+        cwd=ROOT,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -25,7 +32,7 @@ def run_uv(*arguments: str, seconds: float) -> str:
 
 @pytest.fixture(scope="session")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist, and the wheel that was built from it."""
+    """A folder with the sdist, and the wheel that was built from it; no program was there to help, such as Node."""
     folder = tmp_path_factory.mktemp("dist")
     run_uv(
         "build",
@@ -35,6 +42,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--out-dir",
         str(folder),
         seconds=BUILD_SECONDS,
+        PATH=os.devnull,
     )
     return folder
 

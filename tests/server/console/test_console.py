@@ -139,12 +139,17 @@ async def test_without_a_build_the_root_says_how_to_make_one(start_inside: Start
 
 
 async def test_a_build_that_is_made_meanwhile_is_seen_without_a_restart(
-    start_inside: Start, unbuilt: Path, monkeypatch: pytest.MonkeyPatch
+    start_inside: Start, unbuilt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(console.BUILDING, "1")
+    mark = tmp_path / "building"
+    mark.touch()
+    monkeypatch.setenv(console.BUILDING, str(mark))
     inside = await start_inside()
     before = await get(inside, "/")
     assert (before.headers["refresh"], "is being built" in before.text) == ("3", True)
+    mark.unlink()  # it came to nothing
+    after = await get(inside, "/")
+    assert ("refresh" in after.headers, "<code>make console</code>" in after.text) == (False, True)
     finish(unbuilt)
     assert (await get(inside, "/")).text == PAGE
 

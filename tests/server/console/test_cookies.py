@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from dragoman.core.principal import Principal
 from dragoman.core.writes import PutKey, RevokeKey
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
-from dragoman.server.cookies import NAME, SECONDS, Grant, cookie_of, decode_grant, encode_grant
+from dragoman.server.cookies import APP_SECONDS, NAME, SECONDS, Grant, cookie_of, decode_grant, encode_grant
 from dragoman.server.keys import create_key
 from dragoman.server.own import models
 from dragoman.testing import ScriptedModel
@@ -39,6 +40,11 @@ def test_a_cookie_says_what_was_put_into_it_until_it_is_over() -> None:
     text = encode_grant(GRANT, KEY)
     assert decode_grant(text, KEY, now=1999.0) == GRANT
     assert text != encode_grant(GRANT, KEY)
+    whole = Grant(
+        "app", Principal("acme", "ann", frozenset({"use", "admin"}), "k", 3, (2, 1.5), 0.5, ("p", "q")), 2000.0
+    )
+    for grant in (whole, Grant("app", Principal("acme", ""), 2000.0)):
+        assert decode_grant(encode_grant(grant, KEY), KEY, now=1999.0) == grant
     for bad in (text, ""):
         assert decode_grant(bad, KEY, now=2000.0) is None
     assert decode_grant(text, b"x" * 32, now=0) is None
@@ -97,7 +103,9 @@ async def test_a_key_becomes_a_cookie_that_no_script_reads_and_no_other_site_sen
 async def test_the_demo_signs_in_its_own_user_on_this_machine_alone(start_inside: Start) -> None:
     inside = await start_inside()
     assert (await who(inside, await signed_in(inside, None))).json()["scopes"] == ["admin", "use"]
-    for host, client in (("evil.example", ("127.0.0.1", 1)), ("localhost:8080", ("192.0.2.7", 1))):
+    here = ("127.0.0.1", 1)
+    others = [(host, here) for host in ("evil.example", "a~b.evil.example", "localhost@evil.example", "[abc]:80")]
+    for host, client in (*others, ("localhost:8080", ("192.0.2.7", 1))):
         answer = await inside.ask("POST", f"{V1}/session", {}, token=None, headers={"host": host}, client=client)
         assert (answer.status, "set-cookie" in answer.headers) == (403, False)
     for host in ("127.0.0.1:8080", "[::1]:8080", "localhost"):
@@ -232,15 +240,92 @@ async def test_behind_https_and_below_a_path_the_cookie_stays_there(start_inside
     assert (await inside.ask("POST", f"{V1}/session", {}, token=None)).status == 403
 
 
+def own_app(authenticate: Any) -> App:
+    return App("acme", agents=[Agent("helper", model=ScriptedModel(["hi"]))], authenticate=authenticate)
+
+
+def by_proxy(headers: Any) -> Principal | None:
+    """Takes the word of a proxy for who asks."""
+    return Principal("acme", headers["x-user"]) if "x-user" in headers else None
+
+
 async def test_an_apps_own_way_of_signing_in_goes_on_without_a_cookie(start_inside: Start) -> None:
-    app = App(
-        "acme",
-        agents=[Agent("helper", model=ScriptedModel(["hi"]))],
-        authenticate=lambda headers: Principal("acme", "proxied") if "x-user" in headers else None,
+    inside = await start_inside(own_app(by_proxy), demo=False)
+    assert (await who(inside, {"x-user": "ann"})).json()["user"] == "ann"
+    assert (await who(inside, {"x-user": "ann", "cookie": f"{NAME}=nonsense", **OURS})).status == 401
+
+
+async def test_who_is_known_by_each_request_needs_neither_key_nor_cookie(start_inside: Start) -> None:
+    inside = await start_inside(own_app(by_proxy), demo=False)
+    old = {"cookie": f"{NAME}=of-another-server", **OURS}
+    answer = await inside.ask("POST", f"{V1}/session", {}, token=None, headers={"x-user": "ann", **old})
+    told = models.SignedInOut.model_validate(answer.json())
+    assert (answer.status, told.user, told.expires) == (200, "ann", None)
+    assert answer.headers["set-cookie"].startswith(f"{NAME}=; Path=/; Max-Age=0;")
+    assert (await inside.ask("POST", f"{V1}/session", {}, token=None, headers=old)).status == 401
+    # what a proxy adds must not end up in a cookie, which would outlast it
+    given = await inside.ask("POST", f"{V1}/session", {"key": "any"}, token=None, headers={"x-user": "ann", **OURS})
+    assert (given.status, "set-cookie" in given.headers) == (401, False)
+
+
+async def test_a_key_that_the_app_knows_signs_in_for_an_hour(start_inside: Start) -> None:
+    asked: list[dict[str, str]] = []
+
+    async def authenticate(headers: Any) -> dict[str, Any] | None:
+        asked.append(dict(headers))
+        if headers.get("authorization") != "Bearer open-sesame":
+            return None
+        return {"tenant": "acme", "user": "ali", "scopes": ["use"], "projects": ["basics"], "message_limit": 3}
+
+    now = [1_800_000_000.0]
+    inside = await start_inside(own_app(authenticate), demo=False, clock=lambda: now[0])
+    for wrong in ("open-sesam", "open sesame", "open-sesame\r\nx: y", "höhle"):
+        answer = await inside.ask("POST", f"{V1}/session", {"key": wrong}, token=None, headers=OURS)
+        assert (answer.status, "set-cookie" in answer.headers) == (401, False), wrong
+    answer = await inside.ask(
+        "POST", f"{V1}/session", {"key": "open-sesame"}, token=None, headers={**OURS, "x-user": "eve"}
     )
-    inside = await start_inside(app, demo=False)
-    assert (await who(inside, {"x-user": "1"})).json()["user"] == "proxied"
-    assert (await who(inside, {"x-user": "1", "cookie": f"{NAME}=nonsense", **OURS})).status == 401
+    assert asked == [{"authorization": "Bearer open-sesam"}, {"authorization": "Bearer open-sesame"}]
+    assert (answer.json()["user"], answer.json()["expires"]) == ("ali", now[0] + APP_SECONDS)
+    cookie = {"cookie": answer.headers["set-cookie"].partition(";")[0], **OURS}
+    assert "sesame" not in cookie["cookie"]
+    direct = await inside.ask("GET", f"{V1}/me", token="open-sesame")
+    now[0] += APP_SECONDS - 1
+    del asked[:]
+    assert (await who(inside, cookie)).json() == direct.json()
+    assert (await who(inside, cookie, "/api/history")).status == 200
+    assert (await who(inside, {"cookie": cookie["cookie"], **FOREIGN[0]})).status == 403
+    assert asked == []  # whom the app stops to let in is out when the hour is over
+    now[0] += 1
+    assert (await who(inside, cookie)).status == 401
+
+
+@pytest.mark.parametrize("found", [None, {"tenant": "acme", "user": "ali", "scopes": []}])
+async def test_whom_the_app_does_not_let_in_gets_no_cookie(start_inside: Start, found: Any) -> None:
+    inside = await start_inside(own_app(lambda headers: found), demo=False)
+    answer = await inside.ask("POST", f"{V1}/session", {"key": "any"}, token=None, headers=OURS)
+    assert (answer.status, "set-cookie" in answer.headers) == (401 if found is None else 403, False)
+
+
+async def test_who_is_more_than_a_cookie_holds_is_told_so(start_inside: Start) -> None:
+    found = {"tenant": "acme", "user": "ali", "projects": [f"project-{number}" for number in range(200)]}
+    inside = await start_inside(own_app(lambda headers: found), demo=False)
+    answer = await inside.ask("POST", f"{V1}/session", {"key": "any"}, token=None, headers=OURS)
+    assert (answer.status, "set-cookie" in answer.headers) == (403, False)
+    assert "more than a cookie holds" in answer.text
+
+
+async def test_an_app_without_a_way_of_its_own_takes_no_cookie_of_one(start_inside: Start, tmp_path: Path) -> None:
+    async def cookie_of_the_app() -> dict[str, str]:
+        inside = await start_inside(own_app(lambda headers: Principal("acme", "ali")), demo=False, data=tmp_path / "d")
+        cookie = await signed_in(inside, "any")
+        assert (await who(inside, cookie)).status == 200
+        await inside.application.stop()
+        return cookie
+
+    cookie = await cookie_of_the_app()
+    other = await start_inside(own_app(None), demo=False, data=tmp_path / "d")
+    assert (await who(other, cookie)).status == 401
 
 
 async def test_a_cookie_of_the_demo_opens_nothing_elsewhere(start_inside: Start) -> None:
