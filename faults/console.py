@@ -44,6 +44,27 @@ CONSOLE: tuple[Fault, ...] = (
         f"{COOKIES}::test_a_credential_in_a_header_wins",
     ),
     Fault(
+        "what a proxy says of one request ends up in a cookie",
+        "server/cookies.py",
+        'shown = Headers({"authorization": f"Bearer {text}"})',
+        'shown = Headers({**call.headers, "authorization": f"Bearer {text}"})',
+        f"{COOKIES}::test_who_is_known_by_each_request_needs_neither_key_nor_cookie",
+    ),
+    Fault(
+        "whom the app let in stays for twelve hours",
+        "server/cookies.py",
+        'Grant("app", who, begun + APP_SECONDS)',
+        'Grant("app", who, begun + SECONDS)',
+        f"{COOKIES}::test_a_key_that_the_app_knows_signs_in_for_an_hour",
+    ),
+    Fault(
+        "a cookie of the app opens a server that has none",
+        "server/cookies.py",
+        "if self._services.app.authenticate is None:",
+        "if self._services.app is None:",
+        f"{COOKIES}::test_an_app_without_a_way_of_its_own_takes_no_cookie_of_one",
+    ),
+    Fault(
         "files of the console are fetched from outside of its folder",
         "server/console/__init__.py",
         "if _NAME.fullmatch(name) and kind else None",

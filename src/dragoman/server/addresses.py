@@ -46,6 +46,19 @@ def _within(host: str, trusted: tuple[Network, ...]) -> bool:
     return any(address in network for network in trusted if network.version == address.version)
 
 
+def is_host(text: str) -> bool:
+    """Whether URLs may have this as their host: parsers refuse brackets around what is no address."""
+    if not _HOST.fullmatch(text):
+        return False
+    if not text.startswith("["):
+        return True
+    try:
+        ipaddress.IPv6Address(text[1 : text.index("]")])
+    except ValueError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """`peer` is the client's address (None if unknown), `url` scheme, host and outer path of the server."""
@@ -69,7 +82,7 @@ class Addresses:
             scheme, host, peer = self._forwarded(headers, scheme, host, peer)
         if self.public_url is not None:
             return Origin(peer, self.public_url.rstrip("/"))
-        if not _HOST.fullmatch(host):
+        if not is_host(host):
             name, port = scope.get("server") or ("localhost", None)
             name = f"[{name}]" if ":" in name else name
             host = name if port is None else f"{name}:{port}"

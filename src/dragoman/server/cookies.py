@@ -1,7 +1,8 @@
 """The cookie that a browser signs in with: made from an API key once, so that no page has to keep the key.
 
 The cookie is a signed token that names a key; it is HttpOnly and SameSite=Strict, holds for twelve hours, and closes
-with its key. A browser sends cookies whoever asks it to, other pages of this machine included. So one counts
+with its key. Where the application's own callable knows the key, nobody here can tell when it closes: then the token
+holds whom the callable has let in, and for an hour only. A browser sends cookies whoever asks it to, other pages of this machine included. So one counts
 only on a request that the browser itself says comes from here, and anything else than reading needs that word. A
 credential in a header always wins.
 """
@@ -9,45 +10,59 @@ credential in a header always wins.
 from __future__ import annotations
 
 import math
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from dragoman.core.errors import Forbidden, Unauthorized
 from dragoman.core.principal import Principal
 from dragoman.server import signed
-from dragoman.server.addresses import is_loopback
-from dragoman.server.auth import DEMO_ADMIN, DemoTokens, demo_principal, principal_of
+from dragoman.server.addresses import is_host, is_loopback
+from dragoman.server.auth import (
+    DEMO_ADMIN,
+    Authentication,
+    DemoTokens,
+    UserCallable,
+    as_principal,
+    demo_principal,
+    principal_of,
+)
 from dragoman.server.http import Call, is_https
 from dragoman.server.keys import is_open, is_valid, parse_key
 from dragoman.server.services import Services
+from dragoman.wire.http import Headers
 
 NAME = "dragoman_session"
 SECONDS = 12 * 3600
+APP_SECONDS = 3600
+"""For how long whom the application has let in stays signed in: it is not asked again until then."""
 PREFIX = "dss_"
 
-Kind: TypeAlias = Literal["key", "demo"]
+Kind: TypeAlias = Literal["key", "demo", "app"]
 
 _SECRET = "browser sessions"
 _HEADERS = ("authorization", "x-storageapi-token")
 _READS = frozenset({"GET", "HEAD"})
 _PORTS = {"http": 80, "https": 443}
+_BEARER = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a cookie says: a stored key's id or a token of the demo, and up to when."""
+    """What a cookie says: a stored key's id, a token of the demo or whom the application let in, and up to when."""
 
     kind: Kind
-    name: str
+    name: str | Principal
     expires: float
 
 
 def encode_grant(grant: Grant, key: bytes) -> str:
     """The cookie's value; no two are alike."""
-    return signed.encode([grant.kind, grant.name, int(grant.expires), secrets.token_hex(6)], key, prefix=PREFIX)
+    name = _told(grant.name) if isinstance(grant.name, Principal) else grant.name
+    return signed.encode([grant.kind, name, int(grant.expires), secrets.token_hex(6)], key, prefix=PREFIX)
 
 
 def decode_grant(text: str, key: bytes, *, now: float) -> Grant | None:
@@ -56,7 +71,16 @@ def decode_grant(text: str, key: bytes, *, now: float) -> Grant | None:
     if told is None:
         return None
     kind, name, expires, _ = told
-    return Grant(kind, name, expires) if expires > now else None
+    holder = as_principal(name) if kind == "app" else name
+    return Grant(kind, holder, expires) if holder is not None and expires > now else None
+
+
+def _told(who: Principal) -> dict[str, Any]:
+    """A principal as `as_principal` reads it, without what is as always."""
+    usual = Principal("", "")
+    told = {one.name: getattr(who, one.name) for one in fields(Principal)}
+    told = {name: value for name, value in told.items() if value != getattr(usual, name)}
+    return {**told, "tenant": who.tenant, "user": who.user, "scopes": sorted(who.scopes)}
 
 
 def cookie_of(headers: Mapping[str, str]) -> str | None:
@@ -89,6 +113,10 @@ class BrowserSessions:
         grant = decode_grant(cookie, await self._key(), now=now)
         if grant is None:
             raise Unauthorized("The browser's session is over; sign in again.")
+        if isinstance(grant.name, Principal):
+            if self._services.app.authenticate is None:
+                raise Unauthorized("This browser's session is not valid here; sign in again.")
+            return grant.name
         if grant.kind == "demo":
             return await self._of_demo(call, grant.name)
         key = await self._services.store.key(grant.name)
@@ -98,29 +126,41 @@ class BrowserSessions:
             self._services.rates.take(key.id, key.rate_limit, now)
         return principal_of(key)
 
-    async def sign_in(self, call: Call, text: str | None) -> tuple[Principal, Grant, dict[str, str]]:
-        """Who the key stands for, and the header that sets the cookie.
+    async def sign_in(self, call: Call, text: str | None) -> tuple[Principal, float | None, dict[str, str]]:
+        """Who the key stands for, when the browser must sign in again, and the header that sets the cookie.
 
-        Without a key the demo's own user signs in, on this machine alone. Raises Unauthorized for a key that is
-        none, Forbidden for a page of another origin.
+        A key that neither this server nor the demo has made is shown to the application's own callable. Without a
+        key the demo's own user signs in, on this machine alone; or whom that callable knows by the request itself, as
+        behind a proxy that says who asks: there nothing is kept, as it will be said each time. Raises Unauthorized for
+        a key that is none, Forbidden for a page of another origin.
         """
         check_origin(call)
+        if text is None and self._services.app.authenticate is not None and not self._services.demo:
+            return await self._services.authenticate(call), None, _header(call, "", 0)
         now = self._services.clock()
-        expires = float(math.ceil(now) + SECONDS)
-        pair = parse_key(text) if text is not None else None
+        who, grant = await self._grant(call, text, now)
+        cookie = encode_grant(grant, await self._key())
+        if len(cookie) > signed.LONGEST:
+            raise Forbidden("Who this key stands for is more than a cookie holds; send it in a header.")
+        return who, grant.expires, _header(call, cookie, math.ceil(grant.expires - now))
+
+    async def _grant(self, call: Call, text: str | None, now: float) -> tuple[Principal, Grant]:
+        begun = float(math.ceil(now))
+        if text is None:
+            if not self._services.demo:
+                raise Unauthorized("Sign in with a key, such as dk_….")
+            check_is_here(call)
+            return await self._of_demo(call, DEMO_ADMIN), Grant("demo", DEMO_ADMIN, begun + SECONDS)
+        pair = parse_key(text)
         if pair is not None:
             key = await self._services.store.key(pair[0])
             if key is None or not is_valid(key, pair[1], now):
                 raise Unauthorized("This key is not valid.")
-            who, grant = principal_of(key), Grant("key", key.id, min(expires, key.expires or expires))
-        elif self._services.demo and text is not None and demo_principal(text) is not None:
-            who, grant = await self._of_demo(call, text), Grant("demo", text, expires)
-        elif self._services.demo and text is None:
-            check_is_here(call)
-            who, grant = await self._of_demo(call, DEMO_ADMIN), Grant("demo", DEMO_ADMIN, expires)
-        else:
-            raise Unauthorized("This key is not valid." if text else "Sign in with a key, such as dk_….")
-        return who, grant, _header(call, encode_grant(grant, await self._key()), math.ceil(grant.expires - now))
+            return principal_of(key), Grant("key", key.id, min(begun + SECONDS, key.expires or math.inf))
+        if self._services.demo and demo_principal(text) is not None:
+            return await self._of_demo(call, text), Grant("demo", text, begun + SECONDS)
+        who = await self._of_app(call, text)
+        return who, Grant("app", who, begun + APP_SECONDS)
 
     def sign_out(self, call: Call) -> dict[str, str]:
         """The header that takes the cookie away. Raises Forbidden for a page of another origin."""
@@ -133,6 +173,17 @@ class BrowserSessions:
         if who is None:
             raise Unauthorized("This browser's session is not valid here; sign in again.")
         return who
+
+    async def _of_app(self, call: Call, text: str) -> Principal:
+        """Whom the application's own callable knows by this key, as a bearer token and nothing else beside it.
+
+        What else this request carries must not decide: the cookie would keep it for requests that carry it no more.
+        """
+        own = self._services.app.authenticate
+        if own is None or not _BEARER.fullmatch(text):
+            raise Unauthorized("This key is not valid.")
+        shown = Headers({"authorization": f"Bearer {text}"})
+        return await Authentication(UserCallable(own))(Call(call.method, call.path, headers=shown, peer=call.peer))
 
     async def _key(self) -> bytes:
         return await self._services.store.secret(_SECRET)
@@ -157,8 +208,9 @@ def check_origin(call: Call, *, surely: bool = False) -> None:
 
 def check_is_here(call: Call) -> None:
     """Raises Forbidden unless browser and server are on one machine, by its own name: any name may be made to lead here."""
-    name = urlsplit(call.base_url).hostname or ""
-    if not is_loopback(name) or (call.peer is not None and not is_loopback(call.peer)):
+    name, asked = urlsplit(call.base_url).hostname or "", call.headers.get("host", "")
+    is_named = not asked or is_host(asked)  # in place of a host that is none stands the server's own address
+    if not is_named or not is_loopback(name) or (call.peer is not None and not is_loopback(call.peer)):
         raise Forbidden("The demo signs in by itself on this machine only, as localhost or 127.0.0.1.")
 
 

@@ -24,7 +24,7 @@ DIST = Path(__file__).parent / "dist"
 
 ASSETS = "console/assets"
 BUILDING = "_DRAGOMAN_CONSOLE"
-"""Set in the environment by whoever builds the console beside this server."""
+"""Set in the environment by whoever builds the console beside this server: a file that is there until that has ended."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
@@ -105,7 +105,7 @@ class Console:
         return Answer(200, body, headers | ({"content-encoding": encoding} if encoding else {}))
 
     def _not_built(self, call: Call) -> Answer:
-        building = BUILDING in os.environ
+        building = Path(os.environ.get(BUILDING, os.devnull)).is_file()
         plain = home.page(self._services, call, note=_UNDER_WAY if building else _MISSING)
         return Answer(200, plain.body, {**plain.headers, **({"refresh": "3"} if building else {})})
 

@@ -12,12 +12,16 @@ from typing import Any
 from dragoman.core.records import Run
 from dragoman.server.closing import ServerClosing
 from dragoman.server.http import Answer, Call, EventStream, Reply, encode_json
+from dragoman.server.keys import is_open
 from dragoman.server.own.access import Access
 from dragoman.server.own.events import FAREWELL, OPENING
 from dragoman.server.own.query import prefers
 
 GATHER_SECONDS = 0.1
 """So long changes are gathered: a run that begins and ends in that time is told once."""
+
+LONGEST_SECONDS = 900.0
+"""So long one stream is open; whoever wants more signs in anew, as their cookie may be over by then."""
 
 _SHOWN = 5000
 """Runs that are remembered as shown, so that their end with their thread can be told."""
@@ -41,22 +45,33 @@ class OwnChanges(Access):
 
     async def _told(self, call: Call) -> AsyncIterator[bytes]:
         shown: dict[str, int | None] = {}
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LONGEST_SECONDS
         with self.services.changes.watching() as watcher:
             yield OPENING
             try:
                 yield await self._whole(call, shown)
                 while True:
-                    async with self.services.closing.interrupts():
+                    async with asyncio.timeout_at(end), self.services.closing.interrupts():
                         await watcher.wait()
                         await asyncio.sleep(GATHER_SECONDS)
+                    if not await self._is_open(call):
+                        yield FAREWELL
+                        return
                     taken = watcher.take()
                     if taken is None:
                         yield await self._whole(call, shown)
                         continue
                     if told := await self._changed(call, *taken, shown):
                         yield b"".join(told)
-            except ServerClosing:
+            except (ServerClosing, TimeoutError):
                 yield FAREWELL
+
+    async def _is_open(self, call: Call) -> bool:
+        """Whether the key that has opened the stream would still open it."""
+        id = call.principal.key_id
+        key = await self._store.key(id) if id is not None else None
+        return key is None or is_open(key, self.services.clock())
 
     async def _whole(self, call: Call, shown: dict[str, int | None]) -> bytes:
         page = await self._snapshot(call)

@@ -16,8 +16,8 @@ class SigningIn:
 
     async def sign_in(self, call: Call) -> Answer:
         asked = await read_body(call, models.SignIn)
-        who, grant, headers = await self._sessions.sign_in(call, asked.key)
-        return Answer.json({**models.encode_me(who), "expires": grant.expires}, headers=headers)
+        who, expires, headers = await self._sessions.sign_in(call, asked.key)
+        return Answer.json({**models.encode_me(who), "expires": expires}, headers=headers)
 
     async def sign_out(self, call: Call) -> Answer:
         return Answer(204, headers=self._sessions.sign_out(call))
