@@ -41,7 +41,7 @@ def test_forwarded_headers_of_trusted_proxies_count() -> None:
     assert (origin.url, origin.peer) == ("https://chat.example", "203.0.113.9")
 
 
-@pytest.mark.parametrize("host", ["", "a b", "x/../y", "user@host", 'h"'])
+@pytest.mark.parametrize("host", ["", "a b", "x/../y", "user@host", 'h"', "[abc]", "[1.2]:80", "[:]"])
 def test_a_host_that_is_none_is_replaced_by_the_servers_address(host: str) -> None:
     assert Addresses(None, ()).origin(scope(), {"host": host}).url == "http://127.0.0.1:8080"
     six = Addresses(None, ()).origin(scope(server=("::1", 80)), {"host": host})

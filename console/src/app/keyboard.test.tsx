@@ -36,6 +36,14 @@ test("letters are no shortcuts while somebody types, unless they say so", () => 
   expect(done).toEqual(["mod+k"]);
 });
 
+test("a key that is held is pressed once", () => {
+  render(<Page shortcuts={[shortcut("r")]} />);
+  press("r");
+  press("r", document.body, { repeat: true });
+  press("r", document.body, { repeat: true });
+  expect(done).toEqual(["r"]);
+});
+
 test("a page that is gone takes its shortcuts with it", () => {
   const { unmount } = render(<Page shortcuts={[shortcut("x")]} />);
   unmount();

@@ -74,7 +74,7 @@ export function onKey(event: KeyboardEvent): void {
     const found = all.find((one) => one.keys === wanted && (!typing || one.whileTyping === true));
     if (found !== undefined && !inDialog) {
       event.preventDefault();
-      found.run();
+      if (!event.repeat) found.run(); // a key that is held is pressed once
       return;
     }
   }

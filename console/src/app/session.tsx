@@ -59,6 +59,18 @@ export function SessionGate({ children, fallback }: GateProps) {
 
   // a session ends in the middle of things: the key was revoked, the twelve hours are over
   const isIn = state.kind === "in";
+  const isAsking = state.kind === "asking";
+  // all tabs have one cookie: who signs in or out in another does so here
+  useEffect(() => {
+    if (isAsking) return;
+    const onStorage = (event: StorageEvent): void => {
+      if (event.key !== HINT) return;
+      if (event.newValue !== null) void ask();
+      else own.whoAmI().catch(() => undefined); // a refusal is heard below
+    };
+    window.addEventListener("storage", onStorage);
+    return () => window.removeEventListener("storage", onStorage);
+  }, [ask, isAsking]);
   useEffect(() => (isIn ? onSignedOut(() => setState({ kind: "out" })) : undefined), [isIn]);
   useEffect(() => {
     if (state.kind === "in") mark(true);
@@ -68,6 +80,7 @@ export function SessionGate({ children, fallback }: GateProps) {
   const signIn = useCallback(
     async (key: string): Promise<void> => {
       await own.signIn(key);
+      mark(false); // so that other tabs hear of it even if somebody was signed in before
       mark(true);
       await ask();
     },
@@ -89,7 +102,13 @@ export function SessionGate({ children, fallback }: GateProps) {
     [state],
   );
   if (state.kind !== "in" || session === null) return <>{fallback(state as Exclude<SessionState, { kind: "in" }>, signIn)}</>;
-  return <SessionContext value={session}>{children}</SessionContext>;
+  // nothing that one user was shown stays for another
+  const { tenant, user, scopes } = session.me;
+  return (
+    <SessionContext key={[tenant, user, ...scopes].join(" ")} value={session}>
+      {children}
+    </SessionContext>
+  );
 }
 
 const HINT = "dragoman.signed-in";
@@ -105,8 +124,8 @@ function wasIn(): boolean {
 
 function mark(isIn: boolean): void {
   try {
-    if (isIn) localStorage.setItem(HINT, "1");
-    else localStorage.removeItem(HINT);
+    if (!isIn) localStorage.removeItem(HINT);
+    else if (localStorage.getItem(HINT) === null) localStorage.setItem(HINT, String(Date.now()));
   } catch {
     // then it is asked for each time
   }

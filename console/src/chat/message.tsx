@@ -12,6 +12,7 @@ import { Badge, Button, IconButton } from "../ui/button";
 import { cx } from "../ui/classes";
 import { Icon } from "../ui/icons";
 import { copy, Json, visible } from "../ui/json";
+import { faceName } from "../ui/names";
 import { amount, duration, exact, timeOfDay } from "../ui/time";
 import { textOf, type ChatMessage } from "./messages";
 import { ToolCall, type ToolActions } from "./tool";
@@ -30,6 +31,8 @@ export interface MessageProps {
   mine: boolean;
   run: Run | undefined;
   vote: VoteWord | undefined;
+  /** The thread shows a failure below, with a button that tries again. */
+  hasRetry: boolean;
   /** What the field for changing it begins with; null while it is not being changed. */
   editing: string | null;
   on: MessageActions;
@@ -84,7 +87,7 @@ function Question({ message, busy, mine, editing, on }: MessageProps) {
           ) : null}
         </div>
       ) : null}
-      <Footer>
+      <Footer className="-mt-1 -mb-2">
         {created !== undefined ? (
           <time dateTime={new Date(created * 1_000).toISOString()} title={exact(created)} className="px-1 text-xs text-muted">
             {timeOfDay(created)}
@@ -157,12 +160,13 @@ function Editor({ message, begin, busy, on }: { message: ChatMessage; begin: str
 // ----------------------------------------------------------------------------------------------------------- an answer
 
 function Answer(props: MessageProps) {
-  const { message, isLast, streaming, busy, mine, run, vote, on } = props;
+  const { message, isLast, streaming, busy, mine, run, vote, hasRetry, on } = props;
   const sources = message.parts.filter((part) => part.type === "source-url" || part.type === "source-document");
   const text = textOf(message);
   const waits =
     isLast && message.parts.some((part) => isToolUIPart(part) && (part.state === "approval-requested" || part.state === "input-available"));
   const runId = message.metadata?.run ?? run?.id;
+  const hasFailed = message.metadata?.interrupted === true && run?.status === "failed";
   return (
     <div className="grid min-w-0 gap-3">
       {message.parts.map((part, place) => (
@@ -171,8 +175,8 @@ function Answer(props: MessageProps) {
       {sources.length > 0 ? <Sources parts={sources} /> : null}
       {streaming && isEmpty(message) ? <Writing /> : null}
       {message.metadata?.interrupted && !streaming ? (
-        run?.status === "failed" ? (
-          <Failed text={run.error?.message ?? "The answer failed."} {...(isLast && mine && !busy ? { onRetry: () => on.retry(message.id) } : {})} />
+        hasFailed ? (
+          <Failed text={run?.error?.message ?? "The answer failed."} {...(isLast && mine && !busy ? { onRetry: () => on.retry(message.id) } : {})} />
         ) : (
           <p className="flex items-center gap-1.5 text-xs text-muted">
             <Icon name="stop" size={14} /> This answer was stopped.
@@ -186,7 +190,7 @@ function Answer(props: MessageProps) {
               <IconButton icon="copy" label="Copy answer" size="small" disabled={text === ""} onClick={() => void copy(text)} />
               <VoteButton word="up" given={vote} onVote={(word) => on.vote(message.id, word)} />
               <VoteButton word="down" given={vote} onVote={(word) => on.vote(message.id, word)} />
-              {isLast ? <IconButton icon="retry" label="Answer again" size="small" disabled={busy} onClick={() => on.retry(message.id)} /> : null}
+              {isLast && !hasFailed && !hasRetry ? <IconButton icon="retry" label="Answer again" size="small" disabled={busy} onClick={() => on.retry(message.id)} /> : null}
             </>
           ) : null}
           {runId !== undefined ? (
@@ -406,28 +410,20 @@ function RunFacts({ run }: { run: Run }) {
   const facts = [run.agent, took, tokens === null ? null : `${amount(tokens)} tokens`].filter((fact) => fact !== null);
   return (
     <span className="flex min-w-0 items-center gap-2 px-1 text-xs text-muted">
-      {run.face !== "kai" ? <Badge>{FACES[run.face] ?? run.face}</Badge> : null}
+      {run.face !== "kai" ? <Badge>{faceName(run.face)}</Badge> : null}
       <span className="truncate">{facts.join(" · ")}</span>
     </span>
   );
 }
 
-const FACES: Record<string, string> = {
-  chatkit: "ChatKit",
-  kai: "Kai",
-  own: "API",
-  stackspot: "StackSpot",
-  noukai: "Noukai",
-  openai: "OpenAI",
-};
-
 /** Under a message: on a mouse's page shown when it is pointed at, always at the end of the thread. */
-function Footer({ children, shown }: { children: ReactNode; shown?: boolean }) {
+function Footer({ children, shown, className }: { children: ReactNode; shown?: boolean; className?: string }) {
   return (
     <footer
       className={cx(
         "-mx-1.5 flex min-h-7 min-w-0 flex-wrap items-center gap-0.5 transition-opacity",
         !shown && "opacity-0 group-focus-within/message:opacity-100 group-hover/message:opacity-100 pointer-coarse:opacity-100",
+        className,
       )}
     >
       {children}

@@ -15,6 +15,7 @@ import { Confirm, Dialog } from "../ui/dialog";
 import { Icon, Mark } from "../ui/icons";
 import { copy, visible } from "../ui/json";
 import { Menu } from "../ui/menu";
+import { threadTitle } from "../ui/names";
 import { PageState } from "../ui/page-state";
 import { toast } from "../ui/toast";
 import { VirtualList, type VirtualHandle } from "../ui/virtual";
@@ -110,9 +111,9 @@ export function ThreadView({ id, isNew, menu, onFirst, onMoved, onGone }: Thread
   const isUnread = useMarkdownPending();
   const wasShown = useRef(false);
 
-  const title = talk.thread?.title ?? "";
+  const title = talk.thread ? threadTitle(talk.thread) : "";
   useEffect(() => {
-    document.title = title === "" ? "Chat · Dragoman" : `${visible(title)} · Dragoman`;
+    document.title = title === "" ? "Chat · Dragoman" : `${title} · Dragoman`;
   }, [title]);
 
   const render = useCallback(
@@ -128,12 +129,13 @@ export function ThreadView({ id, isNew, menu, onFirst, onMoved, onGone }: Thread
           mine={mine}
           run={message.role === "assistant" && runId !== null ? talk.runs.get(runId) : undefined}
           vote={votes.given.get(message.id)}
+          hasRetry={isLast && talk.failure !== null && !talk.busy}
           editing={editing?.id === message.id ? (editing.text ?? textOf(message)) : null}
           on={on}
         />
       );
     },
-    [talk.messages.length, talk.run, talk.busy, talk.runs, mine, votes.given, editing, on],
+    [talk.messages.length, talk.run, talk.busy, talk.failure, talk.runs, mine, votes.given, editing, on],
   );
 
   if (talk.state === "missing") {
@@ -267,7 +269,7 @@ function Frame({ menu, title, actions, children }: { menu: ReactNode; title: str
       <header className="flex h-13 shrink-0 items-center gap-1 border-b border-line px-2 sm:px-4">
         {menu}
         <h2 className="min-w-0 flex-1 truncate px-1 text-sm font-semibold [unicode-bidi:isolate]" dir="auto">
-          {title === "" ? "New thread" : visible(title ?? "")}
+          {title === "" ? "New thread" : title}
         </h2>
         {actions}
       </header>
@@ -373,7 +375,7 @@ function ThreadMenu({ thread, talk, onMoved, onGone }: { thread: Thread; talk: C
           }
         >
           <p>
-            <span className="font-medium break-words text-text [unicode-bidi:isolate]">{visible(thread.title)}</span>, its messages, runs and files go for good.
+            <span className="font-medium break-words text-text [unicode-bidi:isolate]">{threadTitle(thread)}</span>, its messages, runs and files go for good.
             What runs in it is stopped.
           </p>
         </Confirm>

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Run, Thread } from "../api/types";
-import { rowsOf } from "./threads";
+import { begunIn, renewed, rowsOf } from "./threads";
 import { isLoss, isNews } from "./use-conversation";
 import { valuesOf } from "./widget";
 import { ownFile, webAddress } from "./message";
@@ -16,6 +16,20 @@ test("threads are grouped by the day they were begun on", () => {
   expect(rows.map((row) => (row.kind === "day" ? `# ${row.label}` : row.thread.id))).toEqual([
     "# Today", "a", "# Yesterday", "b", "# The last seven days", "c", "# September 2026", "d",
   ]);
+});
+
+test("a list that is read again has neither what is gone nor old titles, and keeps what lies behind", () => {
+  const [a, b, c] = [thread("a", 30), thread("b", 20), thread("c", 10)];
+  const old = { threads: [a, b, c], next: "c", more: true };
+  expect(renewed(old, { threads: [a, c], next: null, more: false })).toEqual({ threads: [a, c], next: null, more: false });
+  expect(renewed(old, { threads: [a, b], next: "b", more: true })).toEqual(old);
+  expect(renewed(null, { threads: [b], next: "b", more: true })).toEqual({ threads: [b], next: "b", more: true });
+});
+
+test("a thread makes the list be read anew once, whether or not it then has it", () => {
+  const runs = [run("1", now - 5, { thread: "new" }), run("2", now - 5, { thread: "listed" }), run("3", now - 5, { thread: null }), run("4", now - 90, { thread: "old" })];
+  expect(begunIn(runs, new Set(["listed"]), new Set(), now)).toEqual(["new"]);
+  expect(begunIn(runs, new Set(["listed"]), new Set(["new"]), now)).toEqual([]);
 });
 
 const run = (id: string, created: number, more: Partial<Run> = {}): Run =>

@@ -6,18 +6,20 @@ import { useConnection } from "../api/connection";
 import { isAbort } from "../api/http";
 import * as own from "../api/own";
 import { stateOf, type QueryState } from "../api/query";
-import type { Thread } from "../api/types";
+import type { Run, Thread, ThreadList } from "../api/types";
 import { linkTo, navigate, pathTo } from "../app/router";
 import { useSession } from "../app/session";
 import { Button, IconButton, Spinner } from "../ui/button";
 import { cx } from "../ui/classes";
 import { Icon } from "../ui/icons";
-import { visible } from "../ui/json";
+import { threadTitle } from "../ui/names";
 import { PageState } from "../ui/page-state";
 import { ago, useNow } from "../ui/time";
 import { VirtualList, type VirtualHandle } from "../ui/virtual";
 
 const PAGE = 50;
+/** The most that the server gives at once. */
+const MOST_AT_ONCE = 1_000;
 const SEARCH_AFTER_MS = 200;
 
 interface ThreadsProps {
@@ -140,7 +142,7 @@ function keyOf(row: Row): string {
 
 function ThreadLink({ thread, isOpen, now, onChosen }: { thread: Thread; isOpen: boolean; now: number; onChosen: () => void }) {
   const to = pathTo("chat", thread.id);
-  const title = thread.title === "" ? "New thread" : thread.title;
+  const title = threadTitle(thread);
   return (
     <a
       {...linkTo(to, onChosen)}
@@ -151,8 +153,8 @@ function ThreadLink({ thread, isOpen, now, onChosen }: { thread: Thread; isOpen:
         isOpen ? "bg-accent-soft font-medium text-text" : "text-text hover:bg-hover",
       )}
     >
-      <span className="min-w-0 flex-1 truncate [unicode-bidi:isolate]" dir="auto" title={visible(title)}>
-        {visible(title)}
+      <span className="min-w-0 flex-1 truncate [unicode-bidi:isolate]" dir="auto" title={title}>
+        {title}
       </span>
       {thread.visibility === "public" ? <Icon name="globe" size={13} className="shrink-0 text-muted" /> : null}
       {thread.mine ? null : <Icon name="lock" size={13} className="shrink-0 text-muted" />}
@@ -238,18 +240,39 @@ interface Held {
   more: boolean;
 }
 
+/** The list after its beginning was read again. What lies behind stays, if the server has more. */
+export function renewed(old: Pick<Held, "threads" | "next" | "more"> | null, page: ThreadList): Pick<Held, "threads" | "next" | "more"> {
+  const last = page.threads.at(-1);
+  const ids = new Set(page.threads.map((thread) => thread.id));
+  const rest = old !== null && page.more && last !== undefined ? old.threads.filter((thread) => !ids.has(thread.id) && thread.created < last.created) : [];
+  return rest.length > 0 && old !== null
+    ? { threads: [...page.threads, ...rest], next: old.next, more: old.more }
+    : { threads: page.threads, next: page.next, more: page.more };
+}
+
+/**
+ * The threads of runs that have just begun, and that the list should have and has not. `looked`: those that it was read
+ * for already. It may be searched, and then it never has them.
+ */
+export function begunIn(runs: readonly Run[], listed: ReadonlySet<string>, looked: ReadonlySet<string>, now: number): string[] {
+  return runs.flatMap((run) => (run.thread !== null && !listed.has(run.thread) && !looked.has(run.thread) && now - run.created < 60 ? [run.thread] : []));
+}
+
 /** The threads that match, page by page; renewed from the top when something changes. */
 function useThreads(q: string, everybody: boolean, version: number): ThreadsState {
   const { epoch } = useConnection();
+  const { me } = useSession();
   const key = `${everybody}:${q}`;
   const [held, setHeld] = useState<Held>({ key, state: "loading", error: null, threads: [], next: null, more: true });
   const [loading, setLoading] = useState(false);
   const [turn, setTurn] = useState(0);
   const busy = useRef(false);
+  const known = useRef(held);
+  known.current = held;
 
   const read = useCallback(
-    (after: string | null, signal?: AbortSignal) =>
-      own.listThreads({ limit: PAGE, after, mine: !everybody, ...(q === "" ? {} : { q }) }, signal),
+    (after: string | null, limit: number, signal?: AbortSignal) =>
+      own.listThreads({ limit, after, mine: !everybody, ...(q === "" ? {} : { q }) }, signal),
     [q, everybody],
   );
 
@@ -257,19 +280,10 @@ function useThreads(q: string, everybody: boolean, version: number): ThreadsStat
     const controller = new AbortController();
     busy.current = true;
     setLoading(true);
-    read(null, controller.signal)
-      .then((page) => {
-        const rows = page.threads;
-        setHeld((old) => {
-          const ids = new Set(rows.map((thread) => thread.id));
-          const last = page.threads.at(-1);
-          // what lies behind the first page stays, if it was of the same list
-          const rest = old.key === key && last ? old.threads.filter((thread) => !ids.has(thread.id) && thread.created < last.created) : [];
-          return rest.length > 0
-            ? { ...old, state: "ready", error: null, threads: [...rows, ...rest] }
-            : { key, state: "ready", error: null, threads: rows, next: page.next, more: page.more };
-        });
-      })
+    // all that is shown, or what has another title or is gone by now would stay as it was
+    const shown = known.current.key === key ? known.current.threads.length : 0;
+    read(null, Math.min(MOST_AT_ONCE, Math.max(PAGE, shown)), controller.signal)
+      .then((page) => setHeld((old) => ({ key, state: "ready", error: null, ...renewed(old.key === key ? old : null, page) })))
       .catch((error: unknown) => {
         if (controller.signal.aborted || isAbort(error)) return;
         const state = stateOf(error);
@@ -289,7 +303,7 @@ function useThreads(q: string, everybody: boolean, version: number): ThreadsStat
     if (busy.current || !held.more || held.key !== key || held.next === null) return;
     busy.current = true;
     setLoading(true);
-    read(held.next)
+    read(held.next, PAGE)
       .then((page) =>
         setHeld((old) =>
           old.key === key ? { ...old, threads: [...old.threads, ...page.threads], next: page.next, more: page.more } : old,
@@ -308,13 +322,13 @@ function useThreads(q: string, everybody: boolean, version: number): ThreadsStat
   }, [held, loadMore]);
 
   // a thread that is not in the list was begun somewhere else
-  const known = useRef(held);
-  known.current = held;
+  const looked = useRef(new Set<string>());
   useChangedRuns((runs) => {
     if (known.current.state !== "ready") return;
-    const ids = new Set(known.current.threads.map((thread) => thread.id));
-    const now = Date.now() / 1_000;
-    if (runs.some((run) => run.thread !== null && !ids.has(run.thread) && now - run.created < 60)) setTurn((n) => n + 1);
+    const listed = new Set(known.current.threads.map((thread) => thread.id));
+    const begun = begunIn(everybody ? runs : runs.filter((run) => run.user == null || run.user === me.user), listed, looked.current, Date.now() / 1_000);
+    for (const thread of begun) looked.current.add(thread);
+    if (begun.length > 0) setTurn((n) => n + 1);
   });
 
   const shown = held.key === key ? held : { ...held, state: "loading" as const, threads: [] };

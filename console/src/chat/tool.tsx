@@ -182,14 +182,14 @@ function Approval({ part, name, actions }: { part: AnyToolPart; name: string; ac
             </Button>
           </form>
         ) : (
-          <div className="flex flex-wrap gap-2">
+          <div className="grid grid-cols-2 gap-2 sm:flex sm:flex-wrap">
             <Button look="primary" icon="check" disabled={busy} onClick={() => actions.decide(id, true)}>
               Approve
             </Button>
             <Button icon="cross" disabled={busy} onClick={() => setAsking(true)}>
               Deny…
             </Button>
-            <Button look="ghost" busy={busy} onClick={() => void always()} title={`From now on ${visible(name)} runs without asking you`}>
+            <Button look="ghost" className="max-sm:col-span-2" busy={busy} onClick={() => void always()} title={`From now on ${visible(name)} runs without asking you`}>
               Always for this tool
             </Button>
           </div>

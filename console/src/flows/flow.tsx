@@ -36,7 +36,7 @@ export function FlowPage({ name }: { name: string }) {
   if (query.data === undefined) {
     return (
       <PageFrame title={name} above={ABOVE}>
-        <Loaded query={query} {...(query.state === "missing" ? { title: "There is no such flow" } : {})}>
+        <Loaded query={query} {...(query.state === "missing" ? { title: "There is no such flow", action: <Button onClick={() => navigate("/console/flows")}>To the flows</Button> } : {})}>
           {() => null}
         </Loaded>
       </PageFrame>

@@ -124,11 +124,15 @@ function Step({ data }: NodeProps<StepNode>) {
       <Handle type="target" id="back" position={Position.Right} />
       <span className="min-w-0 flex-1">
         <span className="block truncate text-[14px] leading-5 font-medium">{visible(data.name)}</span>
-        <span className="block truncate text-[11px] leading-4 text-muted">
-          {kindWord(data.kind)}
-          {data.model ? ` · ${visible(data.model)}` : ""}
-          {lit && lit.times > 1 ? ` · ×${lit.times}` : ""}
-          {lit?.took !== null && lit?.took !== undefined ? ` · ${duration(lit.took)}` : ""}
+        <span className="flex text-[11px] leading-4 text-muted">
+          <span className="truncate">
+            {kindWord(data.kind)}
+            {data.model ? ` · ${visible(data.model)}` : ""}
+          </span>
+          <span className="shrink-0 whitespace-pre">
+            {lit && lit.times > 1 ? ` · ×${lit.times}` : ""}
+            {lit?.took !== null && lit?.took !== undefined ? ` · ${duration(lit.took)}` : ""}
+          </span>
         </span>
       </span>
       {lit ? <LightIcon light={lit.light} /> : null}

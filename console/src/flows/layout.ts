@@ -3,7 +3,7 @@
 
 import type { FlowNode } from "../api/journal-types";
 
-export const WIDTH = 200;
+export const WIDTH = 216;
 export const HEIGHT = 56;
 const GAP_X = 48;
 const GAP_Y = 44;

@@ -16,8 +16,10 @@ import { Button } from "../ui/button";
 import { cx } from "../ui/classes";
 import { PageFrame, Tabs } from "../ui/frame";
 import { visible } from "../ui/json";
+import { faceName } from "../ui/names";
 import { Loaded, PageState } from "../ui/page-state";
 import { amount, exact } from "../ui/time";
+import { Pace } from "./pace";
 import { chartsOf, isEmpty, milliseconds, type ChartData } from "./series";
 import { Usable } from "./usable";
 
@@ -35,26 +37,28 @@ export default function OverviewPage(_: PageProps) {
   const { isAdmin } = useSession();
   const range = RANGES.find((one) => one.name === address.get("range")) ?? RANGES.find((one) => one.name === USUAL) ?? { name: USUAL, label: "", seconds: 86_400 };
   const bucket = BUCKETS[range.name] ?? 1_800;
+  const [pace] = useState(() => new Pace(AFTER_CHANGE_MS));
   const query = useQuery(`overview:${range.name}`, (signal) => {
     const to = (Math.floor(Date.now() / 1_000 / bucket) + 1) * bucket;
-    return getOverview(to - Math.ceil(range.seconds / bucket) * bucket, to, bucket, signal);
+    return pace.measured(() => getOverview(to - Math.ceil(range.seconds / bucket) * bucket, to, bucket, signal));
   });
   const [table, setTable] = useState(false);
   const reload = useRef(query.reload);
   reload.current = query.reload;
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useEffect(() => {
-    const every = setInterval(() => document.visibilityState === "visible" && reload.current(), RENEW_MS);
+    const every = setInterval(() => document.visibilityState === "visible" && !pace.isBusy && reload.current(), RENEW_MS);
     return () => {
       clearInterval(every);
       clearTimeout(timer.current);
     };
-  }, []);
+  }, [pace]);
   const soon = (): void => {
     timer.current ??= setTimeout(() => {
       timer.current = undefined;
-      reload.current();
-    }, AFTER_CHANGE_MS);
+      if (pace.isBusy) soon();
+      else reload.current();
+    }, pace.wait);
   };
   useRunChanges(soon, { onGone: soon });
   const choose = (name: string): void => navigate(name === USUAL ? "/console/overview" : `/console/overview?range=${name}`, { replace: true });
@@ -117,7 +121,7 @@ function Shown({ data, range, table, isAdmin }: { data: Overview; range: string;
         <div className="grid gap-4 xl:grid-cols-2">
           <Named title="Agents" rows={data.agents} to={(name) => runs({ agent: name })} />
           <Named title="Flows" rows={data.flows} to={(name) => runs({ flow: name })} />
-          <Named title="Faces" rows={data.faces} to={(name) => runs({ face: name })} />
+          <Named title="Faces" rows={data.faces} to={(name) => runs({ face: name })} shown={faceName} />
           <ModelTable rows={data.models} />
           <UsableModels />
         </div>
@@ -296,7 +300,7 @@ function Table({ title, heads, empty, rows }: { title: string; heads: readonly s
   );
 }
 
-function Named({ title, rows, to }: { title: string; rows: readonly NamedFigures[]; to: (name: string) => string }) {
+function Named({ title, rows, to, shown = visible }: { title: string; rows: readonly NamedFigures[]; to: (name: string) => string; shown?: (name: string) => string }) {
   return (
     <Table
       title={title}
@@ -306,7 +310,7 @@ function Named({ title, rows, to }: { title: string; rows: readonly NamedFigures
         key: row.name,
         name: (
           <a {...linkTo(to(row.name))} className="hover:underline">
-            {visible(row.name)}
+            {shown(row.name)}
           </a>
         ),
         cells: [

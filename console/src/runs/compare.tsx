@@ -178,10 +178,10 @@ function FigureRow({ label, left, right, change, lessIsBetter }: { label: string
       </th>
       <td className="px-3 py-1.5">{left}</td>
       <td className="px-3 py-1.5">
-        {right}
-        {change !== null && change !== "same" ? <span className={cx("ml-2 text-xs sm:hidden", tone)}>{change}</span> : null}
+        <span className={cx("mr-2", typeof right === "string" && "whitespace-nowrap")}>{right}</span>
+        {change !== null && change !== "same" ? <span className={cx("text-xs whitespace-nowrap sm:hidden", tone)}>{change}</span> : null}
       </td>
-      <td className={cx("hidden px-3 py-1.5 text-xs sm:table-cell", tone)}>{change ?? ""}</td>
+      <td className={cx("hidden px-3 py-1.5 text-xs whitespace-nowrap sm:table-cell", tone)}>{change ?? ""}</td>
     </tr>
   );
 }
@@ -207,7 +207,7 @@ function PairRow({ pair, longest, isOpen, onToggle }: { pair: Pair; longest: num
         </span>
         <Measure step={left} longest={longest} />
         <Measure step={right} longest={longest} />
-        <span className="hidden px-3 text-xs text-muted sm:block">{change ?? (left === null ? "only right" : right === null ? "only left" : "")}</span>
+        <span className="hidden px-3 text-xs whitespace-nowrap text-muted sm:block">{change ?? (left === null ? "only right" : right === null ? "only left" : "")}</span>
       </button>
       {isOpen ? (
         <div className="grid gap-3 border-t border-line/60 bg-surface p-3">

@@ -5,6 +5,7 @@ import { traceStep } from "../api/journal";
 import type { Trace, TraceStep, Wait } from "../api/journal-types";
 import { useQuery } from "../api/query";
 import { Badge, Button, Spinner, type Tone } from "../ui/button";
+import { cx } from "../ui/classes";
 import { Figure } from "../ui/frame";
 import { Json, visible } from "../ui/json";
 import { Long } from "../ui/long";
@@ -64,7 +65,7 @@ function Attempts({ step }: { step: TraceStep }) {
               </span>
             </span>
             {one.code ? (
-              <p className="mt-1 text-xs break-words text-bad [overflow-wrap:anywhere]">
+              <p className={cx("mt-1 text-xs break-words [overflow-wrap:anywhere]", one.status === "cancelled" ? "text-muted" : "text-bad")}>
                 <span className="font-mono">{visible(one.code)}</span>
                 {one.message ? <>: <Long text={one.message} /></> : null}
               </p>

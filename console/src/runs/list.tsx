@@ -13,6 +13,7 @@ import { cx } from "../ui/classes";
 import { FIELD, PageFrame } from "../ui/frame";
 import { Icon } from "../ui/icons";
 import { visible } from "../ui/json";
+import { FACE_KEYS, faceName } from "../ui/names";
 import { PageState } from "../ui/page-state";
 import { useRowKeys } from "../ui/rows";
 import { Ago } from "../ui/time";
@@ -22,7 +23,6 @@ import { useRuns, type RunsState } from "./use-runs";
 import { dollars, Length, nameOf, seconds, shortId, shortUser, StatusBadge, STATUSES, statusWord, tokens } from "./words";
 
 const SEARCH_AFTER_MS = 250;
-const FACES = ["own", "kai", "chatkit", "stackspot", "noukai", "openai"];
 
 export function RunList() {
   const { query } = usePlace();
@@ -168,10 +168,10 @@ function RunRow({ run, place, isAdmin, marked, onMark }: { run: Run; place: numb
             {name}
           </a>
           <span className="shrink-0 font-mono text-xs text-muted">{shortId(run.id)}</span>
-          {run.error?.message ? <span className="hidden min-w-0 truncate text-xs text-bad xl:inline">{visible(run.error.message.slice(0, 200))}</span> : null}
+          {run.error?.message ? <span className={cx("hidden min-w-0 truncate text-xs xl:inline", run.status === "cancelled" ? "text-muted" : "text-bad")}>{visible(run.error.message.slice(0, 200))}</span> : null}
         </span>
         <Cell label="Face" className="hidden truncate lg:block">
-          {visible(run.face)}
+          {faceName(run.face)}
         </Cell>
         <Cell label="User" className="hidden truncate font-mono text-xs lg:block">
           {isAdmin && run.user ? visible(shortUser(run.user)) : ""}
@@ -311,7 +311,7 @@ function FilterFields({ filters, change, isAdmin }: FilterProps & { isAdmin: boo
       <Choice label="Agent" value={filters.agent} any="Any agent" options={agents.data?.agents.map((one) => one.name) ?? []} onChoose={(agent) => change({ agent, flow: "" })} />
       <Choice label="Flow" value={filters.flow} any="Any flow" options={flows.data?.flows.map((one) => one.name) ?? []} onChoose={(flow) => change({ flow, agent: "" })} />
       <Choice label="Kind" value={filters.kind} any="Any kind" options={KINDS} onChoose={(kind) => change({ kind })} />
-      <Choice label="Face" value={filters.face} any="Any face" options={FACES} onChoose={(face) => change({ face })} />
+      <Choice label="Face" value={filters.face} any="Any face" options={FACE_KEYS} shown={faceName} onChoose={(face) => change({ face })} />
       {isAdmin ? <Word label="User" value={filters.user} placeholder="Anybody" onChange={(user) => change({ user })} /> : null}
       <Field label="Time">
         {(id) => (
@@ -361,7 +361,16 @@ function Field({ label, children }: { label: string; children: (id: string) => R
   );
 }
 
-function Choice({ label, value, any, options, onChoose }: { label: string; value: string; any: string; options: readonly string[]; onChoose: (value: string) => void }) {
+interface ChoiceProps {
+  label: string;
+  value: string;
+  any: string;
+  options: readonly string[];
+  shown?: (value: string) => string;
+  onChoose: (value: string) => void;
+}
+
+function Choice({ label, value, any, options, shown = visible, onChoose }: ChoiceProps) {
   const all = value === "" || options.includes(value) ? options : [value, ...options];
   return (
     <Field label={label}>
@@ -370,7 +379,7 @@ function Choice({ label, value, any, options, onChoose }: { label: string; value
           <option value="">{any}</option>
           {all.map((one) => (
             <option key={one} value={one}>
-              {visible(one)}
+              {shown(one)}
             </option>
           ))}
         </select>
@@ -429,7 +438,7 @@ function Chips({ filters, change }: FilterProps) {
   const chips: { label: string; off: Partial<Filters> }[] = [];
   for (const name of ["agent", "flow", "kind", "face", "user", "session", "thread"] as const) {
     const value = filters[name];
-    if (value !== "") chips.push({ label: `${name}: ${name === "user" || value.length > 40 ? shortUser(value) : value}`, off: { [name]: "" } });
+    if (value !== "") chips.push({ label: `${name}: ${name === "face" ? faceName(value) : name === "user" || value.length > 40 ? shortUser(value) : value}`, off: { [name]: "" } });
   }
   if (filters.failed) chips.push({ label: "errors only", off: { failed: false } });
   if (filters.from !== null || filters.to !== null) chips.push({ label: "time: chosen", off: { from: null, to: null } });

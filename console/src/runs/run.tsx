@@ -10,10 +10,12 @@ import { useQuery, type Query } from "../api/query";
 import { useShortcuts } from "../app/keyboard";
 import { linkTo, navigate, pathTo, usePlace } from "../app/router";
 import { Button, IconButton } from "../ui/button";
+import { cx } from "../ui/classes";
 import { Confirm } from "../ui/dialog";
 import { Figure, PageFrame, Tabs } from "../ui/frame";
 import { copy, Json, visible } from "../ui/json";
 import { Long } from "../ui/long";
+import { faceName } from "../ui/names";
 import { Loaded, PageState } from "../ui/page-state";
 import { Side } from "../ui/side";
 import { amount, Ago } from "../ui/time";
@@ -36,7 +38,7 @@ export function RunPage({ id }: { id: string }) {
   if (query.data === undefined) {
     return (
       <PageFrame title={`Run ${shortId(id)}`} above={ABOVE}>
-        <Loaded query={query} {...(query.state === "missing" ? { title: "There is no such run" } : {})}>
+        <Loaded query={query} {...(query.state === "missing" ? { title: "There is no such run", action: <Button onClick={() => navigate("/console/runs")}>To the runs</Button> } : {})}>
           {() => null}
         </Loaded>
       </PageFrame>
@@ -88,6 +90,7 @@ function Opened({ run, query }: { run: RunDetail; query: Query<RunDetail> }) {
     }
   };
   const again = async (): Promise<void> => {
+    if (busy) return;
     setBusy(true);
     try {
       const started = await rerun(run.id);
@@ -142,7 +145,13 @@ function Opened({ run, query }: { run: RunDetail; query: Query<RunDetail> }) {
       below={<Figures run={run} trace={trace.data} />}
     >
       {run.error ? (
-        <div role="alert" className="max-h-32 shrink-0 overflow-y-auto border-b border-line bg-bad-soft px-4 py-2 text-sm break-words text-bad [overflow-wrap:anywhere] md:px-6">
+        <div
+          role={run.status === "cancelled" ? "status" : "alert"}
+          className={cx(
+            "max-h-32 shrink-0 overflow-y-auto border-b border-line px-4 py-2 text-sm break-words [overflow-wrap:anywhere] md:px-6",
+            run.status === "cancelled" ? "bg-surface text-muted" : "bg-bad-soft text-bad",
+          )}
+        >
           <span className="font-mono text-xs">{visible(run.error.code ?? "error")}</span> <Long text={run.error.message ?? ""} />
           {run.error.ref ? <span className="ml-2 font-mono text-xs">ref {visible(run.error.ref)}</span> : null}
         </div>
@@ -260,7 +269,7 @@ function Figures({ run, trace }: { run: RunDetail; trace: Trace | undefined }) {
         {calls === undefined ? "…" : amount(calls)}
       </Figure>
       <Figure label="Face" className={more}>
-        {visible(run.face)}
+        {faceName(run.face)}
       </Figure>
       {run.user ? (
         <Figure label="User" className={more}>

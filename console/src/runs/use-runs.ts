@@ -11,6 +11,10 @@ import { asked, fits, merged, writeFilters, type Filters } from "./filters";
 
 const PAGE = 100;
 const GATHER_MS = 150;
+/** Changes that are kept while the list is held; of more than these the list is read anew. */
+const MOST_WAITING = 1_000;
+/** To so many rows a list grows by itself; what then falls off its end is read again by whoever scrolls there. */
+const MOST_ROWS = 5_000;
 
 interface Held {
   key: string;
@@ -89,12 +93,17 @@ export function useRuns(filters: Filters, live: boolean): RunsState {
   }, [key, next]);
 
   const waiting = useRef(new Map<string, Run | null>());
+  const missed = useRef(false);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useEffect(() => () => clearTimeout(timer.current), []);
   const flush = useCallback(() => {
     timer.current = undefined;
     const { filters: wanted, held: now } = latest.current;
     if (now.state !== "ready") return; // what is being read will have it
+    if (missed.current) {
+      missed.current = false;
+      setTurn((n) => n + 1);
+    }
     const changes = waiting.current;
     waiting.current = new Map();
     const moment = Date.now() / 1_000;
@@ -103,14 +112,19 @@ export function useRuns(filters: Filters, live: boolean): RunsState {
       // older than what has been read: it will come with its page
       const last = old.next === null ? undefined : old.runs.at(-1);
       const known = new Set(old.runs.map((run) => run.id));
-      return { ...old, runs: merged(old.runs, changes, (run) => fits(run, wanted, moment) && (known.has(run.id) || last === undefined || run.created >= last.created)) };
+      const runs = merged(old.runs, changes, (run) => fits(run, wanted, moment) && (known.has(run.id) || last === undefined || run.created >= last.created));
+      return { ...old, ...bounded(runs, old.next, old.runs.length, changes) };
     });
   }, []);
   useEffect(() => {
-    if (live && held.state === "ready" && waiting.current.size > 0) flush();
+    if (live && held.state === "ready" && (waiting.current.size > 0 || missed.current)) flush();
   }, [live, held.state, flush]);
   const change = (id: string, run: Run | null): void => {
     waiting.current.set(id, run);
+    if (waiting.current.size > MOST_WAITING) {
+      waiting.current.clear();
+      missed.current = true;
+    }
     if (latest.current.live) timer.current ??= setTimeout(flush, GATHER_MS);
   };
   useRunChanges((run) => change(run.id, run), {
@@ -120,4 +134,12 @@ export function useRuns(filters: Filters, live: boolean): RunsState {
 
   const shown = held.key === key ? held : { ...held, state: "loading" as const, runs: [], next: null };
   return { state: shown.state, error: shown.error, runs: shown.runs, more: shown.next !== null, loading, loadMore, reload: () => setTurn((n) => n + 1) };
+}
+
+/** The list after a change and where it goes on: not grown without end, and not behind a run that is gone. */
+export function bounded(runs: readonly Run[], next: string | null, before: number, changes: ReadonlyMap<string, Run | null>): { runs: readonly Run[]; next: string | null } {
+  const isCut = before <= MOST_ROWS && runs.length > MOST_ROWS;
+  const kept = isCut ? runs.slice(0, MOST_ROWS) : runs;
+  const isLost = next !== null && changes.get(next) === null;
+  return { runs: kept, next: isCut || isLost ? (kept.at(-1)?.id ?? null) : next };
 }

@@ -1,6 +1,6 @@
 // What a paused run waits for, with the exact arguments, and the ways to answer: yes or no, or a tool's output.
 
-import { useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { told } from "../api/http";
 import { continueRun, decide } from "../api/journal";
 import type { Trace, WaitCall } from "../api/journal-types";
@@ -11,7 +11,7 @@ import { Icon } from "../ui/icons";
 import { Json, visible } from "../ui/json";
 import { toast } from "../ui/toast";
 import { reasonOf } from "./bars";
-import { callsOf, type RunEvents } from "./events";
+import { callsOf, PAGE, type RunEvents } from "./events";
 
 interface WaitingProps {
   run: Run;
@@ -26,6 +26,13 @@ export function Waiting({ run, trace, events, onDone }: WaitingProps) {
   const inputs = useMemo(() => new Map(callsOf(events.known()).map((call) => [call.call, call.input])), [events, version]);
   const [busy, setBusy] = useState(false);
   const fields = useRef(new Map<string, HTMLTextAreaElement>());
+  // of a long run not all has been read: nobody says yes to what they cannot see
+  const isUnseen = wait !== undefined && wait.calls.some(({ call }) => inputs.get(call) === undefined);
+  useEffect(() => {
+    if (!isUnseen || events.state !== "ready") return;
+    if (events.at(events.last) === undefined) events.want(events.last - PAGE, events.last);
+    else void events.wantAll();
+  }, [isUnseen, events, version]);
   if (run.status !== "paused" || wait === undefined) return null;
   const isFlow = run.flow !== null;
 
@@ -80,7 +87,7 @@ export function Waiting({ run, trace, events, onDone }: WaitingProps) {
       <div className="mt-2.5 flex flex-wrap gap-2">
         {wait.reason === "approval" ? (
           <>
-            <Button size="small" look="primary" busy={busy} onClick={() => void answer(true)}>
+            <Button size="small" look="primary" busy={busy} disabled={isUnseen} onClick={() => void answer(true)}>
               Approve
             </Button>
             <Button size="small" busy={busy} onClick={() => void answer(false)}>

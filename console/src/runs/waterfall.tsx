@@ -170,7 +170,7 @@ function BarRow({ bar, place, length, ticks, firstAt, elapsed, isChosen, isClose
         onClick={onChoose}
         className="absolute inset-0 focus-visible:outline-offset-[-2px]"
       />
-      <span className="pointer-events-none flex min-w-0 items-center gap-1.5 pr-4 pl-4 md:pl-6">
+      <span className="@container pointer-events-none flex min-w-0 items-center gap-1.5 pr-4 pl-4 md:pl-6">
         {bar.depth > 0 ? <span aria-hidden="true" className="shrink-0" style={{ width: `${bar.depth}rem` }} /> : null}
         {bar.hasChildren ? (
           <button
@@ -189,12 +189,12 @@ function BarRow({ bar, place, length, ticks, firstAt, elapsed, isChosen, isClose
           {name.slice(0, 200)}
           {step?.index !== null && step?.index !== undefined ? <span className="text-muted"> #{step.index + 1}</span> : null}
         </span>
-        {step ? <span className="shrink-0 text-xs text-muted">{kindWord(step.kind)}</span> : null}
+        {step ? <span className="hidden shrink-0 text-xs text-muted @[12rem]:inline">{kindWord(step.kind)}</span> : null}
         <span className="flex-1" />
         {step && step.attempts.length > 1 ? <Badge tone="warn">{step.attempts.length} tries</Badge> : null}
         <span className="shrink-0 text-xs text-muted tabular-nums sm:hidden">{duration(took)}</span>
-        {total === null ? null : <span className="hidden shrink-0 text-xs text-muted tabular-nums md:inline">{amount(total)} tokens</span>}
-        {step?.cost ? <span className="hidden shrink-0 text-xs text-muted tabular-nums lg:inline">{dollars(step.cost)}</span> : null}
+        {total === null ? null : <span className="hidden shrink-0 text-xs text-muted tabular-nums md:@[17rem]:inline">{amount(total)} tokens</span>}
+        {step?.cost ? <span className="hidden shrink-0 text-xs text-muted tabular-nums md:@[21rem]:inline">{dollars(step.cost)}</span> : null}
       </span>
       <span aria-hidden="true" className="pointer-events-none absolute inset-x-4 bottom-1 h-1 sm:relative sm:inset-auto sm:mr-24 sm:h-full">
         {ticks.map((tick) => (

@@ -15,6 +15,7 @@ import { cx } from "../ui/classes";
 import { FIELD, PageFrame, Tabs } from "../ui/frame";
 import { Icon } from "../ui/icons";
 import { visible } from "../ui/json";
+import { threadTitle } from "../ui/names";
 import { PageState } from "../ui/page-state";
 import { useRowKeys } from "../ui/rows";
 import { Ago, date } from "../ui/time";
@@ -40,7 +41,7 @@ const SEARCH_AFTER_MS = 250;
 
 async function readThreads(q: string, everybody: boolean, after: string | null, signal?: AbortSignal): Promise<{ rows: Row[]; next: string | null }> {
   const page = await own.listThreads({ limit: PAGE, after, mine: !everybody, ...(q === "" ? {} : { q }) }, signal);
-  const rows = page.threads.map((thread) => ({ id: thread.id, title: thread.title || "New thread", updated: thread.updated, detail: everybody && thread.mine ? "yours" : "" }));
+  const rows = page.threads.map((thread) => ({ id: thread.id, title: threadTitle(thread), updated: thread.updated, detail: everybody && thread.mine ? "yours" : "" }));
   return { rows, next: page.more ? page.next : null };
 }
 

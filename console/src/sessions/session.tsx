@@ -1,6 +1,6 @@
 // One recorded session: its runs, its cassette, and a replay against the code as it is now with what comes out otherwise.
 
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState, type ReactNode } from "react";
 import { useRunChanges } from "../api/changes";
 import { under } from "../api/base";
 import { ApiError } from "../api/http";
@@ -109,16 +109,17 @@ export function SessionPage({ id }: { id: string }) {
   );
 }
 
-function missing(error: unknown): { title?: string } {
+function missing(error: unknown): { title?: string; action?: ReactNode } {
   if (!(error instanceof ApiError)) return {};
-  if (error.status === 410) return { title: "This session has expired" };
-  return error.status === 404 ? { title: "There is no such session" } : {};
+  const action = <Button onClick={() => navigate(ABOVE.to)}>To the sessions</Button>;
+  if (error.status === 410) return { title: "This session has expired", action };
+  return error.status === 404 ? { title: "There is no such session", action } : {};
 }
 
 function Head({ session }: { session: SessionDetail }) {
   return (
     <dl className="grid grid-cols-[repeat(auto-fill,minmax(9rem,1fr))] gap-4">
-      <Figure label="Of">{session.thread ? "a conversation" : "calls of flows"}</Figure>
+      <Figure label="Kind">{session.thread ? "Conversation" : "Calls of flows"}</Figure>
       <Figure label="Begun" detail={exact(session.created)}>
         <Ago at={session.created} />
       </Figure>
@@ -221,8 +222,8 @@ function Differences({ differences }: { differences: readonly Difference[] }) {
   const shown = all ? differences : differences.slice(0, 20);
   return (
     <div className="overflow-x-auto rounded-lg border border-line">
-      <table className="w-full text-sm">
-        <thead>
+      <table className="w-full text-sm max-sm:block">
+        <thead className="max-sm:sr-only">
           <tr className="border-b border-line bg-surface text-left text-xs text-muted">
             <th scope="col" className="px-3 py-1.5 font-medium">
               Where
@@ -235,10 +236,10 @@ function Differences({ differences }: { differences: readonly Difference[] }) {
             </th>
           </tr>
         </thead>
-        <tbody>
+        <tbody className="max-sm:block">
           {shown.map((one, place) => (
-            <tr key={place} className="border-b border-line/60 align-top last:border-0">
-              <th scope="row" className="px-3 py-1.5 text-left font-mono text-xs font-normal break-words">
+            <tr key={place} className="border-b border-line/60 align-top last:border-0 max-sm:grid max-sm:grid-cols-2">
+              <th scope="row" className="px-3 py-1.5 text-left font-mono text-xs font-normal break-words max-sm:col-span-2 max-sm:min-w-0 max-sm:[overflow-wrap:anywhere]">
                 {visible(one.where.join(" › "))}
               </th>
               <Value told={"recorded" in one} value={one.recorded} tone="bg-bad-soft" />
@@ -259,7 +260,7 @@ function Differences({ differences }: { differences: readonly Difference[] }) {
 function Value({ told, value, tone }: { told: boolean; value: unknown; tone: string }) {
   const text = told ? asText(value) : "";
   return (
-    <td className={cx("max-w-md min-w-32 px-3 py-1.5 font-mono text-xs break-words whitespace-pre-wrap [overflow-wrap:anywhere] [unicode-bidi:isolate]", told && tone)}>
+    <td className={cx("max-w-md min-w-0 px-3 py-1.5 font-mono sm:min-w-32 text-xs break-words whitespace-pre-wrap [overflow-wrap:anywhere] [unicode-bidi:isolate]", told && tone)}>
       {told ? <Long text={text} /> : <span className="text-muted">nothing</span>}
     </td>
   );

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from dragoman.core.records import Run
-from dragoman.core.writes import ChangeRun, DeleteThread, PutRun
+from dragoman.core.writes import ChangeRun, DeleteThread, PutKey, PutRun, RevokeKey
 from dragoman.server.http import Call
+from dragoman.server.keys import create_key
+from dragoman.server.own import changes as changes_module
 from dragoman.server.own import models as models
 from dragoman.server.own.changes import OwnChanges
 from dragoman.server.run_changes import MOST_WAITING, RunChanges
@@ -144,6 +146,29 @@ async def test_the_end_of_the_server_is_told(start_inside: Start) -> None:
     async with watching(inside) as heard:
         await heard()
         inside.services.closing.set()
+        assert await heard() == {"type": "closing"}
+
+
+async def test_a_key_that_is_revoked_ends_its_stream_before_anything_more_is_told(start_inside: Start) -> None:
+    inside = await start_inside()
+    key, text = create_key(tenant="demo", user="ann", now=inside.services.clock(), scopes=("use", "admin"))
+    await inside.services.store.commit(PutKey(key))
+    async with watching(inside, text) as heard:
+        assert (await heard())["type"] == "snapshot"
+        await inside.services.store.commit(RevokeKey(key.id, inside.services.clock()))
+        await ask(inside, "echo: secret")
+        assert await heard() == {"type": "closing"}
+        with pytest.raises(StopAsyncIteration):
+            await heard()
+
+
+async def test_a_stream_ends_after_a_while_and_whoever_goes_on_signs_in_anew(
+    start_inside: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes_module, "LONGEST_SECONDS", 0.0)
+    inside = await start_inside()
+    async with watching(inside) as heard:
+        assert (await heard())["type"] == "snapshot"
         assert await heard() == {"type": "closing"}
 
 
