@@ -18,6 +18,9 @@ from tests.console.driving import LOSS, Visitor, amount, ask, duration, figures,
 pytestmark = pytest.mark.xdist_group("console-figures")
 Visit = Callable[..., Visitor]
 
+FACES = {"own": "API", "kai": "Kai"}
+"""How the console names the faces that these runs came over."""
+
 APP = """from dragoman import Agent, App, Flow, model_step
 from dragoman.core.messages import ModelText, ModelToolCall, ModelUsage
 from dragoman.core.usage import Usage
@@ -117,7 +120,7 @@ def test_each_row_of_the_list_says_what_the_journal_holds(admin: Visitor) -> Non
         expect(row).to_contain_text(WORDS[run["status"]])
         expect(row.get_by_role("link")).to_have_text(run["flow"] or run["agent"])
         assert row.get_attribute("data-run") == run["id"]
-        assert told["Face"] == run["face"]
+        assert told["Face"] == FACES[run["face"]]
         assert told["User"].removesuffix("…") == run["user"][:10]
         assert told["Duration"] == duration(run["ended"] - run["created"])
         assert told["First token"] == seconds(run["first_token"])
@@ -143,7 +146,7 @@ def test_the_head_of_each_run_says_what_the_journal_holds(admin: Visitor) -> Non
         assert shown["Tokens given"] == counted(usage["completion_tokens"])
         assert shown["Cost"] == dollars(run["cost"])
         assert shown["Model calls"] == amount(models)
-        assert shown["Face"] == run["face"]
+        assert shown["Face"] == FACES[run["face"]]
         expect(page.get_by_role("tab", name="Events")).to_contain_text(amount(len(events)))
         for number, word in (
             (usage["cache_read_tokens"], "from cache"),
@@ -239,7 +242,7 @@ def adds_up(page: Page, runs: list[Any], steps: list[Any]) -> None:
     for title, word in (("Agents", "agent"), ("Flows", "flow"), ("Faces", "face")):
         named = {run[word]: [one for one in runs if one[word] == run[word]] for run in runs if run[word] is not None}
         assert rows_of(page, title) == {
-            name: [
+            (FACES[name] if word == "face" else name): [
                 amount(len(theirs)),
                 amount(failures(theirs)),
                 rank(lengths(theirs), 50),

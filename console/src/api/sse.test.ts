@@ -1,5 +1,6 @@
-import { expect, test } from "vitest";
-import { EventDecoder, eventsOf, type ServerEvent } from "./sse";
+import { expect, test, vi } from "vitest";
+import { ApiError } from "./http";
+import { EventDecoder, eventsOf, follow, type ServerEvent } from "./sse";
 
 const WIRE = ': open\r\nretry: 1000\r\n\r\nid: 1\r\ndata: {"a":1}\r\n\r\nid: 2\nevent: closing\ndata: x\ndata: y\n\ndata: cut';
 const TOLD: ServerEvent[] = [
@@ -35,4 +36,17 @@ test("a character that is cut by the network is put together again", async () =>
   const events: ServerEvent[] = [];
   for await (const event of eventsOf(body)) events.push(event);
   expect(events.map((event) => event.data)).toEqual(["ä€😀"]);
+});
+
+test("a fault of the server passes, and a refusal does not", async () => {
+  vi.useFakeTimers();
+  const answers = [new Response("", { status: 500 }), new Response("data: a\n\n"), new Response("{}", { status: 403 })];
+  vi.stubGlobal("fetch", () => Promise.resolve(answers.shift()));
+  const told: string[] = [];
+  const refused = follow("/x", { signal: new AbortController().signal, again: true, onEvent: (event) => void told.push(event.data) }).catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(await refused).toBeInstanceOf(ApiError);
+  expect([told, answers.length]).toEqual([["a"], 0]);
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
 });

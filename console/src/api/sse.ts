@@ -80,7 +80,7 @@ export async function follow(path: string, options: Following): Promise<void> {
       if (lastId !== "") headers["last-event-id"] = lastId;
       const response = await reach(path, { headers, signal: options.signal, cache: "no-store" });
       if (response.status === 204) return;
-      if (response.status === 503 || response.status === 429) throw new Unreachable();
+      if (response.status >= 500 || response.status === 429) throw new Unreachable(); // which passes
       if (!response.ok || response.body === null) throw await refusal(response);
       options.onOpen?.();
       failures = 0;
