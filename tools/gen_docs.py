@@ -361,9 +361,10 @@ takes the header `Idempotency-Key` as well: for a day, the same call with the sa
 
 ## Watching and finding runs
 
-`GET /runs/changes` is the list of runs as it changes, as an event stream without an end. Each event is JSON with a `type`: first `snapshot`, with the
+`GET /runs/changes` is the list of runs as it changes, as an event stream. Each event is JSON with a `type`: first `snapshot`, with the
 newest `runs`; then `run`, with the one that has changed, as soon and as often as it does, gathered over a tenth of a second; `removed`, with the id of a run
-that was deleted with its thread; `closing` when the server shuts down. After a broken connection, connect again: a snapshot comes first.
+that was deleted with its thread; `closing` when the server shuts down, when the key is revoked, and after a quarter of an hour. After it, or a broken
+connection, connect again: a snapshot comes first.
 
 `from` and `to` are seconds since the epoch, and count when a run was created. `q` looks at ids and names, not at what was said. A search for threads looks at
 so many titles in one call: a page may be short and still have a `next`.

@@ -79,7 +79,7 @@ def show(page: Page, stage: Stage, name: str) -> None:
     if name in ("chat", "demo"):
         expect(page.locator("article .dgm").first).to_be_visible()
     elif name == "form":
-        expect(page.get_by_role("region", name="Form: ask_name")).to_be_visible()
+        expect(page.get_by_role("region", name="Form: ask_name").get_by_role("textbox")).to_be_visible()
     elif name == "session":
         page.get_by_role("button", name="Replay").click()
         expect(page.get_by_role("heading", name="2 differences in 2 of 3 runs")).to_be_visible(timeout=30_000)
