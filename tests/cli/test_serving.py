@@ -13,7 +13,7 @@ import uuid
 import pytest
 
 from dragoman.cli.reloading import sources
-from dragoman.cli.serve import app_lines, demo_lines
+from dragoman.cli.serve import app_lines, data_line, demo_lines
 from dragoman.testing.model import FORM_TEXT, FRIENDLY
 
 if os.name != "nt":
@@ -83,6 +83,12 @@ def test_what_to_do_next_is_four_lines():
     told = "".join(app_lines("acme", "http://127.0.0.1:8080", agents=False, flows=["basics/shout"]))
     assert "flows run basics/shout" in told
     assert "chat" not in told
+
+
+def test_it_says_where_the_data_lies(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert data_line("here") == f"data   {tmp_path / 'here'}"
+    assert data_line(":memory:") == "data   in memory, until it ends"
 
 
 @pytest.fixture

@@ -9,7 +9,19 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from tests.console.driving import LOSS, REFUSAL, Visitor, answer, approval, numbers, send, settled, thread_of
+from tests.console.driving import (
+    LOSS,
+    NARROW,
+    REFUSAL,
+    Visitor,
+    answer,
+    approval,
+    field,
+    numbers,
+    send,
+    settled,
+    thread_of,
+)
 
 pytestmark = pytest.mark.xdist_group("console-chat")
 Visit = Callable[..., Visitor]
@@ -90,7 +102,7 @@ def test_what_is_denied_does_not_run_and_the_agent_is_told_why(visitor: Visitor)
 def test_a_tool_that_is_always_allowed_does_not_ask_again(visitor: Visitor) -> None:
     page = visitor.open()
     send(page, "approve: create_bucket first")
-    approval(page).get_by_role("button", name="Always for this tool").click()
+    approval(page).get_by_role("button", name="Always allow this tool").click()
     expect(answer(page)).to_contain_text("created first")
     settled(page)
     send(page, "approve: create_bucket second")
@@ -307,6 +319,63 @@ def test_a_file_goes_with_the_question_and_can_be_fetched_again(visitor: Visitor
     page.reload()
     link = page.get_by_role("list", name="Attached files").get_by_role("link", name="notes.txt")
     assert link.evaluate("async link => (await (await fetch(link.href)).text()).length") == 2048
+
+
+def test_what_is_typed_after_a_file_was_chosen_is_the_message(visitor: Visitor) -> None:
+    page = visitor.open()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Attach files").click()
+    expect(field(page)).to_be_focused()  # also if no file is chosen
+    chooser.value.set_files({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"x"})
+    page.keyboard.type("What is in this file?")
+    expect(field(page)).to_have_value("What is in this file?")
+    page.get_by_role("button", name="Remove notes.txt").click()
+    expect(field(page)).to_be_focused()
+
+
+def test_after_whatever_was_pressed_in_a_thread_one_writes_on(visitor: Visitor) -> None:
+    page = visitor.open()
+    send(page, "approve: create_bucket photos")
+    approval(page).get_by_role("button", name="Approve", exact=True).click()
+    expect(field(page)).to_be_focused()
+    expect(page.get_by_role("region", name="Tool create_bucket: approved · done")).to_be_visible()
+    settled(page)
+    page.get_by_role("button", name="Answer again").click()
+    expect(field(page)).to_be_focused()
+    approval(page).get_by_role("button", name="Deny…").click()
+    approval(page).get_by_role("button", name="Deny", exact=True).click()
+    expect(field(page)).to_be_focused()
+    settled(page)
+    for button in ("Cancel", "Send"):
+        page.get_by_role("article", name="You").hover()
+        page.get_by_role("button", name="Edit and send again").click()
+        editor = page.get_by_role("form", name="Edit message")
+        editor.get_by_role("textbox").fill("slow: 200 100")
+        editor.get_by_role("button", name=button, exact=True).click()
+        expect(field(page)).to_be_focused()
+    page.get_by_role("button", name="Stop the answer").click()
+    expect(field(page)).to_be_focused()
+    settled(page)
+    expect(page.get_by_role("heading", name="slow: 200 100")).to_be_visible()  # the title goes with the question
+
+
+def test_on_a_narrow_page_escape_closes_the_list_and_buttons_stand_in_one_row(visit: Visit) -> None:
+    page = visit(size=NARROW).open()
+    threads = page.get_by_role("button", name="Threads", exact=True)
+    threads.click()
+    page.get_by_role("searchbox", name="Search threads").focus()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("searchbox", name="Search threads")).to_have_count(0)
+    expect(threads).to_be_focused()
+    send(page, "echo: one")
+    settled(page)
+    page.get_by_role("article", name="You").hover()
+    page.get_by_role("button", name="Edit and send again").click()
+    editor = page.get_by_role("form", name="Edit message")
+    cancel, again = (editor.get_by_role("button", name=name, exact=True).bounding_box() for name in ("Cancel", "Send"))
+    assert cancel is not None
+    assert again is not None
+    assert cancel["y"] == again["y"]
 
 
 @pytest.mark.requirement("KAI-63")

@@ -84,6 +84,19 @@ def test_the_demo_signs_in_by_itself_and_keeps_no_key(visit: Visit) -> None:
     assert cookie["value"] not in kept(page)
 
 
+def test_who_signs_out_of_the_demo_stays_out_until_they_go_on(visit: Visit) -> None:
+    visitor = visit(token=None, expected=REFUSAL)
+    page = visitor.open()
+    sign_out(page)
+    page.goto("/console/runs")
+    expect(page.get_by_text("This is a demo")).to_be_visible()
+    assert visitor.context.cookies() == []
+    page.get_by_role("button", name="Continue as demo-you").click()
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+
+
 def test_a_key_without_admin_sees_its_own_and_is_kept_nowhere(visit: Visit, keyed: RunningServer) -> None:
     secret = key(keyed.data, "--tenant", "demo", "--user", "bob", "--scope", "use")
     somebody = visit(keyed.url)

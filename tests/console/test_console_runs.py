@@ -261,6 +261,18 @@ def test_a_session_of_the_demo_replays_without_a_difference(admin: Visitor) -> N
     expect(page.get_by_role("heading", name="No difference")).to_be_visible(timeout=30_000)
 
 
+def test_replay_on_a_run_starts_the_replay_of_its_session_at_once_and_only_then(admin: Visitor) -> None:
+    run = admin.ask("echo: once more")
+    page = admin.open(f"/console/runs/{run['id']}")
+    page.get_by_role("button", name="Replay…").click()
+    expect(page.get_by_role("heading", name="No difference")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text(admin.own("GET", f"/threads/{run['thread']}")["title"])
+    expect(page.get_by_text("no model is asked")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("link", name="Download cassette")).to_be_visible()
+    expect(page.get_by_role("region", name="Replay")).to_have_count(0)
+
+
 APP = """from dragoman import App, Flow, step
 
 @step

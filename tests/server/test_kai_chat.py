@@ -433,3 +433,32 @@ async def test_a_new_chat_tells_its_title_once(kai: Kai):
     assert title == [{"type": "data-chat-title", "data": "echo: a long story", "transient": True}]
     assert (await alice.get(f"/api/chat/{chat}")).json["title"] == "echo: a long story"
     assert "data-chat-title" not in types((await alice.say(chat, "echo: b")).chunks)
+
+
+@pytest.mark.requirement("KAI-73")
+async def test_a_chat_is_named_after_its_question_and_without_one_after_its_file(kai: Kai):
+    alice = kai.user(browser=True)
+    file = {"type": "file", "mediaType": "text/plain", "url": "https://x.example/notes.txt", "filename": "notes.txt"}
+    for parts, title in (([file, {"type": "text", "text": "files"}], "files"), ([file], "notes.txt")):
+        chat = fresh()
+        await alice.post("/api/chat", page_body(chat, page_message(parts=parts)))
+        assert (await alice.get(f"/api/chat/{chat}")).json["title"] == title
+
+
+@pytest.mark.requirement("KAI-73")
+async def test_a_title_follows_its_question_until_somebody_gives_another(kai: Kai):
+    alice, chat, question = kai.user(browser=True), fresh(), page_message("echo: one")
+
+    async def edit(text: str, message_id: str) -> str:
+        edited = page_message(text, message_id=message_id)
+        await alice.post("/api/chat", page_body(chat, edited, messageId=message_id))
+        return str((await alice.get(f"/api/chat/{chat}")).json["title"])
+
+    await alice.post("/api/chat", page_body(chat, question))
+    second = page_message("echo: one")
+    await alice.post("/api/chat", page_body(chat, second))
+    assert await edit("echo: two", second["id"]) == "echo: one"
+    assert await edit("echo: three", question["id"]) == "echo: three"
+    renamed = await alice.call("PATCH", f"/dragoman/v1/threads/{chat}", {"title": "Mine"})
+    assert renamed.status == 200
+    assert await edit("echo: four", question["id"]) == "Mine"

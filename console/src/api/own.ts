@@ -10,7 +10,7 @@ const at = (...words: string[]): string => [OWN, ...words.map(encodeURIComponent
 export const whoAmI = (signal?: AbortSignal): Promise<Me> => request(at("me"), withSignal(signal));
 
 /** Signs in with an API key, or without one where the server takes everybody (the demo on loopback). */
-export const signIn = (key?: string): Promise<unknown> =>
+export const signIn = (key?: string): Promise<{ expires: number | null }> =>
   request(at("session"), { method: "POST", body: key === undefined ? {} : { key } });
 
 export const signOut = (): Promise<void> => request(at("session"), { method: "DELETE" });

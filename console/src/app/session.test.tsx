@@ -21,7 +21,8 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.unstubAllGlobals();
-  localStorage.removeItem(HINT);
+  localStorage.clear();
+  sessionStorage.clear();
 });
 
 function Page() {
@@ -65,4 +66,28 @@ test("another tab that only believes that nobody is signed in changes nothing", 
   elsewhere(null);
   await vi.waitFor(() => expect(asked).toHaveBeenCalled());
   await screen.findByText("shown to ann, for ann");
+});
+
+test("a demo signs in by itself, but not after one has signed out", async () => {
+  localStorage.removeItem(HINT);
+  const asked: string[] = [];
+  vi.stubGlobal("fetch", (_: unknown, init: RequestInit) => {
+    asked.push(init.method ?? "GET");
+    if (init.method === "DELETE") return Promise.resolve(new Response(null, { status: 204 }));
+    const body = { tenant: "demo", user: "you", scopes: ["use"], key: null, message_limit: null, expires: 1 };
+    return Promise.resolve(new Response(JSON.stringify(body)));
+  });
+  const Leave = () => {
+    const { signOut } = useSession();
+    return <button onClick={() => void signOut()}>leave</button>;
+  };
+  const gate = <SessionGate fallback={(state) => <p>{`${state.kind}${state.kind === "out" && state.demo ? ", a demo" : ""}`}</p>}><Leave /></SessionGate>;
+  const { unmount } = render(gate);
+  (await screen.findByRole("button")).click();
+  await screen.findByText("out, a demo");
+  unmount();
+  const before = asked.length;
+  render(gate);
+  await screen.findByText("out, a demo");
+  expect(asked.length).toBe(before);
 });

@@ -1,6 +1,6 @@
 // Who is signed in. The key goes to the server once and comes back as a cookie that no script can read.
 
-import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
+import { createContext, useCallback, useContext, useEffect, useLayoutEffect, useMemo, useState, type ReactNode } from "react";
 import { useConnection } from "../api/connection";
 import { ApiError, isAbort, onSignedOut, Unreachable } from "../api/http";
 import * as own from "../api/own";
@@ -9,7 +9,7 @@ import type { Me } from "../api/types";
 export type SessionState =
   | { kind: "asking" }
   | { kind: "offline" }
-  | { kind: "out"; error?: unknown }
+  | { kind: "out"; demo?: boolean; error?: unknown }
   | { kind: "in"; me: Me };
 
 export interface Session {
@@ -32,7 +32,7 @@ interface GateProps {
   fallback: (state: Exclude<SessionState, { kind: "in" }>, signIn: (key: string) => Promise<void>) => ReactNode;
 }
 
-/** Signs in by itself where the server allows it (the demo on loopback), else asks for a key. */
+/** Signs in by itself where the server allows it (the demo on loopback) until one signs out, else asks for a key. */
 export function SessionGate({ children, fallback }: GateProps) {
   const [state, setState] = useState<SessionState>({ kind: "asking" });
   const { epoch } = useConnection();
@@ -60,8 +60,8 @@ export function SessionGate({ children, fallback }: GateProps) {
   // a session ends in the middle of things: the key was revoked, the twelve hours are over
   const isIn = state.kind === "in";
   const isAsking = state.kind === "asking";
-  // all tabs have one cookie: who signs in or out in another does so here
-  useEffect(() => {
+  // all tabs have one cookie: who signs in or out in another does so here; heard from the moment that anything is shown
+  useLayoutEffect(() => {
     if (isAsking) return;
     const onStorage = (event: StorageEvent): void => {
       if (event.key !== HINT) return;
@@ -71,7 +71,7 @@ export function SessionGate({ children, fallback }: GateProps) {
     window.addEventListener("storage", onStorage);
     return () => window.removeEventListener("storage", onStorage);
   }, [ask, isAsking]);
-  useEffect(() => (isIn ? onSignedOut(() => setState({ kind: "out" })) : undefined), [isIn]);
+  useLayoutEffect(() => (isIn ? onSignedOut(() => setState(out())) : undefined), [isIn]);
   useEffect(() => {
     if (state.kind === "in") mark(true);
     else if (state.kind === "out") mark(false);
@@ -80,6 +80,7 @@ export function SessionGate({ children, fallback }: GateProps) {
   const signIn = useCallback(
     async (key: string): Promise<void> => {
       await own.signIn(key);
+      markLeft(false);
       mark(false); // so that other tabs hear of it even if somebody was signed in before
       mark(true);
       await ask();
@@ -95,7 +96,8 @@ export function SessionGate({ children, fallback }: GateProps) {
             isAdmin: state.me.scopes.includes("admin"),
             signOut: async () => {
               await own.signOut();
-              setState({ kind: "out" });
+              markLeft(true);
+              setState(out());
             },
           }
         : null,
@@ -131,11 +133,46 @@ function mark(isIn: boolean): void {
   }
 }
 
-async function demo(): Promise<SessionState> {
+const DEMO = "dragoman.demo";
+const LEFT = "dragoman.signed-out";
+
+/** Nobody is signed in; whether this server is the demo was seen when it was asked without a key. */
+function out(): SessionState {
+  return { kind: "out", demo: held(() => localStorage, DEMO) };
+}
+
+/** Whether one has signed out in this tab: then it does not sign in by itself. */
+function markLeft(is: boolean): void {
+  hold(() => sessionStorage, LEFT, is);
+}
+
+function held(storage: () => Storage, key: string): boolean {
   try {
-    await own.signIn();
+    return storage().getItem(key) !== null;
+  } catch {
+    return false;
+  }
+}
+
+function hold(storage: () => Storage, key: string, is: boolean): void {
+  try {
+    if (is) storage().setItem(key, "1");
+    else storage().removeItem(key);
+  } catch {
+    // then it is not known the next time
+  }
+}
+
+async function demo(): Promise<SessionState> {
+  if (held(() => sessionStorage, LEFT)) return out();
+  try {
+    // whom a proxy names gets no cookie, so none that ends: only the demo keeps whom it lets in without a key
+    const { expires } = await own.signIn();
+    hold(() => localStorage, DEMO, expires !== null);
     return { kind: "in", me: await own.whoAmI() };
   } catch (error) {
-    return error instanceof Unreachable ? { kind: "offline" } : { kind: "out" };
+    if (error instanceof Unreachable) return { kind: "offline" };
+    hold(() => localStorage, DEMO, error instanceof ApiError && error.code === "forbidden:demo");
+    return out();
   }
 }

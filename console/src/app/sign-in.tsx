@@ -32,6 +32,7 @@ export function SignIn({ state, signIn }: SignInProps) {
       </main>
     );
   }
+  const isDemo = state.demo === true;
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     const key = input.current?.value.trim() ?? "";
@@ -40,6 +41,9 @@ export function SignIn({ state, signIn }: SignInProps) {
       input.current?.focus();
       return;
     }
+    await enter(key);
+  };
+  const enter = async (key: string): Promise<void> => {
     setBusy(true);
     setProblem(null);
     try {
@@ -71,14 +75,21 @@ export function SignIn({ state, signIn }: SignInProps) {
           autoComplete="off"
           autoFocus
           spellCheck={false}
-          placeholder="dk_…"
+          placeholder={isDemo ? "demo-NAME or dk_…" : "dk_…"}
           aria-invalid={problem !== null}
-          aria-describedby="key-help"
+          aria-describedby={problem === null ? "key-help" : "key-problem key-help"}
           className="mt-1.5 h-10 w-full rounded-md border border-line-strong bg-bg px-3 font-mono text-sm"
         />
-        <p id="key-help" role={problem === null ? undefined : "alert"} className={problem === null ? "mt-1.5 text-xs text-muted" : "mt-1.5 text-xs text-bad"}>
-          {problem !== null ? (
+        {problem === null ? null : (
+          <p id="key-problem" role="alert" className="mt-1.5 text-xs text-bad">
             <Long text={problem} />
+          </p>
+        )}
+        <p id="key-help" className="mt-1.5 text-xs text-muted">
+          {isDemo ? (
+            <>
+              This is a demo: sign in as <code className="font-mono">demo-you</code>, or type <code className="font-mono">demo-NAME</code> for another user.
+            </>
           ) : (
             <>
               Make one with <code className="font-mono">dragoman keys create</code>.
@@ -88,6 +99,11 @@ export function SignIn({ state, signIn }: SignInProps) {
         <Button type="submit" look="primary" busy={busy} className="mt-5 w-full">
           Sign in
         </Button>
+        {isDemo ? (
+          <Button busy={busy} className="mt-2 w-full" onClick={() => void enter("demo-you")}>
+            Continue as demo-you
+          </Button>
+        ) : null}
       </form>
     </main>
   );

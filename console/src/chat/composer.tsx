@@ -13,6 +13,8 @@ import { useUploads, type Pending } from "./uploads";
 
 export interface ComposerHandle {
   focus: () => void;
+  /** After something else in the thread was done: what is typed next is a message, and no shortcut. */
+  goOn: () => void;
   fill: (text: string) => void;
 }
 
@@ -51,8 +53,16 @@ export function Composer(props: ComposerProps) {
     if (matchMedia("(pointer: fine)").matches) field.current?.focus();
   }, [thread]);
 
+  const goOn = (): void => {
+    if (matchMedia("(pointer: coarse)").matches) return; // it would open the keyboard
+    const { activeElement, body } = document;
+    // somebody may have gone elsewhere meanwhile
+    if (activeElement === null || activeElement === body || field.current?.closest("section")?.contains(activeElement)) field.current?.focus();
+  };
+
   useImperativeHandle(props.ref, () => ({
     focus: () => field.current?.focus(),
+    goOn,
     fill: (given) => {
       setText(given);
       field.current?.focus();
@@ -95,6 +105,7 @@ export function Composer(props: ComposerProps) {
     event.preventDefault();
     setDragging(false);
     uploads.add([...event.dataTransfer.files]);
+    goOn();
   };
 
   return (
@@ -116,7 +127,14 @@ export function Composer(props: ComposerProps) {
       {uploads.files.length > 0 ? (
         <ul aria-label="Files of this message" className="flex flex-wrap gap-2 px-3 pt-3">
           {uploads.files.map((one) => (
-            <PendingFile key={one.key} pending={one} onRemove={() => uploads.remove(one.key)} />
+            <PendingFile
+              key={one.key}
+              pending={one}
+              onRemove={() => {
+                uploads.remove(one.key);
+                goOn();
+              }}
+            />
           ))}
         </ul>
       ) : null}
@@ -144,9 +162,18 @@ export function Composer(props: ComposerProps) {
           onChange={(event) => {
             uploads.add([...(event.target.files ?? [])]);
             event.target.value = "";
+            goOn();
           }}
         />
-        <IconButton icon="attach" label="Attach files" disabled={disabled} onClick={() => chooser.current?.click()} />
+        <IconButton
+          icon="attach"
+          label="Attach files"
+          disabled={disabled}
+          onClick={() => {
+            goOn(); // before the dialog opens: when it is cancelled, the focus is where it was
+            chooser.current?.click();
+          }}
+        />
         {agents.length > 0 ? (
           <Menu
             label={`Agent: ${agent ?? "none"}`}

@@ -39,7 +39,7 @@ export interface MessageProps {
 }
 
 export interface MessageActions extends ToolActions {
-  retry: (id: string) => void;
+  retry: (id?: string) => void;
   vote: (id: string, word: VoteWord) => void;
   beginEdit: (id: string | null) => void;
   edit: (id: string, message: Outgoing) => void;
@@ -148,10 +148,12 @@ function Editor({ message, begin, busy, on }: { message: ChatMessage; begin: str
         <p className="mr-auto text-xs text-muted">
           {files.length > 0 ? `Its ${files.length === 1 ? "file stays" : "files stay"} attached. ` : ""}All that follows is replaced.
         </p>
-        <Button onClick={() => on.beginEdit(null)}>Cancel</Button>
-        <Button type="submit" look="primary" disabled={busy}>
-          Send
-        </Button>
+        <div className="ml-auto flex gap-2">
+          <Button onClick={() => on.beginEdit(null)}>Cancel</Button>
+          <Button type="submit" look="primary" disabled={busy}>
+            Send
+          </Button>
+        </div>
       </div>
     </form>
   );

@@ -12,6 +12,8 @@ import { ThreadView } from "./thread";
 
 preloadMarkdown(); // before it is known whether there is any: words that come first as plain text would move
 
+const NONE: never[] = [];
+
 export default function ChatPage({ words }: PageProps) {
   const named = words[0];
   // a thread that exists only here until its first message is sent
@@ -20,6 +22,7 @@ export default function ChatPage({ words }: PageProps) {
   const [drawer, setDrawer] = useState(false);
   const begun = useRef(new Set<string>());
   const search = useRef<HTMLInputElement>(null);
+  const opener = useRef<HTMLButtonElement>(null);
   const id = named ?? draft;
 
   const begin = useCallback(() => {
@@ -45,8 +48,13 @@ export default function ChatPage({ words }: PageProps) {
     { keys: "mod+k", label: "Search threads, also while typing", whileTyping: true, run: () => openSearch() },
     { keys: "n", label: "New thread", run: begin },
   ]);
+  const closeDrawer = (): void => {
+    setDrawer(false);
+    opener.current?.focus();
+  };
+  useShortcuts(drawer ? [{ keys: "Escape", label: "Close the list of threads", whileTyping: true, run: closeDrawer }] : NONE);
   const openSearch = (): void => {
-    setDrawer(true);
+    if (search.current?.offsetParent === null) setDrawer(true); // on a wide page the list is there
     requestAnimationFrame(() => search.current?.focus());
   };
 
@@ -61,8 +69,7 @@ export default function ChatPage({ words }: PageProps) {
           type="button"
           aria-label="Close the list of threads"
           className="flex-1 bg-black/40 lg:hidden"
-          onClick={() => setDrawer(false)}
-          onKeyDown={(event) => event.key === "Escape" && setDrawer(false)}
+          onClick={closeDrawer}
         />
       </div>
       <ThreadView
@@ -72,7 +79,7 @@ export default function ChatPage({ words }: PageProps) {
         onFirst={onFirst}
         onMoved={onMoved}
         onGone={begin}
-        menu={<IconButton icon="menu" label="Threads" className="lg:hidden" onClick={() => setDrawer(true)} />}
+        menu={<IconButton ref={opener} icon="menu" label="Threads" className="lg:hidden" onClick={() => setDrawer(true)} />}
       />
     </div>
   );

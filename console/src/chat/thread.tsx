@@ -70,18 +70,32 @@ export function ThreadView({ id, isNew, menu, onFirst, onMoved, onGone }: Thread
   current.current = { talk, votes, onFirst, isNew };
   const on = useMemo<MessageActions>(
     () => ({
-      decide: (...given) => current.current.talk.decide(...given),
-      answer: (...given) => current.current.talk.answer(...given),
-      decline: (...given) => current.current.talk.decline(...given),
+      decide: (...given) => {
+        current.current.talk.decide(...given);
+        composer.current?.goOn();
+      },
+      answer: (...given) => {
+        current.current.talk.answer(...given);
+        composer.current?.goOn();
+      },
+      decline: (...given) => {
+        current.current.talk.decline(...given);
+        composer.current?.goOn();
+      },
       retry: (message) => {
         current.current.talk.retry(message);
+        composer.current?.goOn();
         list.current?.scrollToEnd();
       },
       vote: (message, word) => current.current.votes.give(message, word),
-      beginEdit: (message) => setEditing(message === null ? null : { id: message, text: null }),
+      beginEdit: (message) => {
+        setEditing(message === null ? null : { id: message, text: null });
+        if (message === null) composer.current?.goOn();
+      },
       edit: (message, outgoing) => {
         setEditing(null);
         current.current.talk.edit(message, outgoing);
+        composer.current?.goOn();
         list.current?.scrollToEnd();
       },
       act: async (item, action) => {
@@ -180,7 +194,7 @@ export function ThreadView({ id, isNew, menu, onFirst, onMoved, onGone }: Thread
             className="min-h-0 flex-1"
             label="Messages"
             header={<div className="h-10">{talk.hasOlder ? <p className="pt-3 text-center text-xs text-muted">Loading earlier messages…</p> : null}</div>}
-            footer={<End talk={talk} />}
+            footer={<End talk={talk} onRetry={() => on.retry()} />}
           >
             {render}
           </VirtualList>
@@ -208,7 +222,10 @@ export function ThreadView({ id, isNew, menu, onFirst, onMoved, onGone }: Thread
             waiting={waiting}
             disabled={agents.state === "ready" && listed.length === 0}
             onSend={send}
-            onStop={talk.stop}
+            onStop={() => {
+              talk.stop();
+              composer.current?.goOn();
+            }}
             onEditLast={() => on.beginEdit(lastQuestion)}
           />
         ) : (
@@ -387,7 +404,7 @@ function ThreadMenu({ thread, talk, onMoved, onGone }: { thread: Thread; talk: C
 // ------------------------------------------------------------------------------------------------- around the messages
 
 /** Behind the last message: what is about to come, or why it does not. */
-function End({ talk }: { talk: Conversation }) {
+function End({ talk, onRetry }: { talk: Conversation; onRetry: () => void }) {
   const last = talk.messages.at(-1);
   const isEmptyHanded = talk.busy && !talk.lost && last?.role === "user";
   return (
@@ -404,7 +421,7 @@ function End({ talk }: { talk: Conversation }) {
       ) : null}
       {talk.failure !== null && !talk.busy && !(last?.metadata?.interrupted === true) ? (
         <div className="py-2">
-          <Failed text={told(talk.failure)} onRetry={() => talk.retry()} />
+          <Failed text={told(talk.failure)} onRetry={onRetry} />
         </div>
       ) : null}
     </div>

@@ -54,6 +54,18 @@ test("input and output of a call unfold", () => {
   expect(screen.getByLabelText("Output").textContent).toContain('"result": 3');
 });
 
+test("a call that had to be approved says so also when it is folded", () => {
+  const call = { type: "tool-create_bucket" as const, toolCallId: "c4", input: {}, approval: { id: "p1", approved: true as const } };
+  shown({ ...call, state: "output-available", output: "created" });
+  shown({ ...call, state: "output-error", errorText: "the disk is full" });
+  shown({ ...call, state: "output-denied", approval: { id: "p1", approved: false } });
+  expect(screen.getAllByRole("region").map((one) => one.getAttribute("aria-label"))).toEqual([
+    "Tool create_bucket: approved · done",
+    "Tool create_bucket: approved · failed",
+    "Tool create_bucket: denied",
+  ]);
+});
+
 test("a tool of the page is answered with JSON alone", () => {
   shown({ type: "tool-pick", toolCallId: "c3", state: "input-available", input: {} }, { detail: { client: true } });
   const field = screen.getByLabelText("Output, as JSON");

@@ -51,6 +51,7 @@ interface StateWords {
 }
 
 function wordsOf(part: AnyToolPart, moving: boolean): StateWords {
+  const isApproved = part.approval?.approved === true;
   switch (part.state) {
     case "input-streaming":
       return { label: moving ? "preparing" : "cut off", tone: "plain" };
@@ -61,9 +62,9 @@ function wordsOf(part: AnyToolPart, moving: boolean): StateWords {
     case "approval-responded":
       return part.approval.approved ? { label: moving ? "approved, running" : "approved", tone: "accent" } : { label: "denied", tone: "plain" };
     case "output-available":
-      return { label: part.preliminary ? "running" : "done", tone: part.preliminary ? "accent" : "good" };
+      return { label: part.preliminary ? "running" : isApproved ? "approved · done" : "done", tone: part.preliminary ? "accent" : "good" };
     case "output-error":
-      return { label: "failed", tone: "bad" };
+      return { label: isApproved ? "approved · failed" : "failed", tone: "bad" };
     case "output-denied":
       return { label: "denied", tone: "plain" };
   }
@@ -190,7 +191,7 @@ function Approval({ part, name, actions }: { part: AnyToolPart; name: string; ac
               Deny…
             </Button>
             <Button look="ghost" className="max-sm:col-span-2" busy={busy} onClick={() => void always()} title={`From now on ${visible(name)} runs without asking you`}>
-              Always for this tool
+              Always allow this tool
             </Button>
           </div>
         )}

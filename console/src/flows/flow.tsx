@@ -27,6 +27,7 @@ import { Ago, duration } from "../ui/time";
 import { toast } from "../ui/toast";
 import { outline } from "./layout";
 import { lightsOf, type Lit } from "./lights";
+import { described } from "./words";
 
 const Graph = lazily(() => import("./graph"));
 const ABOVE = { label: "Flows", to: "/console/flows" };
@@ -112,7 +113,7 @@ function Opened({ flow }: { flow: FlowDetail }) {
           </Button>
         </>
       }
-      below={flow.description === "" ? undefined : <p className="mt-0.5 text-sm text-muted [unicode-bidi:isolate]">{visible(flow.description)}</p>}
+      below={flow.description === "" ? undefined : <p className="mt-0.5 text-sm text-muted [unicode-bidi:isolate]">{described(flow.description)}</p>}
     >
       <div className="flex min-h-0 flex-1 flex-col overflow-y-auto lg:flex-row lg:overflow-hidden">
         <div className="relative h-80 shrink-0 border-b border-line bg-surface lg:h-auto lg:min-w-0 lg:flex-1 lg:border-b-0">

@@ -15,6 +15,7 @@ import { Loaded, PageState } from "../ui/page-state";
 import { useRowKeys } from "../ui/rows";
 import { VirtualList, type VirtualHandle } from "../ui/virtual";
 import { FlowPage } from "./flow";
+import { described } from "./words";
 
 export default function FlowsPage({ words }: PageProps) {
   const name = words.join("/");
@@ -94,7 +95,7 @@ function FlowRow({ flow, place }: { flow: Flow; place: number }) {
     >
       <span className="min-w-0 flex-1 basis-52">
         <span className="block truncate font-medium [unicode-bidi:isolate]">{visible(flow.name)}</span>
-        <span className="block truncate text-sm text-muted [unicode-bidi:isolate]">{visible(flow.description)}</span>
+        <span className="block truncate text-sm text-muted [unicode-bidi:isolate]">{described(flow.description)}</span>
       </span>
       <span className="flex flex-wrap items-center gap-2 text-xs text-muted">
         <span>

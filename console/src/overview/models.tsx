@@ -12,7 +12,7 @@ import { cx } from "../ui/classes";
 import { FIELD, PageFrame, Tabs } from "../ui/frame";
 import { visible } from "../ui/json";
 import { Loaded, PageState } from "../ui/page-state";
-import { Usable } from "./usable";
+import { Usable, whyOf } from "./usable";
 
 type Which = "all" | "usable" | "not";
 
@@ -130,8 +130,8 @@ function ModelRow({ model }: { model: UsedModel }) {
   return (
     <li className="flex flex-wrap items-center gap-x-3 gap-y-1 border-b border-line/60 px-3 py-2.5 text-sm last:border-0">
       <span className="min-w-0 font-medium break-words [overflow-wrap:anywhere]">{visible(model.name)}</span>
-      <Usable usable={model.usable} />
-      <span className="min-w-0 flex-1 basis-40 text-muted [overflow-wrap:anywhere]">{visible(model.why)}</span>
+      <Usable {...model} />
+      <span className="min-w-0 flex-1 basis-40 text-muted [overflow-wrap:anywhere]">{visible(whyOf(model))}</span>
       <span className="flex min-w-0 flex-wrap gap-x-3 gap-y-1 text-xs">
         {model.agents.map((name) => (
           <a key={`a ${name}`} {...linkTo(`/console/runs?agent=${encodeURIComponent(name)}`)} className="text-accent hover:underline">
@@ -153,9 +153,9 @@ function ProviderCard({ provider, open }: { provider: Provider; open: boolean })
     <li className="min-w-0 rounded-lg border border-line p-3">
       <div className="flex items-center gap-2">
         <h3 className="min-w-0 truncate font-medium">{visible(provider.name)}</h3>
-        <Usable usable={provider.usable} />
+        <Usable {...provider} />
       </div>
-      <p className="mt-1 text-sm break-words text-muted [overflow-wrap:anywhere]">{visible(provider.why)}</p>
+      <p className="mt-1 text-sm break-words text-muted [overflow-wrap:anywhere]">{visible(whyOf(provider))}</p>
       {provider.models.length === 0 ? null : (
         <details className="mt-2" {...(open ? { open: true } : {})}>
           <summary className="text-xs font-medium text-accent">

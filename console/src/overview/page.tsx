@@ -21,7 +21,7 @@ import { Loaded, PageState } from "../ui/page-state";
 import { amount, exact } from "../ui/time";
 import { Pace } from "./pace";
 import { chartsOf, isEmpty, milliseconds, type ChartData } from "./series";
-import { Usable } from "./usable";
+import { Usable, whyOf } from "./usable";
 
 const Chart = lazily(() => import("./chart"));
 
@@ -145,8 +145,8 @@ function UsableModels() {
                 {models.map((model) => (
                   <li key={model.name} className="flex flex-wrap items-center gap-x-3 gap-y-1 border-t border-line/60 py-1.5 text-sm">
                     <span className="min-w-0 font-medium [overflow-wrap:anywhere]">{visible(model.name)}</span>
-                    <Usable usable={model.usable} />
-                    <span className="min-w-0 flex-1 basis-40 text-muted [overflow-wrap:anywhere]">{visible(model.why)}</span>
+                    <Usable {...model} />
+                    <span className="min-w-0 flex-1 basis-40 text-muted [overflow-wrap:anywhere]">{visible(whyOf(model))}</span>
                   </li>
                 ))}
               </ul>

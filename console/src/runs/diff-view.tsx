@@ -44,7 +44,7 @@ export function DiffView({ left, right, leftName, rightName, label }: DiffViewPr
               onClick={() => setOpen((old) => new Set(old).add(place))}
               className="block w-full bg-surface px-3 py-1 text-left text-muted hover:bg-hover focus-visible:outline-offset-[-2px]"
             >
-              {count === 0 ? "No difference" : "The same"} · {row.rows.length} lines
+              {count === 0 ? "No difference" : "The same"} · show {row.rows.length} lines
             </button>
           ),
         )}

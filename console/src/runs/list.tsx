@@ -18,6 +18,7 @@ import { PageState } from "../ui/page-state";
 import { useRowKeys } from "../ui/rows";
 import { Ago } from "../ui/time";
 import { VirtualList, type VirtualHandle } from "../ui/virtual";
+import { olderFirst } from "./pairs";
 import { countOf, KINDS, NONE, RANGES, readFilters, writeFilters, type Filters } from "./filters";
 import { useRuns, type RunsState } from "./use-runs";
 import { dollars, Length, nameOf, seconds, shortId, shortUser, StatusBadge, STATUSES, statusWord, tokens } from "./words";
@@ -44,7 +45,9 @@ export function RunList() {
   const mark = (id: string): void => setMarked((old) => (old.includes(id) ? old.filter((one) => one !== id) : [...old.slice(-1), id]));
   const compare = (): void => {
     const [one, other] = marked;
-    if (one !== undefined && other !== undefined) navigate(pathTo("compare", one, other));
+    if (one === undefined || other === undefined) return;
+    const [a, b] = [one, other].map((id) => list.runs.find((run) => run.id === id));
+    navigate(pathTo("compare", ...(a && b ? olderFirst(a, b).map((run) => run.id) : [one, other])));
   };
   const focused = (): string | undefined => document.activeElement?.closest<HTMLElement>("[data-run]")?.dataset.run;
 

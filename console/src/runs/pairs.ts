@@ -57,3 +57,8 @@ export function changeOf(left: number | null | undefined, right: number | null |
   const percent = Math.round((ratio - 1) * 100);
   return percent === 0 ? "same" : `${percent > 0 ? "+" : "−"}${Math.abs(percent)} %`;
 }
+
+/** Two runs in the order in which they are compared: the older one first. */
+export function olderFirst<R extends { created: number }>(one: R, other: R): [R, R] {
+  return other.created < one.created ? [other, one] : [one, other];
+}

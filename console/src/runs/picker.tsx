@@ -7,11 +7,13 @@ import { linkTo, pathTo } from "../app/router";
 import { Dialog } from "../ui/dialog";
 import { Loaded, PageState } from "../ui/page-state";
 import { Ago } from "../ui/time";
+import { olderFirst } from "./pairs";
 import { Length, nameOf, shortId, StatusBadge, tokens } from "./words";
 
 export function Picker({ run, onClose }: { run: Run; onClose: () => void }) {
   const of = run.flow !== null ? { flow: run.flow } : run.agent !== null ? { agent: run.agent } : {};
   const query = useQuery(`like:${run.id}`, (signal) => findRuns({ ...of, limit: 50 }, signal));
+  const to = (other: Run): string => pathTo("compare", ...olderFirst(run, other).map((one) => one.id));
   return (
     <Dialog title={`Compare with another run of ${nameOf(run)}`} onClose={onClose} wide>
       <Loaded query={query} compact>
@@ -29,7 +31,7 @@ export function Picker({ run, onClose }: { run: Run; onClose: () => void }) {
               {others.map((other) => (
                 <li key={other.id}>
                   <a
-                    {...linkTo(pathTo("compare", run.id, other.id), onClose)}
+                    {...linkTo(to(other), onClose)}
                     className="flex flex-wrap items-center gap-x-3 gap-y-1 rounded-md px-2 py-2 text-sm hover:bg-hover focus-visible:outline-offset-[-2px]"
                   >
                     <StatusBadge status={other.status} />

@@ -9,6 +9,7 @@ import * as own from "../api/own";
 import { useQuery, type Query } from "../api/query";
 import { useShortcuts } from "../app/keyboard";
 import { linkTo, navigate, pathTo, usePlace } from "../app/router";
+import { askReplay } from "../sessions/asked";
 import { Button, IconButton } from "../ui/button";
 import { cx } from "../ui/classes";
 import { Confirm } from "../ui/dialog";
@@ -136,7 +137,14 @@ function Opened({ run, query }: { run: RunDetail; query: Query<RunDetail> }) {
             Compare…
           </Button>
           {session ? (
-            <Button size="small" onClick={() => navigate(pathTo("sessions", session))}>
+            <Button
+              size="small"
+              title="Runs its session again with the recorded answers: no model is asked"
+              onClick={() => {
+                askReplay(session);
+                navigate(pathTo("sessions", session));
+              }}
+            >
               Replay…
             </Button>
           ) : null}

@@ -6,6 +6,7 @@ import { under } from "../api/base";
 import { ApiError } from "../api/http";
 import { cassettePath, getSession, replaySession } from "../api/journal";
 import type { Difference, Replay, SessionDetail } from "../api/journal-types";
+import { getThread } from "../api/own";
 import { stateOf, useQuery } from "../api/query";
 import type { Run } from "../api/types";
 import { useShortcuts } from "../app/keyboard";
@@ -21,15 +22,18 @@ import { asText, visible } from "../ui/json";
 import { Long } from "../ui/long";
 import { Loaded, PageState } from "../ui/page-state";
 import { Ago, exact } from "../ui/time";
+import { isReplayAsked } from "./asked";
 
 const ABOVE = { label: "Sessions", to: "/console/sessions" };
 const PAGE = 100;
+const HARMLESS = "Replays with the recorded answers: your code runs as it is now, but no model is asked, no tool that writes runs, and its network is cut.";
 
 type ReplayState = { kind: "none" } | { kind: "running" } | { kind: "done"; replay: Replay } | { kind: "failed"; error: unknown };
 
 export function SessionPage({ id }: { id: string }) {
   const { isAdmin } = useSession();
   const query = useQuery(`session:${id}`, (signal) => getSession(id, null, PAGE, signal));
+  const thread = useQuery(query.data?.thread ? `thread:${id}` : null, (signal) => getThread(id, signal));
   const [older, setOlder] = useState<{ runs: readonly Run[]; next: string | null } | null>(null);
   const [replay, setReplay] = useState<ReplayState>({ kind: "none" });
   const controller = useRef<AbortController | null>(null);
@@ -46,6 +50,9 @@ export function SessionPage({ id }: { id: string }) {
         if (!mine.signal.aborted) setReplay({ kind: "failed", error });
       });
   }, [id]);
+  useEffect(() => {
+    if (isReplayAsked(id) && isAdmin) start();
+  }, [id, isAdmin, start]);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useEffect(() => () => clearTimeout(timer.current), []);
   const soon = (): void => {
@@ -67,8 +74,8 @@ export function SessionPage({ id }: { id: string }) {
   };
   return (
     <PageFrame
-      title={`Session ${shortId(id)}`}
-      heading={<span className="truncate [unicode-bidi:isolate]" title={visible(id)}>{visible(id.length > 40 ? shortId(id) : id)}</span>}
+      title={thread.data?.title || `Session ${shortId(id)}`}
+      heading={<span className="truncate [unicode-bidi:isolate]" title={visible(id)}>{visible(thread.data?.title || (id.length > 40 ? shortId(id) : id))}</span>}
       above={ABOVE}
       actions={
         query.data === undefined ? undefined : (
@@ -81,12 +88,13 @@ export function SessionPage({ id }: { id: string }) {
             <a
               href={under(cassettePath(id))}
               download={`${id}.json`}
+              title="The recording as a file, for `dragoman replay` and for tests"
               className="inline-flex h-7 items-center gap-1.5 rounded-md border border-line-strong bg-raised px-2.5 text-xs font-medium hover:bg-hover"
             >
               <Icon name="arrowDown" size={14} />
-              Cassette
+              Download cassette
             </a>
-            <Button size="small" look="primary" icon="retry" busy={replay.kind === "running"} disabled={!isAdmin} title={isAdmin ? undefined : "Replaying needs the scope admin"} onClick={start}>
+            <Button size="small" look="primary" icon="retry" busy={replay.kind === "running"} disabled={!isAdmin} title={isAdmin ? HARMLESS : "Replaying needs the scope admin"} onClick={start}>
               Replay
             </Button>
           </>
@@ -98,7 +106,7 @@ export function SessionPage({ id }: { id: string }) {
           <div tabIndex={0} role="region" aria-label="Session" className="min-h-0 flex-1 overflow-y-auto focus-visible:outline-offset-[-2px]">
             <div className="grid gap-6 p-4 md:p-6">
               <Head session={session} />
-              {isAdmin ? null : <p className="text-sm text-muted">Replaying runs the app's code, so it needs a key with the scope “admin”. The cassette can be replayed on the command line.</p>}
+              <p className="text-sm text-muted">{isAdmin ? HARMLESS : "Replaying runs the app's code, so it needs a key with the scope “admin”. The cassette can be replayed on the command line."}</p>
               <Replayed state={replay} onRetry={start} />
               <Runs session={session} older={older?.runs ?? []} next={older === null ? (session.more ? session.next : null) : older.next} onMore={more} />
             </div>
@@ -172,7 +180,7 @@ function Replayed({ state, onRetry }: { state: ReplayState; onRetry: () => void 
     return (
       <div role="status" className="flex items-center gap-3 rounded-lg border border-line bg-surface p-4 text-sm">
         <Spinner />
-        <span>Running the session through the code as it is now. Models and tools answer as they did; nothing is sent anywhere.</span>
+        <span>Running the session through the code as it is now.</span>
       </div>
     );
   }

@@ -45,7 +45,9 @@ def serve(
     shows which one counts.
     """
     from dragoman.cli.starting import DEMO_APP, load_app, strange_names  # late: `--help` needs no server
+    from dragoman.server.places import data_directory
     from dragoman.server.serve import run
+    from dragoman.server.settings_sources import load_settings
 
     if reload:
         from dragoman.cli.reloading import keep_serving
@@ -60,6 +62,8 @@ def serve(
         flows = [flow.name for flow in loaded.flows]
         for line in demo_lines(url) if demo else app_lines(loaded.name, url, agents=bool(loaded.agents), flows=flows):
             click.echo(line)
+        given = data or load_settings(app=loaded.settings, config=config, demo=demo).settings.data
+        click.echo(data_line(data_directory("demo" if demo else loaded.name, given)))
         sys.stdout.flush()
 
     try:
@@ -90,6 +94,12 @@ def app_lines(name: str, url: str, *, agents: bool = True, flows: Sequence[str] 
     if flows:
         lines.append(f'flow   DRAGOMAN_KEY=… {command()} flows run {where}{flows[0]} "hello"')
     return lines
+
+
+def data_line(where: str | Path) -> str:
+    """Where it keeps what it knows."""
+    kept = "in memory, until it ends" if str(where) == ":memory:" else Path(where).expanduser().absolute()
+    return f"data   {kept}"
 
 
 def command() -> str:

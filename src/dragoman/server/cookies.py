@@ -211,7 +211,8 @@ def check_is_here(call: Call) -> None:
     name, asked = urlsplit(call.base_url).hostname or "", call.headers.get("host", "")
     is_named = not asked or is_host(asked)  # in place of a host that is none stands the server's own address
     if not is_named or not is_loopback(name) or (call.peer is not None and not is_loopback(call.peer)):
-        raise Forbidden("The demo signs in by itself on this machine only, as localhost or 127.0.0.1.")
+        text = "The demo signs in by itself on this machine only, as localhost or 127.0.0.1."
+        raise Forbidden(text, code="forbidden:demo")
 
 
 def _place(url: str) -> tuple[str, str | None, int | None] | None:

@@ -6,13 +6,14 @@ it returns, and only then the answer's head goes out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 from dragoman.core.errors import BadRequest, NotFound
 from dragoman.core.ports import Decided, Decision, NewThread, Turn
 from dragoman.core.records import Run, Thread
+from dragoman.core.writes import ChangeThread
 from dragoman.kai.chunks import Chunk
 from dragoman.kai.fields import expected
 from dragoman.kai.history import EXTRA
@@ -96,8 +97,9 @@ class Chats:
     ) -> Reply:
         services, who = self._services, call.principal
         agent, reasoning = self._agent(post.model)
-        title = _title(message)
+        title = _title(message.parts)
         before = await services.store.thread(who.tenant, post.chat)
+        named = mode == "edit" and before is not None and await self._is_named_after(before, message)
         turn = Turn(
             who.tenant,
             who.user,
@@ -120,10 +122,17 @@ class Chats:
         started = await services.engine.start(turn)
         if started.outcome != "started":
             return await replay_stream(services, started.run, manner)
+        if named and before is not None:
+            await services.store.commit(ChangeThread(before.number, {"title": title}))
         first: list[Chunk] = []
         if before is None:
             first.append({"type": "data-chat-title", "data": title, "transient": True})
         return live_stream(services, started.run, manner, after=started.after, first=first)
+
+    async def _is_named_after(self, thread: Thread, message: NewMessage) -> bool:
+        """Whether the thread still has the title that this message, its first, has given it."""
+        page = await self._services.store.items(thread.number, limit=1)
+        return any(one.id == message.id and _title(one.body.get("parts", ())) == thread.title for one in page.rows)
 
     def _with_approvals(self, turn: Turn, call: Call, manner: Manner) -> Turn:
         approval = self._context.settings.approval
@@ -249,10 +258,10 @@ def _decision(verdict: Verdict) -> Decision:
     )
 
 
-def _title(message: NewMessage) -> str:
-    """The first words of the message; never empty."""
-    for part in message.parts:
-        words = " ".join(str(part.get("text") or part.get("name") or "").split())
+def _title(parts: Sequence[Mapping[str, Any]]) -> str:
+    """The first words of a message, else the name of its first file; never empty."""
+    for key in ("text", "name"):
+        words = next((words for part in parts if (words := " ".join(str(part.get(key) or "").split()))), "")
         if words:
             return words if len(words) <= _TITLE else words[: _TITLE - 1].rstrip() + "…"
     return "New chat"
