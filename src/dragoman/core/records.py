@@ -118,7 +118,9 @@ class Run:
         A flow's run has the flow's name (`project/slug`), `queue` and `priority` if it is a job (higher
         goes first), `result` once it has completed, `input` as in `flows.FlowCall`
         (`{message, messages, parameters, attachments}`), and in `options` the words of `FLOW_OPTIONS`.
-        A turn's has `{message?, metadata?}`; one aside also `{parts, extra?}`, and gets its thread when it completes.
+        A turn's has `{message?, metadata?}`; one aside also `{parts, extra?}`, and gets its thread when it completes,
+        and `history` where its caller keeps the conversation. A completion that asks a model itself has
+        `options["completion"]`: `{model, tools, options}`.
     """
 
     id: str
