@@ -16,7 +16,20 @@ from typing import Any
 
 from bench.measure import MARGIN, RESULTS, Report, Row, median
 
-FILES = ("imports", "decode", "arguments", "client", "server", "store", "flows", "widgets", "chatkit", "stackspot")
+FILES = (
+    "imports",
+    "decode",
+    "arguments",
+    "client",
+    "server",
+    "gateway",
+    "store",
+    "flows",
+    "widgets",
+    "chatkit",
+    "stackspot",
+    "record",
+)
 IN_CHECK = ("imports", "decode", "arguments", "store", "widgets")
 TIMES = 3
 

@@ -20,7 +20,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = ("aiohttp>=3.12", "httptools>=0.7", "msgspec>=0.20", "orjson>=3.11")
-PEERS = {"litellm": ("litellm==1.106.2",)}
+PEERS = {"litellm": ("litellm[proxy]==1.106.2",)}
 """What is installed for each; they are not in the lock, for its versions are what they do not want."""
 
 

@@ -3,6 +3,7 @@
 Run as `python -m bench.provider` it is a process of its own on the other core, prints its port, and
 ends when its standard input does. The path chooses the answer, `/DIALECT/PACE/â€¦` with any end:
 
+- `plain`: a short answer that is no stream (OpenAI's)
 - `once`: the whole stream in one write, an HTTP chunk per event
 - `each`: a write per event
 - `paced`: an event each 20 ms
@@ -13,6 +14,7 @@ ends when its standard input does. The path chooses the answer, `/DIALECT/PACE/â
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
@@ -42,6 +44,20 @@ CHUNKS = {dialect: chunked(stream(dialect).frames) for dialect in DIALECTS}
 WHOLE = {dialect: HEAD + b"".join(chunks) + END for dialect, chunks in CHUNKS.items()}
 
 
+_MESSAGE = {"role": "assistant", "content": "Hello! How can I help you today?", "refusal": None}
+_PLAIN = json.dumps(
+    {
+        "id": "chatcmpl-9fXk2LmQ7",
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": "gpt-4o-mini",
+        "choices": [{"index": 0, "message": _MESSAGE, "logprobs": None, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 21, "completion_tokens": 9, "total_tokens": 30},
+    }
+).encode()
+PLAIN = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(_PLAIN) + _PLAIN
+
+
 class Provider(asyncio.Protocol):
     """One connection; requests are answered one after the other."""
 
@@ -62,7 +78,9 @@ class Provider(asyncio.Protocol):
             return
         self._bytes = b""
         _, dialect, pace, *_ = head.split(b" ", 2)[1].decode("ascii").split("/")
-        if pace == "once":
+        if pace == "plain":
+            self._transport.write(PLAIN)
+        elif pace == "once":
             self._transport.write(WHOLE[dialect])
         else:
             self._task = asyncio.get_running_loop().create_task(self._answer(CHUNKS[dialect], pace))

@@ -6,8 +6,10 @@ tired reader makes, small enough to pass for right.
 
 from __future__ import annotations
 
+from faults.ai_data import AI_DATA
 from faults.console import CONSOLE
 from faults.fault import Fault
+from faults.gateway import GATEWAY
 from faults.stackspot import STACKSPOT
 
 _WIRE = (
@@ -913,6 +915,8 @@ FAULTS: tuple[Fault, ...] = (
     *_CHATKIT,
     *STACKSPOT,
     *_AI,
+    *AI_DATA,
+    *GATEWAY,
     *_SERVER,
     *CONSOLE,
 )

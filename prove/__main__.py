@@ -8,7 +8,7 @@ import sys
 
 from prove.verdict import MOST_SECONDS, run
 
-PROOFS = ("kill9", "flows", "approvals", "isolation", "provider", "replay", "pytest", "clients")
+PROOFS = ("kill9", "flows", "approvals", "isolation", "provider", "replay", "pytest", "clients", "gateway", "translate")
 
 MODULES = {"pytest": "pytest_"}
 """Where a proof's name is taken."""

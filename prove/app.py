@@ -83,6 +83,7 @@ app = App(
         CLERK,
         *([Agent("stranger", model=MODEL, tools=[add], options=STRANGER)] if MODEL else ()),
     ],
+    models={"far": openai_compatible(WIRE, "m")} if WIRE else {},
     flows=flows,
     authenticate=authenticate,
 )

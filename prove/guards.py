@@ -11,8 +11,10 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from dragoman.ai.backwards import chunks
 from dragoman.ai.pipeline import base, plan
 from dragoman.core.errors import NotFound
 from dragoman.core.ports import Decision
@@ -22,6 +24,7 @@ from dragoman.engine import decisions
 from dragoman.engine.state import Call as ToolCall
 from dragoman.server.chatkit import rows_store
 from dragoman.server.http import Call
+from dragoman.server.openai import runs
 from dragoman.server.own import access
 from dragoman.store import statements
 from dragoman.store.sqlite import SQLiteStore
@@ -121,6 +124,37 @@ def difference_fails() -> None:
     _replace(replaying, "compare_agents", same)
 
 
+def kept_goes_on() -> None:
+    """A caller who leaves ends the run of its answer, also of one that is kept."""
+
+    async def abandon(context: Any, answering: Any) -> None:
+        place, answering.place = answering.place, None
+        await context.services.engine.cancel(answering.run.id, reason="disconnected")
+        if place is not None:
+            place.release()
+
+    _replace(runs, "abandon", abandon)
+
+
+class _NoPlaces(dict[str, int]):
+    """Calls that all stand in the first place."""
+
+    def setdefault(self, key: str, default: int = 0) -> int:
+        return super().setdefault(key, 0)
+
+
+def calls_apart() -> None:
+    """The gateway's chunks give all calls of an answer one place, by which readers tell them apart."""
+    begun = chunks.ChunkEncoder._begun
+
+    def without_places(self: chunks.ChunkEncoder, index: int) -> bytes:
+        made = begun(self, index)
+        self._candidates[index].calls = _NoPlaces()
+        return made
+
+    _replace(chunks.ChunkEncoder, "_begun", without_places)
+
+
 def one_id() -> None:
     """ChatKit's spelling of an id is taken for the id."""
     _replace(rows_store, "row_ids", lambda id: (id,))
@@ -130,7 +164,11 @@ def _replace(owner: object, name: str, value: object) -> None:
     """Raises LookupError where nothing of that name is, so that a guard that moved is noticed."""
     if not hasattr(owner, name):
         raise LookupError(f"{owner!r} has no {name!r} any more; mend prove/guards.py")
+    _replaced.append((owner, name, getattr(owner, name)))
     setattr(owner, name, value)
+
+
+_replaced: list[tuple[object, str, object]] = []
 
 
 GUARDS: dict[str, Callable[[], None]] = {
@@ -141,7 +179,22 @@ GUARDS: dict[str, Callable[[], None]] = {
     "recording-answers": recording_answers,
     "difference-fails": difference_fails,
     "one-id": one_id,
+    "calls-apart": calls_apart,
+    "kept-goes-on": kept_goes_on,
 }
+
+
+@contextmanager
+def taken_out(name: str) -> Iterator[None]:
+    """Take a guard out of this process, and put it back: for a proof that needs no other process."""
+    before = list(_replaced)
+    try:
+        take_out(name)
+        yield
+    finally:
+        while len(_replaced) > len(before):
+            owner, attribute, value = _replaced.pop()
+            setattr(owner, attribute, value)
 
 
 def take_out(name: str) -> None:

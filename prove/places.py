@@ -209,6 +209,13 @@ _COMMAND = (
         body=lambda x, own: {"input_data": "recall"},
     ),
 )
+_COMPLETION = (
+    Slot(
+        "idempotency-key of a completion",
+        headers=lambda x, own: {"idempotency-key": x},
+        body=lambda x, own: {"model": "agent/helper", "messages": [{"role": "user", "content": "recall"}]},
+    ),
+)
 _FORM = {"file_name": "a.txt", "target_type": "KNOWLEDGE_SOURCE"}
 
 _SESSION = Slot("session", body=lambda x, own: {"message": "x", "session": x}, names=True)
@@ -316,6 +323,12 @@ TAKES: dict[tuple[str, str], tuple[Slot, ...]] = {
     ("GET", "/chatkit/files/{file}"): (_query("token"),),
     ("PUT", "/chatkit/files/{file}"): (_query("token"),),
     ("POST", "/chatkit/files/{file}"): (_query("token"),),
+    ("POST", "/v1/chat/completions"): _COMPLETION,
+    ("POST", "/v1/embeddings"): (),
+    **{
+        ("GET", "/v1/models" + path): ()
+        for path in ("", "/{one}", "/{one}/{two}", "/{one}/{two}/{three}", "/{one}/{two}/{three}/{four}")
+    },
     ("POST", "/{realm}/oidc/oauth/token"): (),
     ("POST", "/v1/agent/{agent_id}/chat"): _SPOT,
     ("POST", "/v2/file-upload/form"): (_body("target_id", lambda x, own: {**_FORM, "target_id": x}),),
@@ -356,5 +369,9 @@ PUBLIC_IN_PATH = {
     "page": "chat",
     "first": "x",
     "second": "y",
+    "one": "agent",
+    "two": "helper",
+    "three": "x",
+    "four": "y",
 }
 """Names in a path that are no ids: what is served is known to all."""

@@ -30,18 +30,25 @@ def free_port() -> int:
 
 
 class Server:
-    """`dragoman serve prove.app:app` in a process of its own; data, trace and log lie in `folder`.
+    """`dragoman serve APP` in a process of its own; data, trace and log lie in `folder`.
 
     `guard` is taken out of it; `settings` are environment variables.
     """
 
-    def __init__(self, folder: Path, *, guard: str | None = None, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        guard: str | None = None,
+        settings: dict[str, str] | None = None,
+        app: str = "prove.app:app",
+    ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.data, self.trace, self.log = folder / "data", folder / "trace.txt", folder / "server.log"
         self.trace.touch()
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DRAGOMAN_")}
-        command = [sys.executable, "-m", "prove.launch", guard or "-", "serve", "prove.app:app"]
+        command = [sys.executable, "-m", "prove.launch", guard or "-", "serve", app]
         command += ["--port", str(port), "--host", "127.0.0.1", "--data", str(self.data)]
         with self.log.open("ab") as sink:
             self._nursery = subprocess.Popen(

@@ -54,12 +54,15 @@ class Wire:
     """The server, in a thread of its own: `with Wire() as wire: … wire.url`.
 
     `seen` are the requests so far, `open` the answers under way. `key`, if set, must come as bearer.
-    `failures` are statuses that the next requests are answered with.
+    `failures` are statuses that the next requests are answered with. With a `price`, in dollars for a token, each
+    streamed answer says what it has cost; a prompt that was there before is cached and costs a tenth. `charged` is what was said.
     """
 
     model: Model = field(default_factory=ScriptedModel)
     key: str | None = None
     failures: list[int] = field(default_factory=list)
+    price: float | None = None
+    charged: list[dict[str, Any]] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     open: int = 0
     url: str = ""
@@ -141,10 +144,20 @@ class Wire:
             return
         writer.write(_HEAD)
         async for frame in answer:
+            if self.price is not None and frame.get("usage"):
+                self._charge(seen, frame["usage"], self.price)
             await _chunk(writer, b"data: " + json.dumps(frame).encode() + b"\n\n")
         await _chunk(writer, b"data: [DONE]\n\n")
         writer.write(b"0\r\n\r\n")
         await writer.drain()
+
+    def _charge(self, seen: Seen, usage: dict[str, Any], price: float) -> None:
+        """Put into the counts what is cached and what all of it costs."""
+        is_known = any(one.body.get("messages") == seen.body["messages"] for one in self.seen if one is not seen)
+        asked, said = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
+        usage["prompt_tokens_details"] = {"cached_tokens": asked if is_known else 0}
+        usage["cost"] = round(price * ((asked / 10 if is_known else asked) + said), 9)
+        self.charged.append(usage)
 
 
 # --------------------------------------------------------------------------- HTTP

@@ -1,4 +1,4 @@
-"""`python -m soak [crash] [flows] [chatkit] [stackspot] [jobs] [streams]`: play those named, or all; exit code 0 if everything holds."""
+"""`python -m soak [crash] [flows] [chatkit] [stackspot] [jobs] [streams] [gateway]`: play those named, or all; exit code 0 if everything holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from prove.verdict import run
 
-from soak import chatkit, crash, flows, jobs, stackspot, streams
+from soak import chatkit, crash, flows, gateway, jobs, stackspot, streams
 
 SOAKS = {
     "crash": crash.soak,
@@ -16,6 +16,7 @@ SOAKS = {
     "stackspot": stackspot.soak,
     "jobs": jobs.soak,
     "streams": streams.soak,
+    "gateway": gateway.soak,
 }
 MOST_SECONDS = 600.0
 

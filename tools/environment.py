@@ -56,7 +56,7 @@ class Level:
 DEMO = Level("demo", ("server",))
 DEVELOPMENT = Level(
     "development",
-    ("http2", "requests", "server", "telemetry", "protocol", "keyring", "fastapi", "flask", "chatkit", "s3"),
+    ("http2", "requests", "server", "telemetry", "tokens", "protocol", "keyring", "fastapi", "flask", "chatkit", "s3"),
     ("dev",),
 )
 BENCH = Level("bench", ("requests", "server"), ("bench",), apart=True)  # what peers bring must stay out of the others
@@ -391,11 +391,19 @@ TARGETS: dict[str, tuple[Target, str]] = {
         module("prove", "clients"),
         "one thread over kai-client, ChatKit's wire, stkai and noukai-sdk: the same items in the same order (BREAK=1)",
     ),
+    "prove-gateway": (
+        module("prove", "gateway"),
+        "a stream cut at 37 % goes on in another process, text equal; costs are the provider's figures (BREAK=1)",
+    ),
+    "prove-translate": (
+        module("prove", "translate"),
+        "recorded streams of every family and dialect, each into each other and back: the same core events (BREAK=1)",
+    ),
     "prove-breaks": (module("prove", "--breaks"), "each proof once without its guard: all must fail"),
     "faults": (module("faults"), "plant faults one at a time: each must be caught by the test that it names"),
     "soak": (
         module("soak"),
-        "100 kills each under streams, flows, ChatKit and StackSpot, 10,000 jobs, and 1,200 streams in one process",
+        "100 kills each under streams, flows, ChatKit and StackSpot, 10,000 jobs, 1,200 streams in one process, and a crowd at the gateway",
     ),
     "scale": (module("scale"), "a gigabyte up with our client and our server: memory of both stays flat"),
     "bench": (

@@ -31,7 +31,7 @@ from dragoman.core.flow_graph import as_mermaid
 from dragoman.kai import exceptions as kai
 from dragoman.noukai import exceptions as noukai
 from dragoman.server import own
-from dragoman.server.metric_table import LONG, METRICS, QUICK
+from dragoman.server.metric_table import LONG, MANY, METRICS, MODEL, QUICK
 from dragoman.server.own.handlers import OwnFace
 from dragoman.server.settings_sources import settings_table
 from dragoman.stackspot import auth as stackspot_auth
@@ -282,7 +282,7 @@ def metrics_page() -> str:
         ]
 
     head = ("metric", "kind", "labels", "meaning")
-    quick, long = (", ".join(f"{bound:g}" for bound in bounds) for bounds in (QUICK, LONG))
+    quick, long, model, many = (", ".join(f"{bound:.12g}" for bound in bounds) for bounds in (QUICK, LONG, MODEL, MANY))
     return f"""# Metrics
 
 `GET /metrics` answers in the text format of Prometheus. Counters begin at the start of the process; one that was never counted is not
@@ -294,11 +294,21 @@ listed. Which values are worth an alarm is in [Operation](operation.md#is-it-hea
 ## How slow is it?
 
 {table(head, rows("slow"))}
-Bounds of the histograms in seconds: {quick}; of those of runs and sweeps: {long}.
+Bounds of the histograms in seconds: {quick}; of those of runs and sweeps: {long}; of those of requests to models: {model}.
 
 ## How full is it?
 
-{table(head, rows("full"))}"""
+{table(head, rows("full"))}
+Bounds of the histogram of tokens: {many}.
+
+## Requests to models
+
+The families `gen_ai_client_…` are named and bounded as OpenTelemetry's conventions for generative AI say, so that dashboards made for
+those fit. They count every request that the server sends to a provider's model, for agents, flows and the gateway alike, each fallback
+as a request of its own; `error_type` is set for those that failed, and `cancelled` for those that nobody waited for. Tokens are what
+providers count, costs what they say or else what the tokens cost by the prices that are known. 200 pairs of provider and model get series
+of their own; what is beyond is counted for `other`. [Telemetry](ai/telemetry.md) says how to send traces of the same requests.
+"""
 
 
 # --------------------------------------------------------------------------- HTTP API

@@ -59,11 +59,80 @@ EXPORTS = {
         " WeightedEndpointSelector WeightedSelector create_anthropic_models create_endpoint_selector"
         " create_model_selector create_openai_models get_model_manager register_model_manager"
     ),
+    "dragoman.ai.telemetry": (
+        "AggregatedHealth AiLibLogger ChoiceSelectionFeedback CompositeFeedbackSink ConsoleExporter ConsoleFeedbackSink"
+        " CorrectionFeedback FeedbackEvent FeedbackSink FeedbackType HealthCheckResult HealthChecker HealthStatus"
+        " HistogramBuckets InMemoryExporter InMemoryFeedbackSink LogContext LogLevel MetricLabels MetricSnapshot"
+        " MetricsCollector NoopFeedbackSink ProviderHealthTracker RatingFeedback RegenerateFeedback SensitiveDataMasker"
+        " Span SpanContext SpanExporter SpanKind SpanStatus StopFeedback TextFeedback ThumbsFeedback Tracer"
+        " clear_log_context get_current_span get_current_span_id get_current_trace_id get_feedback_sink"
+        " get_health_checker get_health_tracker get_log_context get_logger get_metrics_collector get_tracer"
+        " report_feedback set_feedback_sink set_log_context set_metrics_collector set_tracer"
+    ),
+    "dragoman.ai.plugins": (
+        "Hook HookManager HookType Middleware MiddlewareChain MiddlewareContext Plugin PluginContext PluginPriority"
+        " PluginRegistry get_plugin_registry"
+    ),
+    "dragoman.ai.structured": (
+        "JsonMode JsonModeConfig OutputValidator SchemaGenerator StructuredOutput ValidationError ValidationResult"
+        " json_schema_from_pydantic json_schema_from_type"
+    ),
+    "dragoman.ai.guardrails": (
+        "Guardrail GuardrailViolation GuardrailResult GuardrailSeverity CompositeGuardrail ConditionalGuardrail"
+        " KeywordFilter RegexFilter LengthFilter ProfanityFilter UrlFilter EmailFilter ContentValidator SafetyValidator"
+        " ComplianceValidator"
+    ),
     "dragoman.ai.utils": "MultiToolCallAssembler ToolCallAssembler ToolCallFragment",
+    "dragoman.ai.embeddings": (
+        "Embedding EmbeddingClient EmbeddingClientBuilder EmbeddingModel EmbeddingRequest EmbeddingResponse EmbeddingUsage"
+        " cosine_similarity dot_product euclidean_distance find_most_similar normalize_vector"
+    ),
+    "dragoman.ai.cache": (
+        "CacheBackend CacheConfig CacheKey CacheKeyGenerator CacheManager CacheStats DiskCache MemoryCache NullCache"
+    ),
+    "dragoman.ai.tokens": "CostEstimate ModelPricing TokenCounter estimate_cost get_model_pricing get_token_counter",
+    "dragoman.ai.batch": "BatchCollector BatchConfig BatchExecutor BatchResult",
+    "dragoman.ai.stt": "SttClient SttClientBuilder SttOptions Transcription TranscriptionSegment",
+    "dragoman.ai.tts": "AudioFormat AudioOutput TtsClient TtsClientBuilder TtsOptions",
+    "dragoman.ai.rerank": "RerankOptions RerankResult RerankerClient RerankerClientBuilder",
+    "dragoman.ai.multimodal": "Modality MultimodalCapabilities detect_modalities validate_content_modalities",
+    "dragoman.ai.computer_use": (
+        "ActionType ComputerAction CuProviderConfig ImplementationStyle MouseButton SafetyPolicy SafetyViolation"
+        " SandboxMode extract_provider_config"
+    ),
 }
 """Module → its `__all__`."""
 
 BESIDE = {
+    "dragoman.ai.cache": "get_cache_manager set_cache_manager cache_scope Shared CacheEntry",
+    "dragoman.ai.cache.backends": "CacheBackend MemoryCache NullCache",
+    "dragoman.ai.cache.key": "CacheKey CacheKeyGenerator",
+    "dragoman.ai.cache.manager": "CacheConfig CacheManager CacheStats get_cache_manager set_cache_manager",
+    "dragoman.ai.tokens": (
+        "AnthropicEstimator CachingCounter CharacterEstimator TiktokenCounter get_available_models"
+        " get_model_context_window get_model_max_output PriceBook"
+    ),
+    "dragoman.ai.tokens.counter": (
+        "TokenCounter AnthropicEstimator CachingCounter CharacterEstimator TiktokenCounter get_token_counter"
+    ),
+    "dragoman.ai.tokens.estimator": (
+        "CostEstimate ModelPricing estimate_cost get_available_models get_model_context_window get_model_max_output"
+        " get_model_pricing"
+    ),
+    "dragoman.ai.embeddings": (
+        "average_vectors find_most_similar_embeddings magnitude manhattan_distance weighted_average_vectors"
+    ),
+    "dragoman.ai.embeddings.types": "Embedding EmbeddingModel EmbeddingRequest EmbeddingResponse EmbeddingUsage",
+    "dragoman.ai.embeddings.vectors": "cosine_similarity dot_product manhattan_distance",
+    "dragoman.ai.embeddings.client": "EmbeddingClient",
+    "dragoman.ai.batch": "batch_execute",
+    "dragoman.ai.batch.collector": "BatchCollector BatchConfig",
+    "dragoman.ai.batch.executor": "BatchExecutor BatchResult batch_execute",
+    "dragoman.ai.generative": (
+        "ImageGenerationClient SpeechToTextClient TextToSpeechClient require_generative_endpoint"
+        " resolve_generative_endpoint"
+    ),
+    "dragoman.ai.types.execution_result": "ExecutionMetadata ExecutionResult ExecutionUsage",
     "dragoman.ai.types.message": "AudioSource ContentBlock ImageSource Message MessageContent MessageRole",
     "dragoman.ai.types.tool": "FunctionDefinition ToolCall ToolChoice ToolDefinition",
     "dragoman.ai.types.events": (
@@ -142,7 +211,29 @@ BESIDE = {
     "dragoman.ai.routing.types": (
         "HealthCheckConfig ModelCapabilities ModelEndpoint ModelInfo PerformanceMetrics PricingInfo QualityTier SpeedTier"
     ),
+    "dragoman.ai.telemetry": "FeedbackCollector PrometheusExporter set_health_checker set_health_tracker",
+    "dragoman.ai.telemetry.metrics": "HistogramBuckets MetricLabels MetricSnapshot MetricsCollector get_metrics_collector",
+    "dragoman.ai.telemetry.tracer": "ConsoleExporter InMemoryExporter Span SpanContext SpanExporter SpanKind Tracer get_tracer",
+    "dragoman.ai.telemetry.logger": "AiLibLogger LogContext LogLevel SensitiveDataMasker get_logger set_log_context",
+    "dragoman.ai.telemetry.health": "AggregatedHealth HealthChecker HealthCheckResult HealthStatus ProviderHealthTracker",
+    "dragoman.ai.telemetry.feedback": "FeedbackEvent FeedbackSink FeedbackType RatingFeedback report_feedback",
+    "dragoman.ai.telemetry.exporters": "PrometheusExporter",
+    "dragoman.ai.telemetry.exporters.prometheus": "PrometheusExporter",
+    "dragoman.ai.plugins.base": "CompositePlugin Plugin PluginContext PluginPriority",
+    "dragoman.ai.plugins.hooks": "Hook HookManager HookType",
+    "dragoman.ai.plugins.middleware": "FunctionMiddleware Middleware MiddlewareChain MiddlewareContext",
+    "dragoman.ai.plugins.registry": "PluginRegistry get_plugin_registry",
     "dragoman.ai.utils.tool_call_assembler": "MultiToolCallAssembler ToolCallAssembler ToolCallFragment",
+    "dragoman.ai.structured": "PartialJson StructuredAnswer StructuredOutputError StructuredStream ask_structured extract_json",
+    "dragoman.ai.structured.json_mode": "JsonMode JsonModeConfig StructuredOutput extract_json",
+    "dragoman.ai.structured.schema": "SchemaGenerator json_schema_from_pydantic json_schema_from_type",
+    "dragoman.ai.structured.validator": "OutputValidator ValidationError ValidationResult",
+    "dragoman.ai.guardrails": "GuardedStream GuardrailBlocked TextScanner",
+    "dragoman.ai.guardrails.base": (
+        "CompositeGuardrail ConditionalGuardrail Guardrail GuardrailResult GuardrailSeverity GuardrailViolation"
+    ),
+    "dragoman.ai.guardrails.filters": ("EmailFilter KeywordFilter LengthFilter ProfanityFilter RegexFilter UrlFilter"),
+    "dragoman.ai.guardrails.validators": "ComplianceValidator ContentValidator SafetyValidator",
 }
 """Module → names that can be imported from it though its `__all__` need not list them."""
 

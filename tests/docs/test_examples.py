@@ -66,10 +66,33 @@ MODELS = {
     "ai_cancel.py": "1\ncancelled: user_request\n",
     "ai_tools.py": "call: add {'a': 2, 'b': 3}\n5\n",
     "ai_fallback.py": "still here\nfrom openai after 1 retries\n",
+    "ai_metrics.py": "8 families at http://127.0.0.1\n2 requests, 68 tokens\nerror rate 0%, $0.000365\n",
+    "ai_plugins.py": "The magic word?\nplease, says openai\nPLEASE\n",
+    "ai_trace.py": (
+        "chat gpt-4o CLIENT in order True\n{'gen_ai.operation.name': 'chat', 'gen_ai.provider.name': 'openai',"
+        " 'gen_ai.request.model': 'gpt-4o', 'gen_ai.request.max_tokens': 50, 'gen_ai.usage.input_tokens': 21,"
+        " 'gen_ai.usage.output_tokens': 13, 'gen_ai.usage.cache_read.input_tokens': 5,"
+        " 'gen_ai.usage.reasoning.output_tokens': 2, 'gen_ai.response.model': 'gpt-4o',"
+        " 'gen_ai.response.id': 'chatcmpl-1', 'gen_ai.response.finish_reasons': ['stop']}\n"
+    ),
     "ai_manifest.py": "by manifest only\nstreamed too\n",
+    "ai_cache.py": "hello 0\nhello 1\n1 answered here, 2 by the provider\n",
+    "ai_structured.py": (
+        "Bern 134000\n{'city': 'Bern'} … city='Bern' people=134000\n[1, 2, 3] after 0 repairs\n2 answers, not valid JSON\n"
+    ),
+    "ai_guardrails.py": (
+        "ask [EMAIL REDACTED] about [REDACTED]\nmy card is [CARD REDACTED], thank you\ninput ['project-names']\n"
+    ),
+    "ai_batch.py": "1 of 3\n2 of 3\n3 of 3\n['one', None, 'three']\n1 no question\n",
     "flow_agent.py": "the sum is 5\n",
 }
 """Example → what it prints when a byte server stands where its providers are."""
+SERVICES = {
+    "ai_embeddings.py": "3 vectors of 26 numbers, 7 tokens\ncats purr 0.91\ninvoices are due 0.49\n",
+    "ai_speech.py": "wav True\nGood morning\n",
+    "ai_rerank.py": "1.0 Tyres are mended with patches.\n",
+}
+"""Example → what it prints; run by `test_ai_pages`."""
 APPS = {"own_app.py", "own_model.py", "own_users.py", "own_test.py", "ai_agent.py", "flow_durable.py", "flow_test.py"}
 STACKSPOT = {"stackspot_app.py", "stackspot_own.py", "stackspot_search.py"}
 """Run by `test_stackspot_pages`."""
@@ -89,6 +112,8 @@ CHATKIT = {
     )
 }
 """Run by `test_chatkit_pages`."""
+GATEWAY = {"gateway_app.py", "gateway_talk.py"}
+"""Run by `test_gateway_pages`."""
 MANIFESTS = {"acme.yaml"}
 
 pytestmark = pytest.mark.requirement("CORE-10")
@@ -110,9 +135,11 @@ def test_every_example_is_run_here() -> None:
     assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == {
         *SCRIPTS,
         *MODELS,
+        *SERVICES,
         *APPS,
         *CHATKIT,
         *STACKSPOT,
+        *GATEWAY,
         *MANIFESTS,
         "curl.sh",
     }

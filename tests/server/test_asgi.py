@@ -100,7 +100,7 @@ def test_an_app_without_agents_is_refused_at_once() -> None:
 
 
 def test_an_unknown_face_is_refused_at_once() -> None:
-    with pytest.raises(UsageError, match=r"no face 'kay'; known: kai, noukai, chatkit, stackspot, own"):
+    with pytest.raises(UsageError, match=r"no face 'kay'; known: kai, noukai, chatkit, openai, stackspot, own"):
         asgi(demo_app(), settings={"faces": ["kay"]})
 
 

@@ -66,8 +66,8 @@ INSERT INTO secrets VALUES ('signing', x'000102030405060708090a0b0c0d0e0f1011121
 INSERT INTO sessions VALUES ('acme', 'session-1', 'run-1', 'run-1', 1.0, 2.0, 3.0, NULL, '{}');
 INSERT INTO blobs (id, tenant, owner, thread, purpose, name, type, size, digest, state, created, expires, metadata)
     VALUES ('blob-1', 'acme', 'ann', 2, 'attachment', 'a.txt', 'text/plain', 5, 'sha256:00', 'ready', 1.0, NULL, '{}');
-INSERT INTO passages (tenant, source, blob, n, name, text, vector, metadata)
-    VALUES ('acme', 'handbook', 'blob-1', 1, 'a.txt', 'hello', x'0000803f', '{}');
+INSERT INTO passages (tenant, source, blob, n, name, text, space, vector, signature, metadata)
+    VALUES ('acme', 'handbook', 'blob-1', 1, 'a.txt', 'hello', 'acme/e 1', x'0000803f', x'01', '{}');
 """
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +26,8 @@ from dragoman.ai.protocol.loader import ResolvedModel
 from dragoman.ai.resilience import ResilientConfig, RetryConfig
 from dragoman.ai.resilience.backpressure import BackpressureConfig
 from dragoman.ai.resilience.judging import may_fall_back
+from dragoman.ai.telemetry.tracer import Tracer
+from dragoman.ai.telemetry.watching import MetricsSink
 from dragoman.ai.translate import Hearing, messages_of, tools_of
 from dragoman.ai.transport.credentials import diagnostic_text, resolve_credential
 from dragoman.core.errors import DragomanError, UsageError
@@ -33,6 +35,7 @@ from dragoman.core.messages import ModelEvent, ModelRequest, ModelUsage
 from dragoman.core.redact import redact_text
 from dragoman.transport.drivers import warm_up
 from dragoman.transport.io import IO
+from dragoman.transport.options import Record
 
 __all__ = ["ProviderModel", "base_url_of", "openai_compatible", "provider_model", "why_not"]
 
@@ -63,6 +66,8 @@ class ProviderModel:
         max_inflight: int | None = None,
         fallbacks: Sequence[ProviderModel] = (),
         io: IO | None = None,
+        record: Record | None = None,
+        replay: Record | None = None,
     ) -> None:
         self.name = name
         self.fallbacks = tuple(fallbacks)
@@ -73,10 +78,51 @@ class ProviderModel:
         self._retries = retries
         self._max_inflight = max_inflight
         self._io = io
+        self._record = record
+        self._replay = replay
         self._client: AiClient | None = None
+        self._metrics: MetricsSink | None = None
+        self._tracer: Tracer | None = None
+        self._users = 0
+        self._is_retired = False
+        self._is_prepared = False
 
     def __repr__(self) -> str:  # never the key
         return f"ProviderModel({self.name!r})"
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether `prepare` has found that it can be used."""
+        return self._is_prepared
+
+    @property
+    def max_inflight(self) -> int | None:
+        """How many calls run at once; None and 0: any number."""
+        return self._max_inflight
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more call would wait for a place."""
+        most, client = self._max_inflight, self._client
+        if not most or client is None:
+            return False
+        return client.current_inflight >= most
+
+    def measure(self, metrics: MetricsSink | None = None, tracer: Tracer | None = None) -> None:
+        """Tell these of every call, fallbacks' too; counts for connections that are opened from now on.
+
+        Without them the collector and the tracer of the process hear of calls, if it has any.
+        """
+        self._metrics, self._tracer = metrics, tracer
+        for fallback in self.fallbacks:
+            fallback.measure(metrics, tracer)
+
+    def tape(self, record: Record | None, replay: Record | None) -> None:
+        """Record to and replay from these, fallbacks too, where it has no files of its own; before the first call."""
+        self._record = self._record or record
+        self._replay = self._replay or replay
+        for fallback in self.fallbacks:
+            fallback.tape(record, replay)
 
     def prepare(self) -> None:
         """Look up the manifest and the credential, of fallbacks too; for a thread, since it reads files.
@@ -84,10 +130,12 @@ class ProviderModel:
         Raises ProtocolError for a provider that nobody knows, a missing key or address; it names the variable.
         """
         manifest = self._manifests().resolve_model_sync(self.name).manifest
-        fault = why_not(manifest, api_key=self._api_key, base_url=self._base_url)
+        key = self._api_key or ("replayed" if self._replay is not None else None)
+        fault = why_not(manifest, api_key=key, base_url=self._base_url)
         if fault is not None:
             raise ProtocolError(f"model {self.name!r} cannot be used: {fault}", error_class="authentication")
         Pipeline.from_manifest(manifest)  # kept in the manifest, so that the first call need not wait for it
+        self._is_prepared = True
         if self._io is None:
             warm_up()
         for fallback in self.fallbacks:
@@ -116,7 +164,11 @@ class ProviderModel:
                 logger.warning("model failed, the next is asked", extra=extra)
 
     async def _answer(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
-        client = await self._opened()
+        async with self.in_use() as client, aclosing(self._answer_of(client, request)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _answer_of(self, client: AiClient, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         origin = client.provider_id
         refuse_files(request.messages, client.manifest, client.model_id)
         chat = client.chat().messages(messages_of(request, origin)).tools(tools_of(request))
@@ -133,6 +185,23 @@ class ProviderModel:
                 for piece in hearing.usage():
                     yield piece
                 raise
+
+    @asynccontextmanager
+    async def in_use(self) -> AsyncGenerator[AiClient, None]:
+        """The client behind this model, for calls in the words of `dragoman.ai`; a model in use is not retired."""
+        self._users += 1
+        try:
+            yield await self._opened()
+        finally:
+            self._users -= 1
+            if self._is_retired and not self._users:
+                await self.aclose()
+
+    async def retire(self) -> None:
+        """Close as soon as nobody uses it, now and after each later use."""
+        self._is_retired = True
+        if not self._users:
+            await self.aclose()
 
     async def _opened(self) -> AiClient:
         if self._client is None:
@@ -153,8 +222,16 @@ class ProviderModel:
             builder.base_url(self._base_url)
         if self._io is not None:
             builder.http_client(self._io)
+        if self._record is not None:
+            builder.record(self._record)
+        if self._replay is not None:
+            builder.replay(self._replay)
         if self._retries or self._max_inflight is not None:
             builder.with_resilience(self._policies(resolved.manifest))
+        if self._metrics is not None:
+            builder.with_metrics(self._metrics)
+        if self._tracer is not None:
+            builder.with_tracer(self._tracer)
         return await builder.build()
 
     def _patience(self, resolved: ResolvedModel) -> float:
@@ -197,14 +274,17 @@ def provider_model(
     fallbacks: Sequence[str | ProviderModel] = (),
     loader: ProtocolLoader | None = None,
     io: IO | None = None,
+    record: Record | None = None,
+    replay: Record | None = None,
 ) -> ProviderModel:
     """A model by its name `provider/model`, for an agent.
 
     `base_url` is another address of the same wire. `timeout` is the longest silence in seconds (at
     least 120 where it is not given). `retries` and `fallbacks` count only while nothing of an answer
-    has come; `max_inflight` calls run at once. Looks up nothing yet.
+    has come; `max_inflight` calls run at once. `record` is a file that every exchange is recorded to,
+    `replay` one that all are answered from. Looks up nothing yet.
     """
-    return ProviderModel(
+    made = ProviderModel(
         name,
         loader=loader,
         api_key=api_key,
@@ -215,6 +295,8 @@ def provider_model(
         fallbacks=[ProviderModel(each, loader=loader, io=io) if isinstance(each, str) else each for each in fallbacks],
         io=io,
     )
+    made.tape(record, replay)
+    return made
 
 
 def openai_compatible(

@@ -20,7 +20,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from dragoman.chatkit import exchange, types
 from dragoman.chatkit.exchange import ChatKitStream, Session, check, envelope
 from dragoman.core.errors import ProtocolError, UsageError
+from dragoman.transport.drivers import taped
 from dragoman.transport.io import IO
+from dragoman.transport.options import ClientOptions, Record, Tape
 from dragoman.wire.multipart import encode_file
 
 __all__ = ["ChatKitClient", "ChatKitStream"]
@@ -40,7 +42,8 @@ class ChatKitClient:
 
     `token` goes as `Authorization: Bearer`, `headers` with every request. `io` is an I/O port to use instead
     of an own one (see `dragoman.transport`); it is never closed here. Times are in seconds; `stream_timeout`
-    is the longest pause between two reads of a stream.
+    is the longest pause between two reads of a stream. `record` is a file that everything is recorded to,
+    `replay` one that everything is answered from.
     """
 
     def __init__(
@@ -52,8 +55,12 @@ class ChatKitClient:
         headers: Mapping[str, str] | None = None,
         timeout: float = exchange.DEFAULT_TIMEOUT,
         stream_timeout: float = exchange.DEFAULT_STREAM_TIMEOUT,
+        record: Record | None = None,
+        replay: Record | None = None,
     ) -> None:
-        self._session = Session(url.rstrip("/"), token, io, timeout, stream_timeout, dict(headers or {}))
+        port = io if io is None else taped(io, record=record, replay=replay)
+        self._session = Session(url.rstrip("/"), token, port, timeout, stream_timeout, dict(headers or {}))
+        self._session.options = ClientOptions(tape=Tape.of(record, replay))
 
     def __repr__(self) -> str:
         return f"ChatKitClient({self._session.url!r})"

@@ -18,8 +18,9 @@ from pydantic_core import from_json, to_json
 from dragoman.chatkit import types
 from dragoman.core.errors import ProtocolError, RemoteError, class_for_status
 from dragoman.resilience.retry import parse_retry_after
-from dragoman.transport.drivers import AsyncDriver
+from dragoman.transport.drivers import DEFAULTS, AsyncDriver
 from dragoman.transport.io import IO, ByteStream
+from dragoman.transport.options import ClientOptions
 from dragoman.transport.streams import error_body
 from dragoman.wire.http import Headers, Request, Response, Timeouts
 from dragoman.wire.sse import SSEDecoder
@@ -39,12 +40,13 @@ class Session:
     stream_timeout: float = DEFAULT_STREAM_TIMEOUT
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     driver: AsyncDriver | None = None
+    options: ClientOptions = DEFAULTS
 
     def io(self) -> IO:
         if self.given_io is not None:
             return self.given_io
         if self.driver is None:
-            self.driver = AsyncDriver()
+            self.driver = AsyncDriver(options=self.options)
         return self.driver
 
     async def close(self) -> None:

@@ -36,6 +36,9 @@ def keys() -> None:
 @click.option("--name", default="", help="A word to know it by.")
 @click.option("--project", metavar="ID", multiple=True, help="Only for these projects; may be given again.")
 @click.option("--rate", metavar="N/SECONDS", help="At most so many requests, such as 100/60.")
+@click.option(
+    "--budget", metavar="DOLLARS", type=click.FloatRange(min=0), help="Flows and completions may cost so much in all."
+)
 @click.option("--expires", metavar="TIME", help="Valid for so long, such as 12h or 30d.")
 @click.option("--new", is_flag=True, help="Make the data directory if there is none yet.")
 @click.option("--json", "as_json", is_flag=True, help="Print the key as JSON.")
@@ -48,6 +51,7 @@ def create(
     name: str,
     project: tuple[str, ...],
     rate: str | None,
+    budget: float | None,
     expires: str | None,
     new: bool,
     as_json: bool,
@@ -65,6 +69,7 @@ def create(
         name=name,
         projects=project or None,
         rate_limit=_rate(rate),
+        budget=budget,
         expires=None if expires is None else now + _seconds(expires),
     )
     commit(where, PutKey(key))

@@ -6,7 +6,8 @@ replay are readings of these. `docs/events.md` holds the table generated from th
 
 Order within a run: `run.created`, `run.started`, then steps; a block is started before it
 gets deltas and ended before its step is; a tool call is started, gets its input, perhaps an
-approval, and exactly one of output, failed, denied; the last event is one of
+approval, and exactly one of output, failed, denied (none where a completion hands its calls to
+whoever asked); the last event is one of
 `run.completed`, `run.failed`, `run.cancelled`.
 
 The `step` of an event is a key as `core.steps` makes it: in a flow the step's id, with its loop

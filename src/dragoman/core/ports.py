@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from dragoman.core.events import Event
 from dragoman.core.flows import Continue, FlowCall, FlowInfo
-from dragoman.core.messages import ModelEvent, ModelRequest, ToolSpec
+from dragoman.core.messages import Message, ModelEvent, ModelRequest, ToolSpec
 from dragoman.core.records import (
     Approval,
     Blob,
@@ -52,6 +52,23 @@ class Model(Protocol):
     """
 
     def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent | str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """One vector for each text, in order; `tokens` is what the model counted, None if it did not."""
+
+    vectors: Sequence[Sequence[float]]
+    tokens: int | None = None
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Anything that turns texts into vectors. Errors are as with `Model`."""
+
+    async def embed(self, texts: Sequence[str], *, dimensions: int | None = None) -> Embedded:
+        """`dimensions` asks for vectors of another length; a model that has only one raises BadRequest."""
+        ...
 
 
 class Store(Protocol):
@@ -248,9 +265,12 @@ class Store(Protocol):
         """Rows of all tenants whose bytes are to be deleted: those that are `gone`, and those that expired before `now`."""
         ...
 
-    async def passages(self, tenant: str, sources: Sequence[str], query: str, *, limit: int) -> Sequence[Passage]:
+    async def passages(
+        self, tenant: str, sources: Sequence[str], query: str, *, limit: int, near: Near | None = None
+    ) -> Sequence[Passage]:
         """What `Knowledge.search` gives, from the passages that writes have put. All of them where there are no more
-        than `limit`; where nothing of a source has the words, the beginnings of its newest documents."""
+        than `limit`; where nothing of a source has the words, the beginnings of its newest documents. With `near`,
+        what points the same way is found beside what has the words."""
         ...
 
     async def secret(self, name: str) -> bytes:
@@ -330,6 +350,14 @@ class Passage:
     score: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Where a question points. `space` names the model that the vector is from; others' vectors say nothing to it."""
+
+    space: str
+    vector: Sequence[float]
+
+
 class Knowledge(Protocol):
     """Documents of knowledge sources, cut into passages that can be searched."""
 
@@ -374,6 +402,18 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model is asked itself, without an agent: one call, whose tool calls are the asker's to carry out.
+
+    `model` is a name that the app defines or that leads to a provider; `options` go to it with the request.
+    """
+
+    model: str
+    tools: tuple[ToolSpec, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One question to an agent, as a face hands it to the engine.
 
@@ -401,6 +441,9 @@ class Turn:
     `repeat` is the idempotency record to keep with the run: see `Engine.start`. `resume`: a run that a crash has
     stopped goes on; if not, it ends as cancelled. `thread_ttl`: the thread expires so many seconds after its last turn.
     `knowledge`: the agent's knowledge sources are searched for the message's text, and what is found goes to the model.
+    `history`, for a turn aside without a thread: what was said before, which its caller keeps. `completion`: a model is
+    asked itself; then `agent` is what the run is called, `history` the whole conversation, and `parts` only tell people
+    what was asked.
     """
 
     tenant: str
@@ -433,6 +476,8 @@ class Turn:
     resume: bool = True
     thread_ttl: float | None = None
     knowledge: bool = False
+    history: tuple[Message, ...] = ()
+    completion: Completion | None = None
 
 
 @dataclass(frozen=True, slots=True)

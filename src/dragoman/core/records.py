@@ -111,15 +111,16 @@ redacted, full, `keep_result` that a repetition must find the result; the others
 class Run:
     """One execution. `number` is given by the store (0 before); `thread` is the thread's number.
 
-        `version` is the frozen code version, `input` and `options` what it was started with (enough
-        to go on after a crash), `last_seq` the highest committed event, `error` `{code, message}`. `first_token` is the time
+    `version` is the frozen code version, `input` and `options` what it was started with (enough
+    to go on after a crash), `last_seq` the highest committed event, `error` `{code, message}`. `first_token` is the time
     at which a model said its first word, or began its first tool call; the store sees it in the events.
 
-        A flow's run has the flow's name (`project/slug`), `queue` and `priority` if it is a job (higher
-        goes first), `result` once it has completed, `input` as in `flows.FlowCall`
-        (`{message, messages, parameters, attachments}`), and in `options` the words of `FLOW_OPTIONS`.
-        A turn's has `{message?, metadata?}`; one aside also `{parts, extra?}`, and gets its thread when it completes; one whose
-        message was edited, or answered anew, has its `parts` from then on.
+    A flow's run has the flow's name (`project/slug`), `queue` and `priority` if it is a job (higher
+    goes first), `result` once it has completed, `input` as in `flows.FlowCall`
+    (`{message, messages, parameters, attachments}`), and in `options` the words of `FLOW_OPTIONS`.
+    A turn's has `{message?, metadata?}`; one aside also `{parts, extra?}`, and gets its thread when it completes,
+    and `history` where its caller keeps the conversation; one whose message was edited, or answered anew, has its
+    `parts` from then on. A completion that asks a model itself has `options["completion"]`: `{model, tools, options}`.
     """
 
     id: str

@@ -9,6 +9,7 @@ PutThread earlier in the same commit has made or joined (its number is not known
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -243,6 +244,7 @@ class PutPassages:
     """Keep the passages of a document, in order, in place of those that the source has of this file from `first` on.
 
     `first` is the number of the first text. StaleWrite("blob") if the tenant has no such file. They go with the file.
+    `vectors` has one for each text, or none at all; `space` names the model that they are from.
     """
 
     tenant: str
@@ -251,6 +253,8 @@ class PutPassages:
     name: str
     texts: tuple[str, ...]
     first: int = 1
+    vectors: tuple[Sequence[float], ...] = ()
+    space: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from dragoman.demo.flows import demo_flows
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.tools import Tool, form, tool
+from dragoman.testing.embedder import ScriptedEmbedder
 from dragoman.testing.model import FORM, ScriptedModel
 
 SLOW_SECONDS = 1.0
@@ -112,7 +113,14 @@ def demo_app(*, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> App:
         for name, description in _AGENTS
     ]
     flows = demo_flows(ScriptedModel(name="scripted", sleep=sleep), sleep=sleep)
-    return App("demo", agents=agents, flows=flows, suggestions=suggestions)
+    return App(
+        "demo",
+        agents=agents,
+        flows=flows,
+        models={"demo": ScriptedModel(name="demo", sleep=sleep)},
+        embeddings={"demo-embed": ScriptedEmbedder()},
+        suggestions=suggestions,
+    )
 
 
 app = demo_app()

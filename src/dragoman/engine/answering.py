@@ -13,7 +13,8 @@ from typing import Any
 
 from dragoman.core.errors import DragomanError, FileRefused, PolicyError, RemoteError, TransportError, UsageError
 from dragoman.core.events import Event
-from dragoman.core.messages import ModelFinish, ModelRequest
+from dragoman.core.message_json import decode_messages
+from dragoman.core.messages import ModelFinish, ModelRequest, ToolSpec
 from dragoman.core.ports import Decided, Knowledge, Model, Passage, Store
 from dragoman.core.records import Item, Run
 from dragoman.core.redact import redact_text
@@ -242,9 +243,19 @@ class Answering:
         run, agent = self.run, self.rules.agent
         known = told([one.body for one in self.state.of_step(KNOWLEDGE_STEP) if isinstance(one, Extra)])
         instructions = (agent.instructions, *run.options.get("instructions", ()), known)
+        before = decode_messages(run.input.get("history", ()))
+        alone = run.options.get("completion")
+        if alone is not None:
+            return ModelRequest(
+                model=self.rules.model_name,
+                messages=before,
+                tools=tuple(ToolSpec(**spec) for spec in alone["tools"]),
+                options=alone["options"],
+                run_id=run.id,
+            )
         return ModelRequest(
             model=self.rules.model_name,
-            messages=await resolved(conversation(await self._items()), run.tenant, run.owner, self._files),
+            messages=(*before, *await resolved(conversation(await self._items()), run.tenant, run.owner, self._files)),
             instructions="\n\n".join(text for text in instructions if text),
             tools=tuple(tool.spec for tool in agent.tools.values() if self.rules.offers(tool)),
             options=agent.options,

@@ -9,6 +9,7 @@ from typing import Any
 from dragoman.core.errors import UsageError
 from dragoman.core.flows import FlowInfo, encode_node
 from dragoman.engine.agents import Agent, ModelLike
+from dragoman.engine.embedders import EmbedderLike, as_embedder
 from dragoman.engine.flows.authoring import Flow, walk
 from dragoman.engine.flows.declared import AgentStep, ModelStep, model_name, source
 from dragoman.engine.knowledge import KnowledgeLike
@@ -17,7 +18,8 @@ from dragoman.engine.knowledge import KnowledgeLike
 class App:
     """Agents and flows under one name, with the callables and settings that belong to them.
 
-    `models` gives names to models, so that agents can name them; they win over `provider/model`. `authenticate` takes the request's
+    `models` gives names to models, so that agents can name them; they win over `provider/model`.
+    `embeddings` gives names to embedding models: objects with `embed`, or async functions of texts. `authenticate` takes the request's
     headers (lower-case names) and gives a `Principal` or None. `suggestions` takes
     `(context, data, principal)` and gives suggestions as the Kai face documents them. Both may be
     async. `chatkit` puts a user's own `ChatKitServer` behind `/chatkit`: an instance, or a class or callable that gets
@@ -36,6 +38,7 @@ class App:
         agents: Sequence[Agent] = (),
         flows: Sequence[Flow] = (),
         models: Mapping[str, ModelLike] | None = None,
+        embeddings: Mapping[str, EmbedderLike] | None = None,
         settings: Mapping[str, Any] | None = None,
         authenticate: Callable[..., Any] | None = None,
         suggestions: Callable[..., Any] | None = None,
@@ -53,6 +56,7 @@ class App:
         self.agents = tuple(agents)
         self.flows = tuple(flow.bound({agent.name: agent for agent in agents}) for flow in flows)
         self.models = dict(models or {})
+        self.embedders = {name: as_embedder(one) for name, one in (embeddings or {}).items()}
         self.settings = dict(settings or {})
         self.authenticate = authenticate
         self.suggestions = suggestions

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dragoman.core.errors import NotFound, Unavailable
+from dragoman.core.errors import NotFound, Unavailable, UsageError
 from dragoman.core.events import RunCreated
 from dragoman.core.ids import new_id
 from dragoman.core.ports import Clock, Knowledge, Model, Store
@@ -76,6 +76,7 @@ class Drivers:
         self._files = files
         self._knowledge = knowledge
         self._beginning = 0
+        self._resolve = resolve
         self._models: dict[tuple[str, bool], Model] = {
             (agent.name, reasoning): as_model(agent.reasoning_model if reasoning else agent.model, app.models, resolve)
             for agent in app.agents
@@ -116,7 +117,7 @@ class Drivers:
         if self._faults.get(run.id, 0) >= MAX_FAULTS:
             return (GiveUp("internal", "the run was stopped by a fault of the server"),)
         if isinstance(course, Answering):
-            if self._app.agent(run.name) is None:
+            if "completion" not in run.options and self._app.agent(run.name) is None:
                 return (GiveUp("agent_gone", f"agent {run.name!r} is no longer served"),)
             if run.options.get("resume") is False and run.id not in self._faults:
                 return (Cancel("nobody is left who could fetch the answer"),)
@@ -221,7 +222,12 @@ class Drivers:
     def _answering(self, run: Run) -> Answering:
         options = run.options
         reasoning = bool(options.get("reasoning"))
-        agent = self._app.agent(run.name) or Agent(run.name, model=_nobody)
+        alone = options.get("completion")
+        if alone is not None:
+            agent, model = self._taken_up(alone["model"])
+        else:
+            agent = self._app.agent(run.name) or Agent(run.name, model=_nobody)
+            model = self._models.get((run.name, reasoning))
         named = agent.reasoning_model if reasoning else agent.model
         rules = Rules(
             agent=agent,
@@ -232,6 +238,7 @@ class Drivers:
             client_tools=bool(options.get("client_tools")),
             forms=bool(options.get("forms")),
             searches=bool(options.get("knowledge")),
+            hands_over=alone is not None,
             approval_ttl=float(options.get("approval_ttl", 24 * 3600.0)),
             new_id=lambda: new_id(self._clock()),
             now=self._clock,
@@ -239,12 +246,27 @@ class Drivers:
         return Answering(
             run,
             rules,
-            model=self._models.get((run.name, reasoning)),
+            model=model,
             store=self._store,
             max_seconds=float(options.get("max_seconds", 600.0)),
             files=self._files,
             knowledge=self._knowledge,
         )
+
+    def asked_alone(self, model: str) -> Agent:
+        """The bounds of a call that asks a model itself. Raises UsageError for a model that nobody knows."""
+        self._model(model)
+        return Agent("completion", model=model, max_rounds=1)
+
+    def _model(self, name: str) -> Model:
+        return as_model(name, self._app.models, self._resolve)
+
+    def _taken_up(self, name: str) -> tuple[Agent, Model | None]:
+        agent = Agent("completion", model=name, max_rounds=1)
+        try:
+            return agent, self._model(name)
+        except UsageError:  # a process before this one knew it
+            return agent, None
 
     def _make(self, course: Course) -> Driver:
         """A driver that is not running yet."""

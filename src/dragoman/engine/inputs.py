@@ -194,7 +194,8 @@ _TO_ASK: dict[str, Verdict] = {"ask": "ask", "deny": "cannot_ask", "hide": "unkn
 class Rules:
     """What does not change during a run: the agent and what the turn allows.
 
-    `searches`: the agent's knowledge is searched before its model is called.
+    `searches`: the agent's knowledge is searched before its model is called. `hands_over`: calls of tools are whoever
+    asked's to carry out, so the run ends with them.
     `new_id` and `now` are injected by the driver, so that the reducer needs no clock.
     """
 
@@ -209,6 +210,7 @@ class Rules:
     now: Callable[[], float]
     forms: bool = False
     searches: bool = False
+    hands_over: bool = False
 
     def verdict(self, call: Call) -> Verdict:
         """What to do with a call whose input fits."""

@@ -1,7 +1,8 @@
 """Knowledge: documents of named sources, searched for what a message asks.
 
-`StoredKnowledge` cuts documents into passages and has the store find them by their words. An app may bring its own
-`Knowledge`, or a function that searches. Knows neither where documents come from nor who may add them.
+`StoredKnowledge` cuts documents into passages and has the store find them by their words, and by what they mean if an
+embedding model is there. An app may bring its own `Knowledge`, or a function that searches. Knows neither where
+documents come from nor who may add them.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from dragoman.core.errors import BadRequest, NotFound, StaleWrite, UsageError
-from dragoman.core.ports import Knowledge, Passage, Store
+from dragoman.core.errors import BadRequest, DragomanError, NotFound, StaleWrite, Unavailable, UsageError
+from dragoman.core.ports import Embedder, Knowledge, Near, Passage, Store
 from dragoman.core.records import Blob
 from dragoman.core.writes import DropPassages, PutPassages
 from dragoman.engine.cutting import passages
@@ -36,28 +38,108 @@ _MUCH = 100_000
 _AT_ONCE = 500
 """Passages that one commit keeps: a large document must not hold up everybody else's commits."""
 
+_AT_ONCE_WITH_VECTORS = 100
+"""The same where they have vectors."""
+
+
+logger = logging.getLogger("dragoman.engine")
+
+_LONGEST_QUESTION = 8_000
+"""Characters of a message that its meaning is asked of: the first ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """An embedding model. `space` is its name: vectors of another one say nothing to it.
+
+    Documents and questions may be embedded differently. A search waits at most `question_seconds` for the vector of
+    its question, and then goes by words alone. `dimensions` asks for vectors of another length than the model's own.
+    """
+
+    space: str
+    documents: Embedder
+    questions: Embedder
+    dimensions: int | None = None
+    question_seconds: float = 5.0
+
 
 class StoredKnowledge:
-    """Passages in a `Store`, searched lexically; implements `core.ports.Knowledge`."""
+    """Passages in a `Store`, searched by words, and by meaning too if there is one; implements `core.ports.Knowledge`.
 
-    def __init__(self, store: Store) -> None:
+    With `meaning`, `add` raises Unavailable when the model gives no vectors; then nothing of the document is kept.
+    """
+
+    def __init__(self, store: Store, meaning: Meaning | None = None) -> None:
         self._store = store
+        self._meaning = meaning
 
     async def add(self, tenant: str, source: str, blob: Blob, text: str) -> int:
         texts = tuple(passages(text)) if len(text) < _MUCH else await asyncio.to_thread(lambda: tuple(passages(text)))
         try:
             for start in range(0, max(1, len(texts)), _AT_ONCE):
                 some = texts[start : start + _AT_ONCE]
-                await self._store.commit(PutPassages(tenant, source, blob.id, blob.name, some, first=start + 1))
+                put = PutPassages(tenant, source, blob.id, blob.name, some, first=start + 1)
+                for part in _parts(await self._with_meaning(put)):
+                    await self._store.commit(part)
         except StaleWrite as stale:
             raise NotFound(f"there is no file {blob.id!r}", code="not_found:blob") from stale
+        except Unavailable:
+            await self.remove(tenant, source, blob.id)
+            raise
         return len(texts)
+
+    async def _with_meaning(self, put: PutPassages) -> PutPassages:
+        meaning = self._meaning
+        if meaning is None or not put.texts:
+            return put
+        try:
+            made = await meaning.documents.embed(put.texts, dimensions=meaning.dimensions)
+        except DragomanError as error:
+            logger.warning("a document got no vectors", extra={"model": meaning.space, "error": error.message})
+            raise Unavailable(
+                "the embedding model of the knowledge sources does not answer; send the document again later",
+                code="unavailable:knowledge",
+            ) from error
+        if len(made.vectors) != len(put.texts):
+            raise Unavailable("the embedding model did not give a vector for each text", code="unavailable:knowledge")
+        return replace(put, vectors=tuple(made.vectors), space=meaning.space)
 
     async def remove(self, tenant: str, source: str, blob_id: str) -> None:
         await self._store.commit(DropPassages(tenant, source, blob_id))
 
     async def search(self, tenant: str, sources: Sequence[str], query: str, *, limit: int) -> Sequence[Passage]:
-        return await self._store.passages(tenant, sources, query, limit=limit)
+        near = await self._near(query) if sources and limit > 0 else None
+        return await self._store.passages(tenant, sources, query, limit=limit, near=near)
+
+    async def _near(self, query: str) -> Near | None:
+        """Where the question points; None without a model, or when it does not say so in time."""
+        meaning = self._meaning
+        text = query[:_LONGEST_QUESTION].strip()
+        if meaning is None or not text:
+            return None
+        try:
+            async with asyncio.timeout(meaning.question_seconds):
+                made = await meaning.questions.embed([text], dimensions=meaning.dimensions)
+        except (DragomanError, TimeoutError) as error:
+            told = error.message if isinstance(error, DragomanError) else "no answer in time"
+            logger.warning("a search went by words alone", extra={"model": meaning.space, "error": told})
+            return None
+        return Near(meaning.space, made.vectors[0]) if made.vectors else None
+
+
+def _parts(put: PutPassages) -> Sequence[PutPassages]:
+    """As it is; with vectors, which take their time, in smaller commits."""
+    if not put.vectors:
+        return [put]
+    return [
+        replace(
+            put,
+            texts=put.texts[start : start + _AT_ONCE_WITH_VECTORS],
+            vectors=put.vectors[start : start + _AT_ONCE_WITH_VECTORS],
+            first=put.first + start,
+        )
+        for start in range(0, len(put.texts), _AT_ONCE_WITH_VECTORS)
+    ]
 
 
 class SearchOnly:
@@ -76,10 +158,13 @@ class SearchOnly:
         return await self._search(tenant, sources, query, limit)
 
 
-def as_knowledge(value: KnowledgeLike | None, store: Store) -> Knowledge:
-    """The `Knowledge` of an app: its own, or that of the store. Raises UsageError for a thing that cannot search."""
+def as_knowledge(value: KnowledgeLike | None, store: Store, meaning: Meaning | None = None) -> Knowledge:
+    """The `Knowledge` of an app: its own, or that of the store, which takes `meaning`.
+
+    Raises UsageError for a thing that cannot search.
+    """
     if value is None:
-        return StoredKnowledge(store)
+        return StoredKnowledge(store, meaning)
     if all(callable(getattr(value, name, None)) for name in ("add", "remove", "search")):
         return value  # type: ignore[return-value]  # it has what the protocol asks for
     if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(getattr(value, "__call__", None)):  # noqa: B004

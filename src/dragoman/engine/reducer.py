@@ -203,6 +203,9 @@ def _model_ended(state: RunState, finish: ev.FinishReason, rules: Rules, out: Ou
             Call(call.id, call.name, step, has_input=True, input=said.input, error=said.error, client=said.client)
         )
     out.say(ev.StepCompleted("tool-calls" if ready else finish), step)
+    if ready and rules.hands_over:
+        out.say(ev.RunCompleted("tool-calls"))
+        return
     waiting = False
     for call in ready:
         waiting |= _dispatch(call, rules, out)

@@ -7,12 +7,13 @@ that questions and answers of one thread lie in turn.
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, Conflict, Forbidden, LimitExceeded, NotFound, StaleWrite
 from dragoman.core.ids import is_id, new_id
+from dragoman.core.message_json import encode_messages
 from dragoman.core.ports import Clock, NewThread, Started, Store, Turn
 from dragoman.core.records import Item, Run, Thread
 from dragoman.core.writes import ChangeRun, Count, PutItem, PutRepeat, PutRun, PutThread, RemoveItems, Write
@@ -70,6 +71,8 @@ class Starting:
             raise
 
     def _agent(self, turn: Turn) -> Agent:
+        if turn.completion is not None:
+            return self._drivers.asked_alone(turn.completion.model)
         agent = self._app.agent(turn.agent)
         if agent is None:
             known = ", ".join(a.name for a in self._app.agents)
@@ -87,6 +90,8 @@ class Starting:
                 raise BadRequest("a turn aside brings a new message", code="bad_request:input")
             approvals = "deny" if turn.approvals == "ask" else turn.approvals
             turn = replace(turn, approvals=approvals, client_tools=False, forms=False)
+        if (turn.history or turn.completion is not None) and not (turn.aside and turn.thread_id is None):
+            raise BadRequest("what was said before comes from the thread", code="bad_request:input")
         if (thread_id is not None and not is_id(thread_id)) or (
             turn.message_id is not None and not is_id(turn.message_id)
         ):
@@ -233,7 +238,7 @@ class Starting:
         if message is not None:
             before.append(PutItem(number, replace(message, run=run.id), replace=asked.stored is not None))
         before.append(PutRun(run))
-        created = ev.RunCreated(run.kind, agent.name, run.version, str(run.answer), turn.thread_id, asked_by)
+        created = ev.RunCreated(run.kind, run.name, run.version, str(run.answer), turn.thread_id, asked_by)
         try:
             return Started(await self._drivers.begin(run, created, before), "started")
         except StaleWrite as stale:
@@ -259,6 +264,10 @@ class Starting:
         run.input["parts"] = message.body["parts"]
         if message.extra:
             run.input["extra"] = message.extra
+        if turn.history:
+            run.input["history"] = encode_messages(turn.history)
+        if turn.completion is not None:
+            run.options["completion"] = asdict(turn.completion)
         run.options["aside"] = True
         if turn.new_thread != NewThread():
             made = turn.new_thread
@@ -274,7 +283,7 @@ class Starting:
             run.options["upto"] = [thread.number, newest.rows[0].pos if newest.rows else 0]
         before = _conditions(turn, run, now)
         before += await holds(self._store, tenant, turn.owner, turn.parts, now + run.options["max_seconds"])
-        created = ev.RunCreated(run.kind, agent.name, run.version, str(run.answer), thread_id, message.id)
+        created = ev.RunCreated(run.kind, run.name, run.version, str(run.answer), thread_id, message.id)
         return Started(await self._drivers.begin(run, created, [*before, PutRun(run)]), "started")
 
     def _message(self, turn: Turn, now: float) -> Item:
@@ -306,7 +315,7 @@ class Starting:
             turn.tenant,
             turn.owner,
             turn.kind,
-            agent.name,
+            turn.agent,
             now,
             version=self._app.version,
             thread=number,

@@ -28,10 +28,11 @@ from dragoman.kai.models import (
     UserAgentSettings,
     Vote,
 )
-from dragoman.kai.session import DEFAULT_STREAM_TIMEOUT, DEFAULT_TIMEOUT, BaseClient
+from dragoman.kai.session import DEFAULT_STREAM_TIMEOUT, DEFAULT_TIMEOUT, BaseClient, taping
 from dragoman.kai.types import UNSET, ChatModel, Unset, VisibilityType, VoteType
-from dragoman.transport.drivers import AsyncDriver
+from dragoman.transport.drivers import AsyncDriver, taped
 from dragoman.transport.io import IO
+from dragoman.transport.options import Record
 
 
 class KaiClient(BaseClient[AsyncDriver]):
@@ -53,18 +54,22 @@ class KaiClient(BaseClient[AsyncDriver]):
         *,
         strict_end: bool = True,
         io: IO | None = None,
+        record: Record | None = None,
+        replay: Record | None = None,
     ) -> Self:
         """A client of the server that the Storage API lists as `kai-assistant`.
 
         Raises KaiError with code `discovery:http_error`, `discovery:bad_response`,
         `discovery:service_not_found` or `discovery:no_url`; KaiConnectionError.
         """
-        driver = cls._new_driver()  # opens nothing unless used
+        driver = cls._new_driver(**taping(record, replay))  # opens nothing unless used
+        port: IO = driver if io is None else taped(io, record=record, replay=replay)
         try:
-            url = await operations.discover(io or driver, storage_api_token, storage_api_url)
+            url = await operations.discover(port, storage_api_token, storage_api_url)
         finally:
             await driver.aclose()
-        return cls(storage_api_token, storage_api_url, url, timeout, stream_timeout, strict_end=strict_end, io=io)
+        settings: dict[str, Any] = {"strict_end": strict_end, "io": io, "record": record, "replay": replay}
+        return cls(storage_api_token, storage_api_url, url, timeout, stream_timeout, **settings)
 
     async def __aenter__(self) -> Self:
         """Open the client; one in use already is kept."""

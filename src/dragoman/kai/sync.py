@@ -25,11 +25,12 @@ from dragoman.kai.models import (
     UserAgentSettings,
     Vote,
 )
-from dragoman.kai.session import DEFAULT_STREAM_TIMEOUT, DEFAULT_TIMEOUT, BaseClient
+from dragoman.kai.session import DEFAULT_STREAM_TIMEOUT, DEFAULT_TIMEOUT, BaseClient, taping
 from dragoman.kai.stream import EventStream
 from dragoman.kai.types import UNSET, ChatModel, Unset, VisibilityType, VoteType
-from dragoman.transport.drivers import BlockingDriver
+from dragoman.transport.drivers import BlockingDriver, taped
 from dragoman.transport.io import IO, run_blocking
+from dragoman.transport.options import Record
 
 
 class KaiClientSync(BaseClient[BlockingDriver]):
@@ -51,18 +52,22 @@ class KaiClientSync(BaseClient[BlockingDriver]):
         *,
         strict_end: bool = True,
         io: IO | None = None,
+        record: Record | None = None,
+        replay: Record | None = None,
     ) -> Self:
         """A client of the server that the Storage API lists as `kai-assistant`.
 
         Raises KaiError with code `discovery:http_error`, `discovery:bad_response`,
         `discovery:service_not_found` or `discovery:no_url`; KaiConnectionError.
         """
-        driver = cls._new_driver()  # opens nothing unless used
+        driver = cls._new_driver(**taping(record, replay))  # opens nothing unless used
+        port: IO = driver if io is None else taped(io, record=record, replay=replay)
         try:
-            url = run_blocking(operations.discover(io or driver, storage_api_token, storage_api_url))
+            url = run_blocking(operations.discover(port, storage_api_token, storage_api_url))
         finally:
             driver.close()
-        return cls(storage_api_token, storage_api_url, url, timeout, stream_timeout, strict_end=strict_end, io=io)
+        settings: dict[str, Any] = {"strict_end": strict_end, "io": io, "record": record, "replay": replay}
+        return cls(storage_api_token, storage_api_url, url, timeout, stream_timeout, **settings)
 
     def __enter__(self) -> Self:
         """Open the client; one in use already is kept."""

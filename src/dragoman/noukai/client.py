@@ -21,6 +21,7 @@ from dragoman.noukai.tools import AnyToolHandler
 from dragoman.noukai.transport import AsyncTransport
 from dragoman.noukai.types import Address, Attempt, LogHandler, ToolChoice, VersionSpec
 from dragoman.transport.io import IO
+from dragoman.transport.options import Record
 
 
 class AsyncNoukai:
@@ -50,6 +51,8 @@ class AsyncNoukai:
         otel_steps: bool = False,
         otel_step_payloads: bool = False,
         io: IO | None = None,
+        record: Record | None = None,
+        replay: Record | None = None,
     ) -> None:
         """A client; nothing is sent yet.
 
@@ -63,7 +66,8 @@ class AsyncNoukai:
         hosted one. `retry_on_rate_limit` waits as long as a 429 asks for, up to 60 s. `log_handler` is told of
         each request, response, retry and scope, with bodies if `log_payloads`. `otel` makes a span of each call, `otel_steps` of each
         step too, `otel_step_payloads` with what went in and out; `tracer` is used instead of the global
-        one. `io` is an I/O port to use instead of an own one; it is never closed here.
+        one. `io` is an I/O port to use instead of an own one; it is never closed here. `record` is a
+        file that everything is recorded to, `replay` one that everything is answered from.
 
         Raises AuthenticationError without a usable key, ValueError for only one of `org` and `project`.
         """
@@ -86,7 +90,7 @@ class AsyncNoukai:
             otel_steps=otel_steps,
             otel_step_payloads=otel_step_payloads,
         )
-        self._transport = AsyncTransport(key, url, options, io)
+        self._transport = AsyncTransport(key, url, options, io, record=record, replay=replay)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._transport.base_url!r})"

@@ -19,6 +19,7 @@ from dragoman.noukai.tools import BlockingPausedResult, ToolHandler
 from dragoman.noukai.transport import SyncTransport
 from dragoman.noukai.types import Address, Attempt, LogHandler, ToolChoice, VersionSpec
 from dragoman.transport.io import IO, run_blocking
+from dragoman.transport.options import Record
 
 
 class Noukai:
@@ -48,6 +49,8 @@ class Noukai:
         otel_steps: bool = False,
         otel_step_payloads: bool = False,
         io: IO | None = None,
+        record: Record | None = None,
+        replay: Record | None = None,
     ) -> None:
         """A client; nothing is sent yet.
 
@@ -61,7 +64,8 @@ class Noukai:
         hosted one. `retry_on_rate_limit` waits as long as a 429 asks for, up to 60 s. `log_handler` is told of
         each request, response, retry and scope, with bodies if `log_payloads`. `otel` makes a span of each call, `otel_steps` of each
         step too, `otel_step_payloads` with what went in and out; `tracer` is used instead of the global
-        one. `io` is an I/O port to use instead of an own one; it is never closed here.
+        one. `io` is an I/O port to use instead of an own one; it is never closed here. `record` is a
+        file that everything is recorded to, `replay` one that everything is answered from.
 
         Raises AuthenticationError without a usable key, ValueError for only one of `org` and `project`.
         """
@@ -84,7 +88,7 @@ class Noukai:
             otel_steps=otel_steps,
             otel_step_payloads=otel_step_payloads,
         )
-        self._transport = SyncTransport(key, url, options, io)
+        self._transport = SyncTransport(key, url, options, io, record=record, replay=replay)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._transport.base_url!r})"

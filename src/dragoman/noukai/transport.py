@@ -29,8 +29,9 @@ from dragoman.noukai.types import (
     URL_VARIABLE,
     LogHandler,
 )
-from dragoman.transport.drivers import AsyncDriver, BlockingDriver
+from dragoman.transport.drivers import AsyncDriver, BlockingDriver, taped
 from dragoman.transport.io import IO
+from dragoman.transport.options import ClientOptions, Record, Tape
 
 D = TypeVar("D", bound=IO)
 
@@ -100,13 +101,23 @@ class Transport(Generic[D]):
 
     blocking = False
 
-    def __init__(self, api_key: str, base_url: str, options: Options, io: IO | None = None) -> None:
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str,
+        options: Options,
+        io: IO | None = None,
+        *,
+        record: Record | None = None,
+        replay: Record | None = None,
+    ) -> None:
         self.base_url = base_url
         self.options = options
         self.sessions = SessionCache()
         self._api_key = api_key
         self._agent = user_agent()
-        self._given_io = io
+        self._given_io = io if io is None else taped(io, record=record, replay=replay)
+        self._client_options = ClientOptions(tape=Tape.of(record, replay))
         self._driver: D | None = None
 
     def __repr__(self) -> str:  # the key stays out of logs
@@ -150,7 +161,7 @@ class AsyncTransport(Transport[AsyncDriver]):
     """The transport of `AsyncNoukai`."""
 
     def _new_driver(self) -> AsyncDriver:
-        return AsyncDriver()
+        return AsyncDriver(options=self._client_options)
 
     async def aclose(self) -> None:
         """Close all connections; idempotent. A later call opens new ones."""
@@ -165,7 +176,7 @@ class SyncTransport(Transport[BlockingDriver]):
     blocking = True
 
     def _new_driver(self) -> BlockingDriver:
-        return BlockingDriver()
+        return BlockingDriver(options=self._client_options)
 
     def close(self) -> None:
         """Close all connections; idempotent. A later call opens new ones."""

@@ -28,7 +28,7 @@ from dragoman.engine.embedded import EmbeddedEngine
 from dragoman.engine.files import StoredFiles
 from dragoman.engine.knowledge import as_knowledge
 from dragoman.engine.masking import Masking
-from dragoman.server import console, gauges, kai, noukai, operations, own, stackspot
+from dragoman.server import console, gauges, kai, noukai, openai, operations, own, stackspot
 from dragoman.server.auth import authentication
 from dragoman.server.chatkit import face as chatkit
 from dragoman.server.closing import Closing
@@ -38,8 +38,10 @@ from dragoman.server.dispatch import Dispatcher
 from dragoman.server.http import Face
 from dragoman.server.keys import create_key
 from dragoman.server.logs import logger
+from dragoman.server.meaning import meaning_of
 from dragoman.server.measured import measured
 from dragoman.server.metrics import Metrics
+from dragoman.server.model_metrics import ModelMetrics
 from dragoman.server.places import data_directory
 from dragoman.server.providers import Providers
 from dragoman.server.rates import SlidingWindows
@@ -48,6 +50,7 @@ from dragoman.server.services import Services
 from dragoman.server.settings import Settings
 from dragoman.server.settings_sources import load_settings
 from dragoman.server.sweeping import DAY, Sweeper
+from dragoman.server.tracing import Tracing, start_tracing
 from dragoman.store.backup import BLOBS_NAME
 from dragoman.store.blobs import FileBlobs, ObjectBlobs, open_bucket
 from dragoman.store.sqlite import open_store
@@ -56,6 +59,7 @@ FACES: dict[str, Callable[[Services], Face | Sequence[Face]]] = {
     "kai": kai.face,
     "noukai": noukai.face,
     "chatkit": chatkit.face,
+    "openai": openai.face,
     "stackspot": stackspot.face,
     "own": own.face,
 }
@@ -89,7 +93,7 @@ def asgi(
         given = settings
     else:
         given = load_settings(overrides=settings, app=app.settings, config=config, demo=demo).settings
-    if not app.agents and not app.flows and app.chatkit is None:
+    if not (app.agents or app.flows or app.models or app.embedders) and app.chatkit is None:
         raise UsageError(
             f"app {app.name!r} has neither agents nor flows, so nobody would answer;"
             f" give it one: App({app.name!r}, agents=[…], flows=[…])"
@@ -130,6 +134,7 @@ class Application:
         self._dispatch: Dispatcher | None = None
         self._made: tuple[Face, ...] = ()
         self._providers = Providers(app, settings.models)
+        self._tracing = Tracing()
         self._sweeping: asyncio.Task[None] | None = None
         self._signals: dict[int, Any] = {}
 
@@ -177,9 +182,12 @@ class Application:
         counted = measured(opened, metrics, log if settings.log.runs else None, changes.saw)
         store, charges = charging(counted, settings.credits.balances, self._clock)
         rates = SlidingWindows()
+        self._tracing = start_tracing(self.app.name, self.app.version)
+        self._providers.measure(ModelMetrics(metrics), self._tracing.tracer)
         try:
             blobs = _blobs(settings, opened.directory)
-            knowledge = as_knowledge(self.app.knowledge, store)
+            meaning = await meaning_of(settings.stackspot.knowledge, self.app, self._providers)
+            knowledge = as_knowledge(self.app.knowledge, store, meaning)
             engine = self._engine(store, blobs, knowledge)
             if self.demo:
                 await add_rows(store, self._clock())
@@ -189,6 +197,7 @@ class Application:
             await engine.open()
         except BaseException:
             await opened.close()
+            await self._tracing.aclose()
             raise
         self.services = services = Services(
             app=self.app,
@@ -206,6 +215,7 @@ class Application:
             blobs=blobs,
             signing=signing,
             knowledge=knowledge,
+            providers=self._providers,
             clock=self._clock,
             closing=Closing(),
             log=log,
@@ -261,6 +271,7 @@ class Application:
         finally:
             self._dispatch = None
             await self._providers.aclose()
+            await self._tracing.aclose()
             for face in self._made:
                 if face.close is not None:
                     await face.close()

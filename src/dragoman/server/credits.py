@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol, cast
 
+from dragoman.ai.tokens.estimator import cost_of
 from dragoman.core import events as ev
 from dragoman.core.ports import Clock, Store
 from dragoman.core.principal import Principal
@@ -30,9 +31,21 @@ EXHAUSTED = "CREDITS_EXHAUSTED"
 BUDGET_OF = "budget_key"
 """Word in the metadata of a run: the key whose budget it is charged to."""
 
-_NEVER = 4e9
-_FLOWS = frozenset({"execute", "step", "job"})
+NEVER = 4e9
+"""When the counters start anew, in seconds since the epoch."""
+
+_PAID = frozenset({"execute", "step", "job", "completion"})
 _KNOWN_RUNS = 10_000
+
+
+def dollars(usage: Mapping[str, Any], model: str) -> float | None:
+    """What the provider says that an answer cost, else what the model's prices make of the counts. Reads files."""
+    said = usage.get("cost")
+    said = said.get("total_cost") if isinstance(said, Mapping) else said
+    if isinstance(said, int | float) and not isinstance(said, bool):
+        return float(said) if said >= 0 else None
+    estimate = cost_of({name: count for name, count in usage.items() if count is not None}, model)
+    return estimate.total_cost if estimate is not None else None
 
 
 class Ledger(Protocol):
@@ -76,6 +89,8 @@ class _Payer:
 
     tenant: str
     key: str | None
+    model: str | None = None
+    """What a completion asks itself: its prices count where the provider says nothing of cost."""
 
 
 class ChargingStore:
@@ -105,8 +120,8 @@ class ChargingStore:
                 self._know(write.run)
             elif isinstance(write, AppendEvents):
                 for event in write.events:
-                    if isinstance(event.body, ev.UsageCounted) and event.body.cost:
-                        made = await self._charges(event.run, event.body.cost)
+                    if isinstance(event.body, ev.UsageCounted):
+                        made = await self._charges(event.run, event.body)
                         charges += made
                         spending |= {event.run} if made else set()
         await self._store.commit(*writes, *charges)
@@ -117,13 +132,14 @@ class ChargingStore:
 
     def _know(self, run: Run) -> _Payer | None:
         payer = None
-        if run.kind in _FLOWS or "tree" in run.options:
-            named: dict[str, Any] = (run.options.get("metadata") or {}).get(BUDGET_OF) or {}
+        if run.kind in _PAID or "tree" in run.options:
+            said = run.options.get("metadata") or run.input.get("metadata") or {}
+            named: dict[str, Any] = said.get(BUDGET_OF) or {}
             key = named.get("key")
             if key is not None:
                 self._budgets[key] = named["budget"]
             if key is not None or run.tenant in self._balances:
-                payer = _Payer(run.tenant, key)
+                payer = _Payer(run.tenant, key, (run.options.get("completion") or {}).get("model"))
         self._payers[run.id] = payer
         while len(self._payers) > _KNOWN_RUNS:
             self._payers.popitem(last=False)
@@ -135,14 +151,22 @@ class ChargingStore:
         run = await self._store.run(run_id)
         return self._know(run) if run is not None else None
 
-    async def _charges(self, run: str, cost: float) -> list[Count]:
+    async def _charges(self, run: str, used: ev.UsageCounted) -> list[Count]:
         payer = await self._payer(run)
-        if payer is None:
+        cost = used.cost if payer is not None else None
+        if payer is not None and cost is None and payer.model is not None:
+            counts = {
+                "prompt_tokens": used.prompt_tokens,
+                "completion_tokens": used.completion_tokens,
+                "cache_read_tokens": used.cache_read_tokens,
+            }
+            cost = await asyncio.to_thread(dollars, counts, payer.model)
+        if payer is None or not cost:
             return []
         amount = int((Decimal(repr(cost)) / UNIT).to_integral_value())
         names = [""] if payer.key is None else ["", payer.key]
         now = self._clock()
-        return [Count(payer.tenant, "", counter_name(name), now=now, resets=_NEVER, amount=amount) for name in names]
+        return [Count(payer.tenant, "", counter_name(name), now=now, resets=NEVER, amount=amount) for name in names]
 
     async def _look(self, run: str) -> None:
         payer = await self._payer(run)

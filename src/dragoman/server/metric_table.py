@@ -15,6 +15,13 @@ LONG = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 86400.0
 """Bounds of histograms of what may wait for models and humans."""
 
 
+MODEL = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+"""Bounds of histograms of requests to models, in seconds; these and the next are those of OpenTelemetry's conventions."""
+
+MANY = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
+"""Bounds of histograms of tokens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One metric; `question` is the one that it helps to answer."""
@@ -61,6 +68,17 @@ SWEEPS = "dragoman_sweeps_total"
 SWEPT = "dragoman_swept_total"
 SWEEP_SECONDS = "dragoman_sweep_seconds"
 SWEEP_AGE = "dragoman_sweep_age_seconds"
+MODEL_SECONDS = "gen_ai_client_operation_duration_seconds"
+MODEL_FIRST = "gen_ai_client_operation_time_to_first_chunk_seconds"
+MODEL_TOKENS = "gen_ai_client_token_usage"
+MODEL_RETRIES = "dragoman_model_retries_total"
+MODEL_WAITED = "dragoman_model_rate_limit_wait_seconds_total"
+MODEL_CIRCUITS = "dragoman_model_circuit_opens_total"
+MODEL_COST = "dragoman_model_cost_usd_total"
+MODEL_OPEN = "dragoman_model_requests_open"
+
+_MODEL = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
+_PAIR = ("provider", "model")
 
 _ALL = (
     Metric(INFO, "gauge", "healthy", "Always 1; what is served, by which version.", ("app", "version")),
@@ -89,6 +107,21 @@ _ALL = (
     Metric(JOB_WAIT, "histogram", "slow", "Time from the acceptance of a job to its begin.", (), LONG),
     Metric(COMMIT_SECONDS, "histogram", "slow", "Time from the request for a transaction to its end."),
     Metric(SWEEP_SECONDS, "histogram", "slow", "Time that a pass of the sweeper took.", (), LONG),
+    Metric(
+        MODEL_SECONDS,
+        "histogram",
+        "slow",
+        "Time of a request to a provider's model, retries included.",
+        (*_MODEL, "error_type"),
+        MODEL,
+    ),
+    Metric(MODEL_FIRST, "histogram", "slow", "Time to the first output of a model's stream.", _MODEL, MODEL),
+    Metric(MODEL_TOKENS, "histogram", "full", "Tokens of a request.", (*_MODEL, "gen_ai_token_type"), MANY),
+    Metric(MODEL_COST, "counter", "full", "US dollars that requests cost, where it is known.", _PAIR),
+    Metric(MODEL_OPEN, "gauge", "full", "Requests to models that are under way.", _PAIR),
+    Metric(MODEL_RETRIES, "counter", "healthy", "Further attempts at requests to models.", _PAIR),
+    Metric(MODEL_CIRCUITS, "counter", "healthy", "How often a circuit breaker of a model opened.", _PAIR),
+    Metric(MODEL_WAITED, "counter", "slow", "Seconds that requests waited for a model's rate limit.", _PAIR),
     Metric(TOKENS, "counter", "full", "Tokens that models counted.", ("kind",)),
     Metric(EVENTS, "counter", "full", "Events committed to the journal.", ("type",)),
     Metric(RUNS, "gauge", "full", "Runs that have not ended.", ("state",)),

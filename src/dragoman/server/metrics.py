@@ -1,38 +1,18 @@
 """Counters of this process, and their Prometheus text.
 
 Own and small: a handful of counters and gauges does not justify a dependency that every request
-would pay for. Knows no HTTP; `dispatch`, `measured` and `operations` feed and read it.
+would pay for. Knows no HTTP; `dispatch`, `measured`, `model_metrics` and `operations` feed and read it.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
 
 from dragoman.server.metric_table import METRICS, QUICK
+from dragoman.wire.metrics_text import Family, Histogram, Labels, encode_families
 
-Labels: TypeAlias = tuple[tuple[str, str], ...]
-
-
-class Histogram:
-    """Counts per bucket, sum and count of one series."""
-
-    __slots__ = ("bounds", "buckets", "count", "total")
-
-    def __init__(self, bounds: tuple[float, ...] = QUICK) -> None:
-        self.bounds = bounds
-        self.buckets = [0] * len(bounds)
-        self.total = 0.0
-        self.count = 0
-
-    def observe(self, value: float) -> None:
-        self.total += value
-        self.count += 1
-        index = bisect_left(self.bounds, value)
-        if index < len(self.buckets):
-            self.buckets[index] += 1
+__all__ = ["Histogram", "Labels", "Metrics"]
 
 
 class Metrics:
@@ -50,13 +30,13 @@ class Metrics:
         """Add to a counter."""
         self._counters[name][labels] += amount
 
-    def observe(self, name: str, seconds: float, labels: Labels = ()) -> None:
-        """Add a duration to a histogram."""
+    def observe(self, name: str, value: float, labels: Labels = ()) -> None:
+        """Add a value, mostly seconds, to a histogram."""
         series = self._histograms.setdefault(name, {})
         found = series.get(labels)
         if found is None:
             found = series[labels] = Histogram(METRICS[name].buckets if name in METRICS else QUICK)
-        found.observe(seconds)
+        found.observe(value)
 
     def gauge(self, name: str, read: Callable[[], Iterable[tuple[Labels, float]]]) -> None:
         """Let `read` give the series of a gauge whenever the text is made."""
@@ -68,42 +48,17 @@ class Metrics:
 
     def text(self) -> str:
         """Everything in the Prometheus text format, version 0.0.4."""
-        lines: list[str] = []
+        families: list[Family] = []
         for name, series in sorted(self._counters.items()):
-            self._head(lines, name, "counter")
-            lines += [f"{name}{_labels(labels)} {_number(value)}" for labels, value in sorted(series.items())]
+            families.append(Family(name, "counter", _help(name), [*sorted(series.items())]))
         for name, read in sorted(self._gauges.items()):
-            self._head(lines, name, "gauge")
-            lines += [f"{name}{_labels(labels)} {_number(value)}" for labels, value in sorted(read())]
+            families.append(Family(name, "gauge", _help(name), [*sorted(read())]))
         for name, histograms in sorted(self._histograms.items()):
-            self._head(lines, name, "histogram")
-            for labels, one in sorted(histograms.items()):
-                lines += _histogram_lines(name, labels, one)
-        return "\n".join(lines) + "\n"
-
-    def _head(self, lines: list[str], name: str, kind: str) -> None:
-        if name in METRICS:
-            lines.append(f"# HELP {name} {METRICS[name].text}")
-        lines.append(f"# TYPE {name} {kind}")
+            families.append(
+                Family(name, "histogram", _help(name), [*sorted(histograms.items(), key=lambda one: one[0])])
+            )
+        return encode_families(families) or "\n"
 
 
-def _histogram_lines(name: str, labels: Labels, one: Histogram) -> list[str]:
-    lines, running = [], 0
-    for bound, amount in zip(one.bounds, one.buckets, strict=True):
-        running += amount
-        lines.append(f"{name}_bucket{_labels((*labels, ('le', _number(bound))))} {running}")
-    lines.append(f"{name}_bucket{_labels((*labels, ('le', '+Inf')))} {one.count}")
-    lines.append(f"{name}_sum{_labels(labels)} {_number(one.total)}")
-    lines.append(f"{name}_count{_labels(labels)} {one.count}")
-    return lines
-
-
-def _labels(labels: Labels) -> str:
-    if not labels:
-        return ""
-    escaped = ((key, value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")) for key, value in labels)
-    return "{" + ",".join(f'{key}="{value}"' for key, value in escaped) + "}"
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
+def _help(name: str) -> str | None:
+    return METRICS[name].text if name in METRICS else None

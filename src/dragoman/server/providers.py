@@ -6,7 +6,9 @@ server starts, so that a provider that is unknown, or whose key is missing, is t
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections import OrderedDict
 from pathlib import Path
 
 import anyio.to_thread
@@ -14,13 +16,19 @@ import anyio.to_thread
 from dragoman.ai.errors import AiLibError, ErrorClass
 from dragoman.ai.model import ProviderModel, provider_model
 from dragoman.ai.protocol import ProtocolLoader
+from dragoman.ai.telemetry.tracer import Tracer
+from dragoman.ai.telemetry.watching import MetricsSink
 from dragoman.core.errors import DragomanError, MissingExtra, UsageError
 from dragoman.core.ports import Model
 from dragoman.engine.agents import as_model
 from dragoman.engine.app import App
 from dragoman.server.settings import ModelSettings
+from dragoman.transport.options import Recording
 
 logger = logging.getLogger("dragoman.server")
+
+MOST_ASKED = 256
+"""Models that clients have named and that are kept ready."""
 
 
 class Providers:
@@ -31,6 +39,25 @@ class Providers:
         self._settings = settings
         self._loader: ProtocolLoader | None = None
         self._made: dict[str, ProviderModel] = {}
+        self._asked: OrderedDict[str, ProviderModel] = OrderedDict()
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._record = Recording(settings.record, most_bytes=settings.record_bytes) if settings.record else None
+        self._replay = Recording(settings.replay, times=settings.replay_times) if settings.replay else None
+        self._metrics: MetricsSink | None = None
+        self._tracer: Tracer | None = None
+
+    def measure(self, metrics: MetricsSink, tracer: Tracer | None) -> None:
+        """Tell these of every call to a model, from now on."""
+        self._metrics, self._tracer = metrics, tracer
+        for model in self._every():
+            model.measure(metrics, tracer)
+
+    def _every(self) -> list[ProviderModel]:
+        """All models that are there, those that the app made itself too."""
+        own = [model for model in self._app.models.values() if isinstance(model, ProviderModel)]
+        direct = [model for _, _, model in self._app.named_models() if isinstance(model, ProviderModel)]
+        every = (*self._made.values(), *self._asked.values(), *own, *direct)
+        return list({id(model): model for model in every}.values())
 
     async def prepare(self) -> None:
         """Look up every model that an agent or a flow names. Raises UsageError that tells of all that cannot be used."""
@@ -38,6 +65,8 @@ class Providers:
 
     def look(self) -> None:
         """The same, for a thread of its own: it reads files and asks the keyring."""
+        for one in self._every():
+            one.tape(self._record, self._replay)
         faults: dict[str, list[tuple[str, str]]] = {}
         cause: DragomanError | None = None
         for kind, name, model in self._app.named_models():
@@ -56,10 +85,42 @@ class Providers:
 
     def resolve(self, name: str) -> Model:
         """The model of a name that the app does not define. Raises UsageError for one that nobody knows."""
+        return self.offered(name, named=True)
+
+    def offered(self, name: str, *, named: bool = False) -> ProviderModel:
+        """The same as `resolve`. What the app has not `named` a client has: of these the last ones are kept."""
+        made = self._made.get(name)
+        if made is None and (named and name in self._names()):
+            made = self._made[name] = self._make(name)
+        if made is not None:
+            return made
+        made = self._asked.pop(name, None) or self._make(name)
+        self._asked[name] = made
+        if len(self._asked) > MOST_ASKED:
+            _, oldest = self._asked.popitem(last=False)
+            task = asyncio.get_running_loop().create_task(oldest.retire(), name="a model that nobody asks")
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+        return made
+
+    def kept(self, name: str) -> ProviderModel:
+        """The same, kept for as long as the server runs: what its settings name."""
         made = self._made.get(name)
         if made is None:
             made = self._made[name] = self._make(name)
         return made
+
+    def _names(self) -> frozenset[str]:
+        """The models that the app names."""
+        models = (*(model for _, _, model in self._app.named_models()), *self._app.models.values())
+        return frozenset(model for model in models if isinstance(model, str))
+
+    @property
+    def loader(self) -> ProtocolLoader:
+        """The manifests that all of these come from."""
+        if self._loader is None:
+            self._loader = ProtocolLoader(place_of_manifests(self._settings), hot_reload=True)
+        return self._loader
 
     def _make(self, name: str) -> ProviderModel:
         if "/" not in name:
@@ -68,21 +129,24 @@ class Providers:
                 f"unknown model {name!r}; App(models=…) knows: {known}; a provider's model is named provider/model"
             )
         settings = self._settings
-        if self._loader is None:
-            self._loader = ProtocolLoader(place_of_manifests(settings), hot_reload=True)
-        return provider_model(
+        made = provider_model(
             name,
-            loader=self._loader,
+            loader=self.loader,
             timeout=settings.timeout_seconds,
             retries=settings.retries,
             max_inflight=settings.concurrent,
+            record=self._record,
+            replay=self._replay,
         )
+        made.measure(self._metrics, self._tracer)
+        return made
 
     async def aclose(self) -> None:
         """Close the connections of all models, those that the app made itself too."""
-        own = [model for model in self._app.models.values() if isinstance(model, ProviderModel)]
-        direct = [model for _, _, model in self._app.named_models() if isinstance(model, ProviderModel)]
-        for model in {id(model): model for model in (*self._made.values(), *own, *direct)}.values():
+        if self._retiring:
+            await asyncio.wait(list(self._retiring))
+        for model in self._every():
+            model.measure()
             try:
                 await model.aclose()
             except Exception:  # the rest is to be closed all the same

@@ -15,6 +15,7 @@ from dragoman.server.closing import Closing
 from dragoman.server.http import Call
 from dragoman.server.logs import logger
 from dragoman.server.metrics import Metrics
+from dragoman.server.providers import Providers
 from dragoman.server.rates import SlidingWindows
 from dragoman.server.run_changes import RunChanges
 from dragoman.server.settings import Settings
@@ -26,7 +27,8 @@ class Services:
 
     `authenticate` raises Unauthorized; `dispatch` calls it for routes that need it. `closing` is
     set when the server begins to shut down (see `dragoman.server.closing`). `blobs` has the bytes of files,
-    `signing` is the secret that signs their addresses, `knowledge` takes and searches documents. `source` names the
+    `signing` is the secret that signs their addresses, `knowledge` takes and searches documents,
+    `providers` has the models of providers. `source` names the
     app as `MODULE:APP`, where that is known; `changes` tells which runs change.
     """
 
@@ -38,6 +40,7 @@ class Services:
     blobs: Blobs
     signing: bytes
     knowledge: Knowledge
+    providers: Providers
     clock: Clock = time.time
     closing: Closing = field(default_factory=Closing)
     log: structlog.stdlib.BoundLogger = field(default_factory=logger)

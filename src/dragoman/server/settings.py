@@ -160,6 +160,21 @@ class StackSpotLimits(Group):
     uploads: int = Field(50, ge=0, description="uploads that one request may name")
 
 
+class KnowledgeSettings(Group):
+    model: str | None = Field(
+        None,
+        description="embedding model by which documents of knowledge sources are also found by what they mean, as"
+        " `provider/model`, or by its name in `App(embeddings=…)`; unset: they are found by their words",
+    )
+    dimensions: int | None = Field(None, ge=1, le=16_384, description="length of its vectors; unset: the model's own")
+    question_seconds: float = Field(
+        5.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long a search waits for the vector of its question; then it goes by words alone",
+    )
+
+
 class StackSpotSettings(Group):
     token_seconds: int = Field(1200, ge=120, description="how long an access token is valid")
     retention_days: float = Field(
@@ -177,6 +192,7 @@ class StackSpotSettings(Group):
         allow_inf_nan=False,
         description="how long a call with the same `Idempotency-Key` gets the answer of the first",
     )
+    knowledge: KnowledgeSettings = Field(default_factory=KnowledgeSettings)
     limits: StackSpotLimits = Field(default_factory=StackSpotLimits)
     upload_limit: int = Field(10 * 1024 * 1024, ge=1, description="bytes of one uploaded file")
     upload_types: Names = Field(
@@ -184,10 +200,46 @@ class StackSpotSettings(Group):
     )
 
 
+class OpenAILimits(Group):
+    requests_per_minute: int | None = Field(
+        None, ge=1, description="chat completions and embeddings of one user in a minute; unset: no limit"
+    )
+    parallel: int = Field(500, ge=1, description="answers of one user that are under way at once; more get 429")
+    calls: int = Field(1000, ge=1, description="answers that are under way at once in this process; more get 429")
+    body: int = Field(32 * 1024 * 1024, ge=1, description="bytes of one request, pictures and sounds included")
+    inputs: int = Field(2048, ge=1, description="texts of one request for embeddings")
+
+
+class OpenAISettings(Group):
+    models: Names = Field(
+        default_factory=lambda: ["*"],
+        description="models of providers that clients may ask for, as `provider/model`, `*` standing for anything; the"
+        " app's own models and `agent/NAME` are always there",
+    )
+    store: bool = Field(
+        False,
+        description="every answer is a run in the journal, as if each request said `store: true`; else nothing is kept",
+    )
+    strict: bool = Field(False, description="refuse parameters that a model's provider has no word for with 400")
+    repeat_seconds: float = Field(
+        86400.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long a call with the same `Idempotency-Key` gets the answer of the first",
+    )
+    head_seconds: float = Field(
+        5.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how long the head of a stream waits for the answer's first words, so that a failure has a status",
+    )
+    limits: OpenAILimits = Field(default_factory=OpenAILimits)
+
+
 class CreditSettings(Group):
     balances: dict[str, Annotated[Decimal, Field(allow_inf_nan=False)]] = Field(
         default_factory=dict,
-        description="dollars that the flows of a tenant may cost in all: tenant = amount; a tenant without: no limit",
+        description="dollars that the flows and completions of a tenant may cost in all: tenant = amount; a tenant without: no limit",
     )
 
 
@@ -283,6 +335,14 @@ class ModelSettings(Group):
         0, ge=0, le=10, description="how often a call is made again while nothing of its answer has come"
     )
     concurrent: int | None = Field(None, ge=1, description="calls of one model at once; unset: no limit")
+    record: str | None = Field(
+        None, description="file, or folder for a file of its own, that every exchange with a provider is recorded to"
+    )
+    record_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="bytes that such a recording grows to")
+    replay: str | None = Field(
+        None, description="recording that providers' answers are taken from; no provider is asked then"
+    )
+    replay_times: bool = Field(False, description="a replay waits as the provider did")
 
 
 class LimitSettings(Group):
@@ -340,7 +400,7 @@ class Settings(BaseSettings):
         description="where the bytes of files lie, as `s3://BUCKET/PREFIX`; unset: `blobs` in the data directory",
     )
     faces: Names = Field(
-        default_factory=lambda: ["kai", "noukai", "chatkit", "stackspot", "own"],
+        default_factory=lambda: ["kai", "noukai", "chatkit", "openai", "stackspot", "own"],
         description="the faces that are served",
     )
     console: bool = Field(True, description="the web console at `/`; it speaks the face `own`, and needs it")
@@ -359,6 +419,7 @@ class Settings(BaseSettings):
     noukai: NoukaiSettings = Field(default_factory=NoukaiSettings)
     chatkit: ChatKitSettings = Field(default_factory=ChatKitSettings)
     stackspot: StackSpotSettings = Field(default_factory=StackSpotSettings)
+    openai: OpenAISettings = Field(default_factory=OpenAISettings)
     credits: CreditSettings = Field(default_factory=CreditSettings)
     jobs: JobSettings = Field(default_factory=JobSettings)
     capture: CaptureSettings = Field(default_factory=CaptureSettings)

@@ -20,11 +20,12 @@ from pydantic_settings.exceptions import SettingsError
 
 from dragoman.core.errors import UsageError
 from dragoman.server.settings import DEMO_DEFAULTS, Settings
+from dragoman.transport.options import RECORD, REPLAY, TIMES
 
 FILE_NAME = "dragoman.toml"
 _PREFIX = "DRAGOMAN_"
-_OTHERS = ("DRAGOMAN_URL", "DRAGOMAN_KEY")
-"""What the commands that talk to a server read."""
+_OTHERS = ("DRAGOMAN_URL", "DRAGOMAN_KEY", RECORD, REPLAY, TIMES)
+"""What the commands that talk to a server read, and clients."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import json
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 from dragoman.core.errors import TransportError
@@ -19,8 +20,9 @@ from dragoman.stackspot.failures import as_requests_error
 from dragoman.stackspot.http_interface import AsyncHttpClient, HttpClient, Timeout
 from dragoman.stackspot.responses import AsyncClientResponse, ClientResponse
 from dragoman.stackspot.validation import require
-from dragoman.transport.drivers import AsyncDriver
+from dragoman.transport.drivers import AsyncDriver, BlockingDriver, taped
 from dragoman.transport.io import IO, ByteStream, run_blocking
+from dragoman.transport.options import Record, Tape
 from dragoman.wire.http import Headers, Request, Response, Timeouts
 
 # ------------------------------------------------------------------------------------ requests
@@ -73,10 +75,21 @@ class StandaloneHttpClient(HttpClient):
     `close` lets go of the connections, as does dropping the client; it can be used again afterwards.
     """
 
-    def __init__(self, auth_provider: AuthProvider, *, io: IO | None = None) -> None:
+    def __init__(
+        self,
+        auth_provider: AuthProvider,
+        *,
+        io: IO | None = None,
+        record: Record | None = None,
+        replay: Record | None = None,
+    ) -> None:
+        """`record` is a file that everything is recorded to, `replay` one that everything is answered from."""
         require(auth_provider is not None, "auth_provider must be given")
         self._auth = auth_provider
-        self._given = io
+        self._given = io if io is None else taped(io, record=record, replay=replay)
+        self._own: BlockingDriver | None = None
+        if io is None and (tape := Tape.of(record, replay)) is not None:
+            self._given = self._own = BlockingDriver(options=replace(connections.options, tape=tape))
         self._lock = threading.Lock()
         self._hold: Callable[[], object] | None = None
 
@@ -136,6 +149,8 @@ class StandaloneHttpClient(HttpClient):
             hold, self._hold = self._hold, None
         if hold is not None:
             hold()
+        if self._own is not None:
+            self._own.close()
 
     def __enter__(self) -> Self:
         return self
@@ -147,11 +162,19 @@ class StandaloneHttpClient(HttpClient):
 class AsyncStandaloneHttpClient(AsyncHttpClient):
     """The awaiting twin of `StandaloneHttpClient`, with connections of its own. A token is fetched in a thread."""
 
-    def __init__(self, auth_provider: AuthProvider, *, io: IO | None = None) -> None:
+    def __init__(
+        self,
+        auth_provider: AuthProvider,
+        *,
+        io: IO | None = None,
+        record: Record | None = None,
+        replay: Record | None = None,
+    ) -> None:
+        """`record` is a file that everything is recorded to, `replay` one that everything is answered from."""
         require(auth_provider is not None, "auth_provider must be given")
         self._auth = auth_provider
-        self._driver = AsyncDriver(options=connections.options)
-        self._io: IO = io or self._driver
+        self._driver = AsyncDriver(options=replace(connections.options, tape=Tape.of(record, replay)))
+        self._io: IO = self._driver if io is None else taped(io, record=record, replay=replay)
 
     async def get(self, url: str, headers: dict[str, str] | None = None, timeout: Timeout = 30) -> AsyncClientResponse:
         return await self._exchange("GET", url, None, headers, timeout, streaming=False)

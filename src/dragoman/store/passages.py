@@ -1,7 +1,8 @@
 """The table `passages`: stretches of documents, and the search for words in them. Reads and writes beside each other.
 
 Functions of a connection, as in `reads` and `writes`. Triggers keep the index of words (FTS5) as the rows are. What
-is searched for is any text: only its words reach the index, each as a string, so that nothing in it is syntax.
+is searched for is any text: only its words reach the index, each as a string, so that nothing in it is syntax. Where
+a question has a vector, what is near it (`vectors`) and what has its words are found together.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dragoman.core.errors import StaleWrite
-from dragoman.core.ports import Passage
+from dragoman.core.ports import Near, Passage
 from dragoman.core.writes import DropPassages, PutPassages
 from dragoman.store.columns import plain
+from dragoman.store.vectors import nearest, packed, space_of
 
 MOST_WORDS = 48
 """Different words of a query that are searched for: the first ones."""
@@ -27,6 +30,16 @@ MOST_SCORED = 20_000
 _MOST_COMMON = 3
 """Common words that are searched for then."""
 
+_WIDE = 24
+"""Passages of each of two lists that are put together, at least."""
+
+_CALM = 10
+"""The larger, the less the first places of a list outweigh the others."""
+
+_MEANING, _WORDS = 1.5, 1.0
+"""How much a place counts in the list of what is near, and in that of what has the words: the best of the first list
+comes before one that has a word and is not near, and the best of the second is among the first six."""
+
 _LONGEST_WORD = 64
 _WORD = re.compile(r"[^\W_]+")
 _FIELDS = "source, blob, n, name, text"
@@ -35,7 +48,8 @@ _PLACE = 0.0, 2.0, 1.0
 
 _ALIVE = "SELECT 1 FROM blobs WHERE id = ? AND tenant = ? AND state <> 'gone'"
 _PUT = (
-    "INSERT INTO passages (tenant, source, blob, n, name, text, vector, metadata) VALUES (?, ?, ?, ?, ?, ?, NULL, '{}')"
+    "INSERT INTO passages (tenant, source, blob, n, name, text, space, vector, signature, metadata)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '{}')"
 )
 _DROP = "DELETE FROM passages WHERE tenant = ? AND source = ? AND blob = ?"
 _DROP_ALL = "DELETE FROM passages WHERE blob = ?"
@@ -58,7 +72,20 @@ def put(db: sqlite3.Connection, write: PutPassages) -> None:
     document = (write.tenant, write.source, write.blob)
     db.execute(f"{_DROP} AND n >= ?", (*document, write.first))
     name = plain(write.name)
-    db.executemany(_PUT, ((*document, n, name, plain(text)) for n, text in enumerate(write.texts, write.first)))
+    vectors = write.vectors or (None,) * len(write.texts)
+    db.executemany(
+        _PUT,
+        (
+            (*document, n, name, plain(text), *_meaning(write.space, vector))
+            for n, (text, vector) in enumerate(zip(write.texts, vectors, strict=True), write.first)
+        ),
+    )
+
+
+def _meaning(space: str | None, vector: Sequence[float] | None) -> tuple[str | None, bytes | None, bytes | None]:
+    """Space, vector and signature of a passage."""
+    kept = packed(vector) if space is not None and vector else None
+    return (space_of(space, vector), *kept) if space is not None and vector and kept is not None else (None, None, None)
 
 
 def drop(db: sqlite3.Connection, write: DropPassages) -> None:
@@ -73,7 +100,9 @@ def drop_all(db: sqlite3.Connection, blob: str) -> None:
 # --------------------------------------------------------------------------- search
 
 
-def search(db: sqlite3.Connection, tenant: str, sources: Sequence[str], query: str, limit: int) -> Sequence[Passage]:
+def search(
+    db: sqlite3.Connection, tenant: str, sources: Sequence[str], query: str, limit: int, near: Near | None = None
+) -> Sequence[Passage]:
     """The passages that fit best; all where there are few, and the beginnings of a source where nothing of it fits."""
     names = tuple(dict.fromkeys(sources))
     if not names or limit < 1:
@@ -81,12 +110,35 @@ def search(db: sqlite3.Connection, tenant: str, sources: Sequence[str], query: s
     whole = _whole(db, tenant, names, limit)
     if whole is not None:
         return whole
-    found = _matching(db, tenant, names, query, limit)
+    if near is None:
+        found = _matching(db, tenant, names, query, limit)
+    else:
+        wide = max(limit, _WIDE)
+        together = _together(_nearest(db, tenant, names, near, wide), _matching(db, tenant, names, query, wide))
+        found = _thinned(together, limit)
     met = {one.source for one in found}
     missing = [name for name in names if name not in met]
     each = max(1, (limit - len(found)) // len(missing)) if missing else 0
     beginnings = [one for name in missing for one in _beginnings(db, tenant, name, each)][: limit - len(met)]
     return _thinned(found, limit - len(beginnings)) + beginnings
+
+
+def _nearest(db: sqlite3.Connection, tenant: str, sources: Sequence[str], near: Near, limit: int) -> list[Passage]:
+    found = [one for source in sources for one in nearest(db, tenant, source, near, limit)]
+    return sorted(found, key=lambda one: -one.score)
+
+
+def _together(near: Sequence[Passage], with_words: Sequence[Passage]) -> list[Passage]:
+    """Two lists as one, by the places in both, since their own scores cannot be compared."""
+    places: dict[tuple[str, str, int], float] = {}
+    known: dict[tuple[str, str, int], Passage] = {}
+    for found, weight in ((near, _MEANING), (with_words, _WORDS)):
+        for place, one in enumerate(found):
+            key = (one.source, one.blob, one.number)
+            known.setdefault(key, one)
+            places[key] = places.get(key, 0.0) + weight / (_CALM + place)
+    ordered = sorted(places, key=lambda key: -places[key])
+    return [replace(known[key], score=places[key]) for key in ordered]
 
 
 def _thinned(found: list[Passage], most: int) -> list[Passage]:

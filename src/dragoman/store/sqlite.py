@@ -18,7 +18,7 @@ from pathlib import Path
 
 from dragoman.core.errors import Unavailable, UsageError
 from dragoman.core.events import Event
-from dragoman.core.ports import Clock, Passage
+from dragoman.core.ports import Clock, Near, Passage
 from dragoman.core.records import (
     Approval,
     Blob,
@@ -209,8 +209,10 @@ class SQLiteStore:
     async def dead_blobs(self, *, now: float, limit: int = 100) -> Sequence[Blob]:
         return await self._readers.far(blob_rows.dead, now, limit)
 
-    async def passages(self, tenant: str, sources: Sequence[str], query: str, *, limit: int) -> Sequence[Passage]:
-        return await self._readers.far(passages.search, tenant, sources, query, limit)
+    async def passages(
+        self, tenant: str, sources: Sequence[str], query: str, *, limit: int, near: Near | None = None
+    ) -> Sequence[Passage]:
+        return await self._readers.far(passages.search, tenant, sources, query, limit, near)
 
     # ----------------------------------------------------------------------- runs
 

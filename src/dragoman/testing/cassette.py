@@ -13,6 +13,9 @@ A file is one JSON object, indented and in an order that does not change, so tha
         steps, result       of a flow; `flow_version` is its number, 0 for the draft
         error               code and message of a run that failed
 
+    exchanges           what a client asked and was answered, read by read (see `dragoman.transport.cassettes`);
+                        `kind` is `exchanges` then, and there are no executions
+
 Whatever looks like a secret was replaced by `[redacted]` before the file was made.
 """
 
@@ -28,6 +31,10 @@ from typing import Any, Literal
 from dragoman.core.cassette import VERSION
 from dragoman.core.errors import UsageError
 from dragoman.core.redact import redact
+from dragoman.transport.cassettes import decode
+from dragoman.transport.drivers import AsyncDriver
+from dragoman.transport.recording import Exchanged
+from dragoman.transport.replaying import ReplayIO
 
 _TEXTS = frozenset({"text", "reasoning", "refusal", "pieces"})
 _LATEST = 253402300800.0
@@ -74,6 +81,8 @@ class Cassette:
         definitions = document.get("definitions")
         if not isinstance(definitions, dict) or not all(map(_is_definitions, definitions.values())):
             raise UsageError(f"{place} is a broken cassette: 'definitions' is missing or broken; export it anew")
+        if "exchanges" in document:
+            decode(document["exchanges"], place=place)
         if not all(isinstance(document.get(name, ""), str) for name in ("app", "session")):
             raise UsageError(f"{place} is a broken cassette: 'app' and 'session' are names; export it anew")
         return cls(document)
@@ -112,6 +121,18 @@ class Cassette:
         """The transcripts, in the order in which the runs were called."""
         found: list[dict[str, Any]] = self.document["executions"]
         return found
+
+    @property
+    def exchanges(self) -> list[Exchanged]:
+        """What a client asked and was answered, in the order of its requests."""
+        return [each.exchange for each in decode(self.document.get("exchanges", []))]
+
+    def port(self, *, times: bool = False) -> ReplayIO:
+        """A port for clients that await (`io=`), which answers from the exchanges, each once.
+
+        With `times` it waits as the recorded server did. `unused` of it is what nobody has asked for.
+        """
+        return ReplayIO(self.exchanges, AsyncDriver(), times=times)
 
     def definitions(self, version: str) -> Mapping[str, Any] | None:
         """What the app's code said at a version; None if nobody noted it."""

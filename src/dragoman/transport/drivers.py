@@ -13,15 +13,18 @@ import time
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 from anyio.lowlevel import current_token
 
-from dragoman.transport.options import ClientOptions
+from dragoman.transport.io import IO, ByteStream
+from dragoman.transport.options import ClientOptions, Record, Tape
 from dragoman.wire.http import Request, Response
 
 if TYPE_CHECKING:  # for annotations only: loading these takes longer than importing a client may
     import httpx2
 
     from dragoman.transport.responses import AsyncResponseStream, BlockingResponseStream
+    from dragoman.transport.taping import Taped
 
 DEFAULTS = ClientOptions()
 
@@ -47,15 +50,25 @@ class AsyncDriver:
         self._theirs = client
         self._options = options
         self._own: httpx2.AsyncClient | None = None
+        self._taped: Taped | None = None
+        if (tape := options.tape or Tape.of_environment()) is not None:
+            self._taped = _taped(self, tape)
         self._loop: object = None
 
     async def send(self, request: Request) -> Response:
         """Exchange; the whole answer. Raises TransportError, ProtocolError or UsageError."""
+        if self._taped is not None:
+            return await self._taped.send(request)
+        return await self._send(request)
+
+    async def _send(self, request: Request) -> Response:
         stream = await self._open(request, streaming=False)
         return Response(stream.status, stream.headers, await stream.read(self._options.answer_bytes))
 
-    async def stream(self, request: Request) -> AsyncResponseStream:
+    async def stream(self, request: Request) -> ByteStream:
         """Exchange up to the answer's head. Raises as `send` does."""
+        if self._taped is not None:
+            return await self._taped.stream(request)
         return await self._open(request, streaming=True)
 
     async def _open(self, request: Request, *, streaming: bool) -> AsyncResponseStream:
@@ -74,6 +87,16 @@ class AsyncDriver:
             self._own, self._loop = clients.async_client(self._options), loop
         return self._own
 
+    @property
+    def is_replaying(self) -> bool:
+        """Whether answers come from a recording."""
+        return self._taped is not None and self._taped.is_replaying
+
+    def hide(self, secret: str) -> None:
+        """This secret goes with requests: it is not to be recorded, wherever it may stand."""
+        if self._taped is not None:
+            self._taped.hide(secret)
+
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(max(seconds, 0.0))
 
@@ -82,6 +105,8 @@ class AsyncDriver:
 
     async def aclose(self) -> None:
         """Close own connections; idempotent. A later request opens new ones."""
+        if self._taped is not None:
+            await anyio.to_thread.run_sync(self._taped.flush)
         own, self._own = self._own, None
         if own is not None and self._loop == current_token():  # those of another loop went with it
             await own.aclose()
@@ -97,15 +122,25 @@ class BlockingDriver:
         self._theirs = client
         self._options = options
         self._own: httpx2.Client | None = None
+        self._taped: Taped | None = None
+        if (tape := options.tape or Tape.of_environment()) is not None:
+            self._taped = _taped(self, tape)
         self._lock = threading.Lock()
 
     async def send(self, request: Request) -> Response:
         """Exchange; the whole answer. Raises TransportError, ProtocolError or UsageError."""
+        if self._taped is not None:
+            return await self._taped.send(request)
+        return await self._send(request)
+
+    async def _send(self, request: Request) -> Response:
         stream = await self._open(request, streaming=False)
         return Response(stream.status, stream.headers, await stream.read(self._options.answer_bytes))
 
-    async def stream(self, request: Request) -> BlockingResponseStream:
+    async def stream(self, request: Request) -> ByteStream:
         """Exchange up to the answer's head. Raises as `send` does."""
+        if self._taped is not None:
+            return await self._taped.stream(request)
         return await self._open(request, streaming=True)
 
     async def _open(self, request: Request, *, streaming: bool) -> BlockingResponseStream:
@@ -124,6 +159,16 @@ class BlockingDriver:
                 self._own = clients.blocking_client(self._options)
             return self._own
 
+    @property
+    def is_replaying(self) -> bool:
+        """Whether answers come from a recording."""
+        return self._taped is not None and self._taped.is_replaying
+
+    def hide(self, secret: str) -> None:
+        """This secret goes with requests: it is not to be recorded, wherever it may stand."""
+        if self._taped is not None:
+            self._taped.hide(secret)
+
     async def sleep(self, seconds: float) -> None:
         time.sleep(max(seconds, 0.0))  # noqa: ASYNC251 - this port blocks, that is its purpose
 
@@ -132,6 +177,8 @@ class BlockingDriver:
 
     def close(self) -> None:
         """Close own connections; idempotent. A later request opens new ones."""
+        if self._taped is not None:
+            self._taped.flush()
         with self._lock:
             own, self._own = self._own, None
         if own is not None:
@@ -140,3 +187,32 @@ class BlockingDriver:
     async def aclose(self) -> None:
         """`close`, for code that does not know which driver it has."""
         self.close()
+
+
+class _Network:
+    """A driver as it is without a tape."""
+
+    def __init__(self, driver: AsyncDriver | BlockingDriver) -> None:
+        self.send = driver._send
+        self.sleep = driver.sleep
+        self.now = driver.now
+        self._driver = driver
+
+    async def stream(self, request: Request) -> ByteStream:
+        return await self._driver._open(request, streaming=True)
+
+
+def taped(io: IO, *, record: Record | None = None, replay: Record | None = None) -> IO:
+    """Any port with these options of a client; without either the port itself."""
+    tape = Tape.of(record, replay)
+    if tape is None:
+        return io
+    from dragoman.transport.taping import Taped
+
+    return Taped(io, tape)
+
+
+def _taped(driver: AsyncDriver | BlockingDriver, tape: Tape) -> Taped:
+    from dragoman.transport.taping import Taped
+
+    return Taped(_Network(driver), tape)

@@ -12,17 +12,17 @@ class OpenAIChat:
     name, model, base = "openai_chat", "openai/gpt-4o", "/v1"
     path, content_type, has_call_ids = "/v1/chat/completions", "text/event-stream; charset=utf-8", True
 
+    _head = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o"}
+
     def _frame(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
-        return as_data(
-            {"id": "c1", "model": "gpt-4o", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
-        )
+        return as_data({**self._head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
 
     @property
     def _usage(self) -> dict[str, int]:
         return {"prompt_tokens": TOKENS[0], "completion_tokens": TOKENS[1], "total_tokens": sum(TOKENS)}
 
     def _end(self, finish: str) -> list[bytes]:
-        usage = as_data({"id": "c1", "model": "gpt-4o", "choices": [], "usage": self._usage})
+        usage = as_data({**self._head, "choices": [], "usage": self._usage})
         return [self._frame({}, finish), usage, b"data: [DONE]\n\n"]
 
     def text(self, pieces: Sequence[str]) -> list[bytes]:

@@ -16,9 +16,17 @@ from typing import Any
 SECONDS = 40.0
 
 
-@functools.cache
+_MAKING = threading.Lock()
+
+
 def loop() -> asyncio.AbstractEventLoop:
-    """The loop, which runs until the process ends."""
+    """The loop, which runs until the process ends; one, though several threads ask for it first."""
+    with _MAKING:
+        return _loop()
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
     made = asyncio.new_event_loop()
     threading.Thread(target=made.run_forever, name="loop", daemon=True).start()
     return made

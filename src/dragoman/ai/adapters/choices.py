@@ -102,7 +102,8 @@ def read_format(value: Any) -> AnswerFormat | None:
         return None
     convert = getattr(value, "to_openai_format", None)
     if convert is not None:
-        return read_format(convert())
+        told = convert()  # the form itself, or the part of a body that holds it; nothing when it is off
+        return read_format(told.get("response_format", told) or "text")
     if isinstance(value, type) and hasattr(value, "model_json_schema"):
         return AnswerFormat("schema", value.model_json_schema(), value.__name__)
     if isinstance(value, str):

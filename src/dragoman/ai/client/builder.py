@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dragoman.ai.client.chat import ChatRequestBuilder
 from dragoman.ai.client.client import AiClient, Hop
+from dragoman.ai.client.guarding import Action, Report, TextGuards, Validator
 from dragoman.ai.client.hops import Once
 from dragoman.ai.client.routing import router
 from dragoman.ai.client.services import check_region, require_available
@@ -22,11 +23,16 @@ from dragoman.ai.resilience.executor import ResilientConfig
 from dragoman.ai.resilience.retry import RetryConfig
 from dragoman.ai.routing.manager import ModelManager
 from dragoman.ai.transport.ports import as_port
+from dragoman.transport.options import Record
 
 if TYPE_CHECKING:
+    from dragoman.ai.cache import CacheManager
+    from dragoman.ai.plugins import HookManager, MiddlewareChain, PluginRegistry
     from dragoman.ai.resilience.circuit_breaker import CircuitBreakerConfig
     from dragoman.ai.resilience.rate_limiter import RateLimiterConfig
     from dragoman.ai.routing.array import ModelArray
+    from dragoman.ai.telemetry.tracer import Tracer
+    from dragoman.ai.telemetry.watching import MetricsSink
 
 __all__ = ["AiClientBuilder", "ChatRequestBuilder", "MissingModel"]
 
@@ -127,6 +133,14 @@ class AiClientBuilder:
         """Send through this: a ConnectionPool, an httpx2.AsyncClient, or an I/O port. It is never closed here."""
         return self._set(io=as_port(transport))
 
+    def record(self, recording: Record) -> AiClientBuilder:
+        """Write every exchange to this file, without secrets."""
+        return self._set(record=recording)
+
+    def replay(self, recording: Record) -> AiClientBuilder:
+        """Answer every request from this file; nothing is sent, and no credential is needed."""
+        return self._set(replay=recording)
+
     def connection_vars(self, variables: Mapping[str, str]) -> AiClientBuilder:
         """Values for the variables in base URLs; they win over the environment."""
         return self._set(connection_vars=dict(variables))
@@ -191,6 +205,46 @@ class AiClientBuilder:
         """The policies that each provider's own manifest describes."""
         return self._set(policies_from_manifest=True)
 
+    # ------------------------------------------------------------------------- what stands around
+
+    def with_middleware(self, chain: MiddlewareChain) -> AiClientBuilder:
+        """Layers around every call, the outermost of all that stands around it."""
+        return self._set(middleware=chain)
+
+    def with_plugins(self, registry: PluginRegistry) -> AiClientBuilder:
+        """Plugins that see every request, answer, error and event of a stream, and may change them."""
+        return self._set(plugins=registry)
+
+    def with_hooks(self, hooks: HookManager) -> AiClientBuilder:
+        """Functions to be called at the moments that `HookType` names."""
+        return self._set(hooks=hooks)
+
+    def with_cache(self, cache: CacheManager) -> AiClientBuilder:
+        """Answer equal requests from this; streams too, if its configuration says `cache_streaming`."""
+        return self._set(cache=cache)
+
+    def with_guardrails(
+        self,
+        input: Validator | None = None,
+        output: Validator | None = None,
+        *,
+        action: Action = "block",
+        thinking: bool = False,
+        tool_arguments: bool = False,
+        report: Report | None = None,
+    ) -> AiClientBuilder:
+        """Check what is asked and what is answered. A match ends the call, is redacted, or is only reported."""
+        told: dict[str, Any] = {"thinking": thinking, "tool_arguments": tool_arguments, "report": report}
+        return self._set(guards=TextGuards(input, output, action=action, **told))
+
+    def with_metrics(self, collector: MetricsSink) -> AiClientBuilder:
+        """Measure every request here, instead of with the collector of the process."""
+        return self._set(metrics=collector)
+
+    def with_tracer(self, tracer: Tracer) -> AiClientBuilder:
+        """Make a span of every request with this, instead of the tracer of the process."""
+        return self._set(tracer=tracer)
+
     def _set(self, **changes: Any) -> AiClientBuilder:
         self._settings = replace(self._settings, **changes)
         return self
@@ -200,9 +254,9 @@ class AiClientBuilder:
     async def build(self) -> AiClient:
         """The client.
 
-        Raises MissingModel, ProtocolError when a name leads to no manifest, ValidationError for a
-        region that is not served, and TransportError when the manifest requires its availability
-        check to pass and it does not.
+        Begins the plugins. Raises MissingModel, ProtocolError when a name leads to no manifest, ValidationError for a
+        region that is not served, PluginError for a critical plugin that cannot begin, and TransportError
+        when the manifest requires its availability check to pass and it does not.
         """
         name = self._model or self._first_of_routing()
         if not name:
@@ -220,7 +274,13 @@ class AiClientBuilder:
             except BaseException:
                 await target.close()
                 raise
-        return AiClient(target, settings, hops=hops)
+        made = AiClient(target, settings, hops=hops)
+        try:
+            await made._begin()
+        except BaseException:
+            await made.close()
+            raise
+        return made
 
     def _first_of_routing(self) -> str | None:
         """A manager's first model stands for the client when no other was named."""

@@ -57,6 +57,7 @@ class CancelReason(StrEnum):
     """Why a call was ended."""
 
     USER_REQUEST = "user_request"
+    USER_REQUESTED = "user_request"
     TIMEOUT = "timeout"
     ERROR = "error"
     RESOURCE_LIMIT = "resource_limit"
@@ -236,6 +237,9 @@ class CancelToken:
     @property
     def reason(self) -> CancelReason | None:
         return self._signal.look().reason
+
+    cancel_reason = reason
+    """The same as `reason`."""
 
     @property
     def state(self) -> CancelState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from dragoman.ai.adapters import build_chat
 from dragoman.ai.adapters.call import ChatCall, Resolver
@@ -22,10 +22,13 @@ from dragoman.ai.types.tool import ToolDefinition
 if TYPE_CHECKING:
     from dragoman.ai.client.cancel import CancelToken
     from dragoman.ai.client.client import AiClient
+    from dragoman.ai.structured.json_mode import JsonModeConfig
+    from dragoman.ai.structured.streaming import StructuredStream
 
 __all__ = ["ChatRequestBuilder"]
 
 Self = TypeVar("Self", bound="ChatRequestBuilder")
+T = TypeVar("T")
 
 
 class ChatRequestBuilder:
@@ -44,6 +47,8 @@ class ChatRequestBuilder:
         self._headers: dict[str, str] = {}
         self._timeout: float | None = None
         self._token: CancelToken | None = None
+        self._cache = True
+        self._tenant: str | None = None
 
     # ----------------------------------------------------------------------------------- messages
 
@@ -99,6 +104,11 @@ class ChatRequestBuilder:
         """`"json"`, a JSON Schema, a pydantic class, or OpenAI's object."""
         return self._setting("response_format", form)
 
+    def json_mode(self: Self, config: JsonModeConfig | None = None) -> Self:
+        """Ask for JSON: by a configuration of `dragoman.ai.structured`, else for any object."""
+        told = config.to_openai_format() if config is not None else {"response_format": {"type": "json_object"}}
+        return self._setting("response_format", told.get("response_format"))
+
     def reasoning(self: Self, effort: Any) -> Self:
         """How much to think: a word (`"low"`, `"high"` …), a number of tokens, True or False."""
         return self._setting("reasoning_effort", effort)
@@ -127,6 +137,11 @@ class ChatRequestBuilder:
     def cancel(self: Self, token: CancelToken) -> Self:
         """End the call when this token, or its handle, is cancelled."""
         self._token = token
+        return self
+
+    def cache(self: Self, on: bool = True, *, tenant: str | None = None) -> Self:
+        """Whether the client's cache may answer and keep the answer; a tenant gets none but its own."""
+        self._cache, self._tenant = on, tenant
         return self
 
     def headers(self: Self, headers: Mapping[str, str]) -> Self:
@@ -174,7 +189,7 @@ class ChatRequestBuilder:
         )
 
     def _options(self) -> CallOptions:
-        return CallOptions(self._timeout, self._token)
+        return CallOptions(self._timeout, self._token, self._cache, self._tenant)
 
     async def execute(self) -> ChatResponse:
         """Send and wait for the whole answer.
@@ -206,6 +221,51 @@ class ChatRequestBuilder:
     ) -> ChatResponse:
         """Answer the model's tool calls until it calls none; see `dragoman.ai.client.tools.run_tools`."""
         return await run_tools(self, handlers, max_rounds)
+
+    # ----------------------------------------------------------------------------------------- data
+
+    @overload
+    async def execute_structured(
+        self, output_type: type[T], *, repairs: int = 1, name: str | None = None, strict: bool = True
+    ) -> T: ...
+
+    @overload
+    async def execute_structured(
+        self, output_type: Any, *, repairs: int = 1, name: str | None = None, strict: bool = True
+    ) -> Any: ...
+
+    async def execute_structured(
+        self, output_type: Any, *, repairs: int = 1, name: str | None = None, strict: bool = True
+    ) -> Any:
+        """The answer as a value of a type, or by a JSON Schema; see `dragoman.ai.structured.ask_structured`.
+
+        One that is not valid goes back to the model `repairs` times. Raises StructuredOutputError when
+        none was valid, and what `execute` raises.
+        """
+        from dragoman.ai.structured.asking import ask_structured
+
+        return (await ask_structured(self, output_type, repairs=repairs, name=name, strict=strict)).value
+
+    @overload
+    def stream_structured(
+        self, output_type: type[T], *, repairs: int = 1, name: str | None = None, strict: bool = True
+    ) -> StructuredStream[T]: ...
+
+    @overload
+    def stream_structured(
+        self, output_type: Any, *, repairs: int = 1, name: str | None = None, strict: bool = True
+    ) -> StructuredStream[Any]: ...
+
+    def stream_structured(
+        self, output_type: Any, *, repairs: int = 1, name: str | None = None, strict: bool = True
+    ) -> StructuredStream[Any]:
+        """The same as a stream: what there is so far, and the value itself at the end. See `StructuredStream`."""
+        from dragoman.ai.structured.asking import prepared
+        from dragoman.ai.structured.streaming import StructuredStream
+        from dragoman.ai.structured.wanted import Wanted
+
+        wanted = Wanted.of(output_type, name, strict)
+        return StructuredStream(prepared(self, wanted, None), wanted, repairs)
 
 
 _SETTERS = {

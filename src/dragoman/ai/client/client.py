@@ -7,12 +7,15 @@ any number of them may run at once.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dragoman.ai.adapters import native_candidates
 from dragoman.ai.adapters.call import ChatCall
+from dragoman.ai.client.around import Around
+from dragoman.ai.client.around_stream import AroundStream
 from dragoman.ai.client.candidates import CandidateStream, absorb, gathered
 from dragoman.ai.client.chat import ChatRequestBuilder
 from dragoman.ai.client.event_stream import EventStream
@@ -23,12 +26,15 @@ from dragoman.ai.client.services import call_service, list_models, require_avail
 from dragoman.ai.client.settings import CallOptions, ClientSettings
 from dragoman.ai.client.stats import CallStats
 from dragoman.ai.client.stream import ChatStream, Opening
-from dragoman.ai.client.target import Target
+from dragoman.ai.client.target import Read, Target
 from dragoman.ai.client.waiting import bounded, cancelled_error
 from dragoman.ai.errors import AiRuntimeError, TransportError
 from dragoman.ai.protocol.manifest import ProtocolManifest
+from dragoman.ai.resilience.executor import Lease
+from dragoman.ai.transport.response import HttpResponse
 from dragoman.core.redact import is_secret_name
 from dragoman.transport.io import IO
+from dragoman.transport.options import Record
 
 if TYPE_CHECKING:
     from dragoman.ai.client.builder import AiClientBuilder
@@ -54,11 +60,19 @@ class AiClient:
         self._hops = list(hops) or [Once.of(target)]
         self._warned: set[str] = set()
         self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
+        self._around = Around(settings, target) if settings.has_surroundings else None
         self._closed = False
 
     @classmethod
     async def create(
-        cls, model: str, *, api_key: str | None = None, base_url: str | None = None, timeout: float | None = None
+        cls,
+        model: str,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout: float | None = None,
+        record: Record | None = None,
+        replay: Record | None = None,
     ) -> AiClient:
         """A client for `"provider/model"`, or a bare model name that only one provider has.
 
@@ -72,6 +86,10 @@ class AiClient:
             builder.base_url(base_url)
         if timeout is not None:
             builder.timeout(timeout)
+        if record is not None:
+            builder.record(record)
+        if replay is not None:
+            builder.replay(replay)
         return await builder.build()
 
     @staticmethod
@@ -95,7 +113,14 @@ class AiClient:
     ) -> AiClient:
         """A client for a manifest that is at hand; `settings` are fields of `ClientSettings`."""
         chosen = ClientSettings(timeout=timeout, io=io, **settings)
-        return cls(Target(manifest, model_id, chosen, api_key=api_key, base_url=base_url), chosen)
+        made = cls(Target(manifest, model_id, chosen, api_key=api_key, base_url=base_url), chosen)
+        await made._begin()
+        return made
+
+    async def _begin(self) -> None:
+        """Begin the plugins and tell the hooks; the first call does it for a client that was made otherwise."""
+        if self._around is not None:
+            await self._around.begin()
 
     # --------------------------------------------------------------------------------- properties
 
@@ -107,6 +132,11 @@ class AiClient:
     @property
     def provider_id(self) -> str:
         return self._target.manifest.id
+
+    @property
+    def target(self) -> Target:
+        """Where this client's calls go, for the other clients of this package; it closes with this one."""
+        return self._target
 
     @property
     def manifest(self) -> ProtocolManifest:
@@ -139,6 +169,36 @@ class AiClient:
     def chat(self) -> ChatRequestBuilder:
         """A new request."""
         return ChatRequestBuilder(self)
+
+    async def ask(self, call: ChatCall) -> ChatResponse:
+        """The answer to a call that is put together already, as `ChatRequestBuilder.execute` gives it."""
+        return (await self._execute(self._own(call), CallOptions()))[0]
+
+    def ask_stream(self, call: ChatCall) -> EventStream:
+        """The same as a stream; see `ChatRequestBuilder.stream`."""
+        return self._stream(self._own(call), CallOptions())[0]
+
+    async def ask_bytes(self, call: ChatCall, make: Callable[[HttpResponse, ProtocolManifest], Read]) -> Lease[Read]:
+        """The same, read by a reader of the caller's up to its first output; to be closed and released.
+
+        For whoever passes a stream of the provider's own dialect on: the client's model alone is asked.
+        """
+        self._require_open()
+        target = self._target
+        mine = self._addressed(self._own(call), target)
+        stats = CallStats(clock=self._settings.clock)
+        return await target.open_with(make, mine, CallOptions(), stats, EarlyFailure())
+
+    def _own(self, call: ChatCall) -> ChatCall:
+        """The call with what holds for all calls of this client."""
+        settings = self._settings
+        return replace(
+            call,
+            headers={**settings.headers, **call.headers},
+            strict=call.strict or settings.strict,
+            strict_capabilities=settings.strict_capabilities,
+            warned=self._warned,
+        )
 
     async def service(self, name: str, *, params: Mapping[str, Any] | None = None, body: Any = None) -> Any:
         """Ask one of the services that the manifest names; see `call_service`."""
@@ -180,6 +240,18 @@ class AiClient:
         self._require_open()
         stats = CallStats(clock=self._settings.clock)
 
+        async def send(mine: ChatCall) -> ChatResponse:
+            return await self._sent(mine, options, stats)
+
+        answering = send(call) if self._around is None else self._around.execute(call, options, stats, send)
+        answered = await bounded(answering, token=options.token, timeout=options.timeout)
+        stats.record_end()
+        if answered is None:
+            assert options.token is not None  # nothing else ends a call without an answer
+            raise cancelled_error(options.token)
+        return answered, stats
+
+    async def _sent(self, call: ChatCall, options: CallOptions, stats: CallStats) -> ChatResponse:
         async def attempt(target: Target, leave: Leave) -> ChatResponse:
             self._require_open()
             mine = self._addressed(call, target)
@@ -190,13 +262,7 @@ class AiClient:
             leave()
             return answered
 
-        answering = first_answer(self._hops, attempt)
-        answered = await bounded(answering, token=options.token, timeout=options.timeout)
-        stats.record_end()
-        if answered is None:
-            assert options.token is not None  # nothing else ends a call without an answer
-            raise cancelled_error(options.token)
-        return answered, stats
+        return await first_answer(self._hops, attempt)
 
     async def _simulated(self, target: Target, call: ChatCall, options: CallOptions, stats: CallStats) -> ChatResponse:
         parts: list[CallStats] = []
@@ -212,17 +278,22 @@ class AiClient:
     def _stream(self, call: ChatCall, options: CallOptions) -> tuple[EventStream, CallStats]:
         self._require_open()
         stats = CallStats(clock=self._settings.clock)
-        stream: EventStream
+        if self._around is None:
+            stream = self._bare_stream(call, options, stats)
+        else:
+            make = partial(self._bare_stream, options=options, stats=stats)
+            stream = AroundStream(self._around, call, options, stats, make)
+        self._streams.add(stream)
+        return stream, stats
+
+    def _bare_stream(self, call: ChatCall, options: CallOptions, stats: CallStats) -> EventStream:
         if call.n > 1 and not native_candidates(self.manifest):
             parts = [
                 self._one_stream(replace(call, n=1), options, CallStats(clock=self._settings.clock))
                 for _ in range(call.n)
             ]
-            stream = CandidateStream(parts, stats, at_once=_at_once(self.manifest))
-        else:
-            stream = self._one_stream(call, options, stats)
-        self._streams.add(stream)
-        return stream, stats
+            return CandidateStream(parts, stats, at_once=_at_once(self.manifest))
+        return self._one_stream(call, options, stats)
 
     def _one_stream(self, call: ChatCall, options: CallOptions, stats: CallStats) -> ChatStream:
         async def open_(failure: EarlyFailure) -> Opening:
@@ -248,9 +319,13 @@ class AiClient:
         self._closed = True
         for stream in [one for one in self._streams if one.has_begun]:  # one that begins now is refused
             await stream.aclose()
-        await self._target.close()
-        for hop in self._hops:
-            await hop.close()
+        try:
+            if self._around is not None:
+                await self._around.end()
+        finally:
+            await self._target.close()
+            for hop in self._hops:
+                await hop.close()
 
     aclose = close
 

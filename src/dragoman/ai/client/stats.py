@@ -18,7 +18,7 @@ class CallStats:
 
     Times are milliseconds on a clock that never goes back. "First token" is the first content,
     thinking or tool event. `provider`, `model` and `endpoint` are those that answered, which may be
-    a fallback; unknown token counts and costs stay None.
+    a fallback; unknown token counts and costs stay None, as they do for an answer `from_cache`.
     """
 
     client_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -31,6 +31,7 @@ class CallStats:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost: float | None = None
+    from_cache: bool = False
     clock: Callable[[], float] = field(default=time.monotonic, repr=False, compare=False)
     _began: float | None = field(default=None, repr=False, compare=False)
     _reported_total: int | None = field(default=None, repr=False, compare=False)

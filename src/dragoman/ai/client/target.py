@@ -9,18 +9,24 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from dragoman.ai.adapters import build_chat, parse_answer
 from dragoman.ai.adapters.call import ChatCall, ChatRequest
+from dragoman.ai.cache.key import cache_scope
+from dragoman.ai.client.measuring import Measuring
 from dragoman.ai.client.reading import EarlyFailure, StreamReader
 from dragoman.ai.client.response import ChatResponse
 from dragoman.ai.client.settings import CallOptions, ClientSettings
 from dragoman.ai.client.stats import CallStats
-from dragoman.ai.errors import AiLibError, ValidationError
+from dragoman.ai.errors import AiLibError, ProtocolError, ValidationError
+from dragoman.ai.plugins.hooks import HookType
 from dragoman.ai.protocol.manifest import ProtocolManifest
 from dragoman.ai.resilience.executor import Lease, ResilientConfig, ResilientExecutor
 from dragoman.ai.resilience.rate_limiter import header_names
+from dragoman.ai.telemetry.current import traceparent
+from dragoman.ai.telemetry.watching import Watch
 from dragoman.ai.transport.http import HttpTransport, encode_json
 from dragoman.ai.transport.response import HttpResponse
 from dragoman.resilience.limits import parse_limit_headers
@@ -29,6 +35,20 @@ from dragoman.wire.json_text import mended
 __all__ = ["Target"]
 
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "cf-ray")
+
+_NO_ANSWER = frozenset({"traceparent", "tracestate", "baggage", "x-request-id", "idempotency-key", "user-agent"})
+"""Headers that say nothing of what is asked, nor who asks."""
+
+
+class Reading(Protocol):
+    """An answer that is being streamed, as far as opening and closing it goes."""
+
+    async def begin(self, failure: EarlyFailure) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+Read = TypeVar("Read", bound=Reading)
 
 
 class Target:
@@ -46,6 +66,7 @@ class Target:
     ) -> None:
         self.model_id = model_id
         self.settings = settings
+        self.measuring = Measuring(settings, lambda: (self.manifest.id, self.model_id))
         config = _policies(manifest, settings)
         self.is_resilient = config is not None
         self.executor = ResilientExecutor(
@@ -55,6 +76,8 @@ class Target:
             sleep=settings.sleep,
             random=settings.random,
             wall=settings.wall,
+            on_wait=self.measuring.waited,
+            on_open=self.measuring.opened,
         )
         self.transport = HttpTransport(
             manifest,
@@ -69,6 +92,8 @@ class Target:
             io=settings.io,
             wall=settings.wall,
             observe=self.executor.update_from_headers,
+            record=settings.record,
+            replay=settings.replay,
         )
         self._renew = renew
 
@@ -106,9 +131,36 @@ class Target:
                 raise
             return ChatResponse.from_answer(answer, **self.facts_of(response))
 
-        answered = await self.executor.execute(attempt, on_retry=_counting(stats))
+        watch = self.measuring.watch()
+        asking = partial(self.executor.execute, attempt, on_retry=self._on_retry(stats, watch))
+        answered = await (asking() if watch is None else self._watched(watch, call, request, asking))
         stats.record_usage(answered.usage)
         return answered
+
+    async def _watched(
+        self, watch: Watch, call: ChatCall, request: ChatRequest, asking: Callable[[], Awaitable[ChatResponse]]
+    ) -> ChatResponse:
+        await self._begin(watch, call, request)
+        try:
+            with watch.current():
+                answered = await asking()
+        except BaseException as error:
+            watch.end(error=error, cancelled=not isinstance(error, Exception))
+            raise
+        raw, usage = answered.raw_response, answered.usage
+        id = raw.get("id") if isinstance(raw, Mapping) else None
+        watch.end(usage=usage, cost=self.measuring.cost(usage), answer=answered, id=id)
+        return answered
+
+    async def _begin(self, watch: Watch, call: ChatCall, request: ChatRequest) -> None:
+        await self.measuring.learn_prices(self.manifest)
+        watch.begin(call, endpoint=request.path, url=self._address())
+
+    def _address(self) -> str | None:
+        try:
+            return self.transport.base_url
+        except ProtocolError:  # a variable is missing, as the request will say
+            return None
 
     async def open(
         self, call: ChatCall, options: CallOptions, stats: CallStats, failure: EarlyFailure
@@ -117,12 +169,30 @@ class Target:
 
         Raises as `execute` does; `failure` then holds the events that came before.
         """
-        manifest, request, body = await self._prepared(call, options, stats)
-        readers: list[StreamReader] = []
 
-        async def attempt() -> StreamReader:
+        def make(response: HttpResponse, manifest: ProtocolManifest) -> StreamReader:
+            return StreamReader(response, manifest, strict=self.settings.strict, linger=self.settings.linger)
+
+        return await self.open_with(make, call, options, stats, failure)
+
+    async def open_with(
+        self,
+        make: Callable[[HttpResponse, ProtocolManifest], Read],
+        call: ChatCall,
+        options: CallOptions,
+        stats: CallStats,
+        failure: EarlyFailure,
+    ) -> Lease[Read]:
+        """The same with a reader of the caller's making.
+
+        What it has of `usage`, `error`, `is_over` and `has_output` is measured, where anybody wants to know.
+        """
+        manifest, request, body = await self._prepared(call, options, stats)
+        readers: list[Read] = []
+
+        async def attempt() -> Read:
             response = await self._send(request, body, options, streaming=True)
-            reader = StreamReader(response, manifest, strict=self.settings.strict, linger=self.settings.linger)
+            reader = make(response, manifest)
             readers.append(reader)
             try:
                 await reader.begin(failure)
@@ -131,9 +201,17 @@ class Target:
                 raise
             return reader
 
+        watch = self.measuring.watch()
+        opening = partial(self.executor.open, attempt, on_retry=self._on_retry(stats, watch))
         try:
-            return await self.executor.open(attempt, on_retry=_counting(stats))
-        except BaseException:
+            if watch is None:
+                return await opening()
+            await self._begin(watch, call, request)
+            with watch.current():
+                return self.measuring.until_released(await opening(), watch)
+        except BaseException as error:
+            if watch is not None:
+                watch.end(error=error, cancelled=not isinstance(error, Exception))
             for reader in readers:  # one may have been opened and not handed on: a cancellation came with it
                 await reader.aclose()
             raise
@@ -147,14 +225,45 @@ class Target:
         return manifest, request, _encoded(request.body)
 
     async def _send(self, request: ChatRequest, body: bytes, options: CallOptions, *, streaming: bool) -> HttpResponse:
+        headers = request.headers
+        if (trace := traceparent()) is not None and "traceparent" not in headers:
+            headers = {**headers, "traceparent": trace}
         return await self.transport.open(
             request.method,
             request.path,
             body=body,
-            headers=request.headers,
+            headers=headers,
             params=request.query,
             timeout=options.timeout,
             streaming=streaming,
+        )
+
+    def _on_retry(
+        self, stats: CallStats, watch: Watch | None
+    ) -> Callable[[int, BaseException, float], Awaitable[None]]:
+        hooks = self.settings.hooks
+
+        async def on_retry(attempt: int, error: BaseException, delay: float) -> None:
+            stats.retry_count += 1
+            if watch is not None:
+                watch.retried(stats.retry_count, error, delay)
+            if hooks is not None and hooks.has(HookType.ON_RETRY):
+                told = {"attempt": stats.retry_count, "error": error, "delay": delay}
+                who = {"provider": stats.provider, "model": stats.model, "request_id": stats.client_request_id}
+                await hooks.execute(HookType.ON_RETRY, {**told, **who})
+
+        return on_retry
+
+    async def cache_scope(self, headers: Mapping[str, str], tenant: str | None) -> str:
+        """Whose answers a call with these headers may get from a cache: a digest, without the secret."""
+        credential = await self.transport.credential_in_use()
+        telling = {name.lower(): value for name, value in headers.items() if name.lower() not in _NO_ANSWER}
+        return cache_scope(
+            provider=self.manifest.id,
+            base_url=self._address(),
+            credential=credential.secret,
+            tenant=tenant,
+            headers=telling,
         )
 
     def facts_of(self, response: HttpResponse) -> dict[str, Any]:
@@ -190,10 +299,3 @@ def _policies(manifest: ProtocolManifest, settings: ClientSettings) -> Resilient
     if config is not None and config.rate_limit is not None and config.limit_headers is None:
         return replace(config, limit_headers=header_names(manifest.rate_limit_headers))
     return config
-
-
-def _counting(stats: CallStats) -> Callable[[int, BaseException, float], None]:
-    def on_retry(attempt: int, error: BaseException, delay: float) -> None:
-        stats.retry_count += 1
-
-    return on_retry

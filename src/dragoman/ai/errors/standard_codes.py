@@ -79,7 +79,7 @@ STANDARD_ERROR_CODES: dict[str, StandardErrorCode] = {
 
 
 class ErrorClass(StrEnum):
-    """What went wrong, in the words of the protocol."""
+    """What went wrong, in the words of the protocol; the last five are other names of some."""
 
     INVALID_REQUEST = "invalid_request"
     AUTHENTICATION = "authentication"
@@ -94,6 +94,12 @@ class ErrorClass(StrEnum):
     SERVER_ERROR = "server_error"
     OVERLOADED = "overloaded"
     OTHER = "other"
+
+    QUOTA_EXCEEDED = "quota_exhausted"
+    CONTEXT_LENGTH = "request_too_large"
+    UNAVAILABLE = "overloaded"
+    MODEL_NOT_AVAILABLE = "not_found"
+    CONTENT_POLICY = "invalid_request"
 
     @property
     def standard_code(self) -> StandardErrorCode:

@@ -156,6 +156,7 @@ class TransportError(AiLibError, core.TransportError):
     ) -> None:
         if kind in ("timeout_connect", "timeout_read"):
             common.setdefault("error_class", ErrorClass.TIMEOUT)
+            common.setdefault("code", "timeout")
         common.setdefault("retryable", kind != "tls")
         common.setdefault("status", status_code)
         super().__init__(message, context, **common)

@@ -61,7 +61,10 @@ class CircuitStats:
 
 
 class CircuitBreaker:
-    """Lets operations through, refuses them, or lets a few try, by how the last ones went."""
+    """Lets operations through, refuses them, or lets a few try, by how the last ones went.
+
+    `on_open` is called each time it opens.
+    """
 
     def __init__(
         self,
@@ -69,10 +72,12 @@ class CircuitBreaker:
         *,
         clock: Clock = time.monotonic,
         sleep: Sleep = anyio.sleep,
+        on_open: Callable[[], None] | None = None,
     ) -> None:
         self._config = config or CircuitBreakerConfig()
         self._clock = clock
         self._sleep = sleep
+        self._on_open = on_open
         self._stats = CircuitStats()
         self._breaker = Breaker(
             failure_threshold=self._config.failure_threshold,
@@ -140,7 +145,10 @@ class CircuitBreaker:
         now = self._clock()
         self._stats.failed_requests += 1
         self._stats.last_failure_time = now
+        was_open = self._breaker.state(now) is CircuitState.OPEN
         self._breaker.failed(now, era)
+        if self._on_open is not None and not was_open and self._breaker.state(now) is CircuitState.OPEN:
+            self._on_open()
 
     def on_abandoned(self, era: int | None = None) -> None:
         """A permitted request proved nothing: cancelled, or the caller's own mistake."""

@@ -118,6 +118,20 @@ class Lease(Generic[T]):
         if end is not None:
             end(error)
 
+    def and_then(self, call: Callable[[BaseException | None], None]) -> Lease[T]:
+        """The same lease, whose release calls this as well, with the error that it was released with."""
+        before = self._end
+
+        def end(error: BaseException | None) -> None:
+            try:
+                if before is not None:
+                    before(error)
+            finally:
+                call(error)
+
+        self._end = end
+        return self
+
     async def __aenter__(self) -> Lease[T]:
         return self
 
@@ -131,6 +145,7 @@ class ResilientExecutor:
     """Runs operations through the policies of a configuration; `name` is for statistics.
 
     `clock` gives monotonic seconds, `wall` seconds since the epoch, `random` numbers in [0, 1).
+    `on_wait` is told the seconds that a request waited for the limiter, `on_open` that the breaker opened.
     """
 
     def __init__(
@@ -142,9 +157,12 @@ class ResilientExecutor:
         sleep: Sleep = anyio.sleep,
         random: Random = _random.random,
         wall: Clock = time.time,
+        on_wait: Callable[[float], None] | None = None,
+        on_open: Callable[[], None] | None = None,
     ) -> None:
         self._config = config or ResilientConfig()
         self._name = name
+        self._on_wait = on_wait
         chosen = self._config
         self.retry = RetryPolicy(chosen.retry, sleep=sleep, random=random) if chosen.retry else None
         self.limiter = (
@@ -153,7 +171,9 @@ class ResilientExecutor:
             else None
         )
         self.breaker = (
-            CircuitBreaker(chosen.circuit_breaker, clock=clock, sleep=sleep) if chosen.circuit_breaker else None
+            CircuitBreaker(chosen.circuit_breaker, clock=clock, sleep=sleep, on_open=on_open)
+            if chosen.circuit_breaker
+            else None
         )
         self.backpressure = Backpressure(chosen.backpressure, clock=clock, sleep=sleep) if chosen.backpressure else None
 
@@ -221,7 +241,10 @@ class ResilientExecutor:
     async def _attempt(self, operation: Callable[[], Awaitable[T]], stats: ExecutionStats, last: _Attempt) -> T:
         if self.limiter:
             self._require_patience(self.limiter.get_pause())
-            stats.rate_limit_wait_ms += await self.limiter.acquire() * 1000
+            waited = await self.limiter.acquire()
+            stats.rate_limit_wait_ms += waited * 1000
+            if waited and self._on_wait is not None:
+                self._on_wait(waited)
         if not self.breaker:
             return await operation()
         era = self.breaker.ask()

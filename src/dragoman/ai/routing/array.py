@@ -52,8 +52,12 @@ class ModelArray:
     def strategy(self) -> LoadBalancingStrategy:
         return self._strategy
 
-    def add_endpoint(self, endpoint: ModelEndpoint) -> ModelArray:
-        """Add one; one of the same name is replaced."""
+    def add_endpoint(
+        self, endpoint: ModelEndpoint | str, url: str = "", model_name: str = "", *, weight: float = 1.0
+    ) -> ModelArray:
+        """Add one, or what one is made of, its name first; one of the same name is replaced."""
+        if isinstance(endpoint, str):
+            endpoint = ModelEndpoint(endpoint, model_name, url, weight)
         self._endpoints[endpoint.name] = endpoint
         self._failures.pop(endpoint.name, None)
         return self
@@ -74,6 +78,8 @@ class ModelArray:
     def select_endpoint(self) -> ModelEndpoint | None:
         """A healthy endpoint by the strategy, None when there is none. Counts nothing; `acquire` does."""
         return self._selector.select(self.healthy_endpoints())
+
+    get_next = select_endpoint
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[ModelEndpoint]:
@@ -123,6 +129,16 @@ class ModelArray:
         self._failures[endpoint_name] = self._failures.get(endpoint_name, 0) + 1
         if self._failures[endpoint_name] >= (self.health_check or HealthCheckConfig()).max_failures:
             self._endpoints[endpoint_name].healthy = False
+
+    get_healthy_endpoints = healthy_endpoints
+
+    def record_success(self, endpoint: ModelEndpoint | str) -> None:
+        """A request there was answered: as a probe that went well."""
+        self.record_probe(endpoint if isinstance(endpoint, str) else endpoint.name, True)
+
+    def record_failure(self, endpoint: ModelEndpoint | str) -> None:
+        """A request there failed: as a probe that did not."""
+        self.record_probe(endpoint if isinstance(endpoint, str) else endpoint.name, False)
 
     def start_health_checks(
         self, probe: Probe | None = None, *, io: IO | None = None, sleep: Sleep = anyio.sleep

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,12 @@ class ModelManager:
         self._selector = create_model_selector(strategy)
         return self
 
+    def merge(self, other: ModelManager) -> ModelManager:
+        """Add the models of another one, which stays as it is; one of the same provider and name is replaced."""
+        for model in other.list_models():
+            self.add_model(replace(model))
+        return self
+
     # -- choosing
 
     def select_model(self) -> ModelInfo | None:
@@ -146,7 +153,24 @@ class ModelManager:
         """Those that take at least so many tokens; an unknown size is left out."""
         return [model for model in self._models.values() if (model.capabilities.context_window or 0) >= min_tokens]
 
+    filter_by_max_cost = filter_by_cost
+    filter_by_min_context = filter_by_context_window
+
     # -- files
+
+    def to_json(self) -> str:
+        """All models as a JSON list."""
+        return json.dumps([model.to_dict() for model in self._models.values()], indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> ModelManager:
+        """A manager of the models that `to_json` wrote. Raises ValidationError."""
+        where = Path("JSON")
+        try:
+            entries = json.loads(text)
+        except ValueError as error:
+            raise _wrong(where, "", "a JSON list of models", str(error)) from error
+        return cls()._add_all(where, entries)
 
     def load_from_config(self, config_path: str | Path) -> ModelManager:
         """Add the models of a JSON file (or YAML, extra `protocol`): a list, or `{"models": [...]}`.
@@ -154,7 +178,9 @@ class ModelManager:
         Raises ValidationError naming the file and what is wrong; then nothing was added.
         """
         path = Path(config_path)
-        data = _read(path)
+        return self._add_all(path, _read(path))
+
+    def _add_all(self, path: Path, data: Any) -> ModelManager:
         entries = data.get("models") if isinstance(data, dict) else data
         if not isinstance(entries, list):
             raise _wrong(path, "models", "a list of models, or an object with one under 'models'", type(data).__name__)
@@ -164,8 +190,7 @@ class ModelManager:
 
     def save_to_config(self, config_path: str | Path) -> None:
         """Write all models as a JSON list, which `load_from_config` reads."""
-        text = json.dumps([model.to_dict() for model in self._models.values()], indent=2, ensure_ascii=False)
-        Path(config_path).write_text(text + "\n", encoding="utf-8")
+        Path(config_path).write_text(self.to_json() + "\n", encoding="utf-8")
 
     def __len__(self) -> int:
         return len(self._models)

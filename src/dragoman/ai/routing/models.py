@@ -195,9 +195,9 @@ class PerformanceMetrics:
 
 @dataclass
 class ModelInfo:
-    """One model; `name` is what is sent to the provider. `display_name` is the name unless given."""
+    """One model; `name` is what is sent to the provider. `display_name` is the name unless given, `id` another word for it."""
 
-    name: str
+    name: str = ""
     display_name: str = ""
     description: str = ""
     provider: str = ""
@@ -205,8 +205,12 @@ class ModelInfo:
     pricing: PricingInfo | None = None
     performance: PerformanceMetrics = field(default_factory=PerformanceMetrics)
     metadata: dict[str, str] = field(default_factory=dict)
+    id: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not (self.name or self.id):
+            raise TypeError("a model needs a name: ModelInfo(name=...)")
+        self.name = self.id = self.name or self.id
         self.display_name = self.display_name or self.name
 
     @property

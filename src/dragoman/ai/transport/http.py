@@ -8,6 +8,7 @@ bodies.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -41,7 +42,9 @@ from dragoman.ai.transport.scrubbing import conceal_error, scrubbed
 from dragoman.ai.transport.settings import connection_options, resolve_timeout, timeouts
 from dragoman.ai.transport.sharing import Connections
 from dragoman.core.errors import DragomanError
+from dragoman.transport.drivers import taped
 from dragoman.transport.io import IO
+from dragoman.transport.options import Record, Tape
 from dragoman.wire.http import Headers, Request
 
 if TYPE_CHECKING:
@@ -58,7 +61,8 @@ class HttpTransport:
 
     `timeout` is seconds of silence; without it see `resolve_timeout`. `io` is an I/O port of the
     caller's, used instead of the shared connections and never closed here; `wall` tells the time of day.
-    `observe` is given the headers of every answer, errors too.
+    `observe` is given the headers of every answer, errors too. `record` is a file that everything is recorded
+    to, `replay` one that everything is answered from; a credential is not needed then.
     """
 
     def __init__(
@@ -77,6 +81,8 @@ class HttpTransport:
         io: IO | None = None,
         wall: Callable[[], float] = time.time,
         observe: Callable[[Headers], object] | None = None,
+        record: Record | None = None,
+        replay: Record | None = None,
     ) -> None:
         if manifest is None and not base_url_override:
             raise ValidationError("a transport needs a manifest or a base URL", field="base_url_override")
@@ -89,10 +95,11 @@ class HttpTransport:
         self._variables = connection_vars
         self._allow_keyring = allow_keyring
         self._from_keyring: ResolvedCredential | None = None
-        self._io = io
+        self._io = io if io is None else taped(io, record=record, replay=replay)
         self._wall = wall
         self._observe = observe
-        self._connections = Connections(connection_options(proxy, http2=http2))
+        options = dataclasses.replace(connection_options(proxy, http2=http2), tape=Tape.of(record, replay))
+        self._connections = Connections(options)
         self._closed = False
 
     @classmethod
@@ -131,7 +138,8 @@ class HttpTransport:
             self.provider_id, self.manifest, self._explicit_key, allow_keyring=allow_keyring and self._allow_keyring
         )
 
-    async def _credential(self) -> ResolvedCredential:
+    async def credential_in_use(self) -> ResolvedCredential:
+        """What a request would carry now, the system's keyring asked where that is allowed."""
         found = self.credential()
         if found.is_available or not self._allow_keyring:
             return found
@@ -171,7 +179,7 @@ class HttpTransport:
                 f"{shown_url(path)} is on another host than the base URL that was given; nothing was sent",
                 field="base_url",
             )
-        credential = await self._credential()
+        credential = await self.credential_in_use()
         secret_headers, secret_query = build_auth_metadata(self.manifest, credential)
         auth = primary_auth(self.manifest)
         merged: dict[str, tuple[str, str]] = {}
@@ -183,7 +191,8 @@ class HttpTransport:
             self._headers,
         ):
             merged.update((name.lower(), (name, value)) for name, value in group.items())
-        if not (credential.is_available or anonymous or auth is None) and not _is_authorised(self.manifest, merged):
+        is_sure = credential.is_available or anonymous or auth is None or _is_authorised(self.manifest, merged)
+        if not is_sure and not getattr(self._port(), "is_replaying", False):
             raise missing_credential(credential, self.manifest)
         url = join_url(self.base_url, path, {**(params or {}), **secret_query})
         limits = timeouts(self.seconds(timeout, streaming=streaming))
@@ -212,12 +221,15 @@ class HttpTransport:
             )
         request, credential = await self.prepare(method, path, body=body, streaming=streaming, **settings)
         url = shown_url(request.url)
+        port = self._port()
+        if credential.secret and (hide := getattr(port, "hide", None)) is not None:
+            hide(credential.secret)
         try:
             if streaming:
-                stream = await self._port().stream(request)
+                stream = await port.stream(request)
                 response = HttpResponse(stream.status, stream.headers, url, stream=stream, secret=credential.secret)
             else:
-                answer = await self._port().send(request)
+                answer = await port.send(request)
                 response = HttpResponse(
                     answer.status, answer.headers, url, content=answer.body, secret=credential.secret
                 )

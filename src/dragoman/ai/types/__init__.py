@@ -11,6 +11,7 @@ from dragoman.core.lazy import lazily
 
 if TYPE_CHECKING:
     from dragoman.ai.types import events as events
+    from dragoman.ai.types import execution_result as execution_result
     from dragoman.ai.types import manifest_encode as manifest_encode
     from dragoman.ai.types import message as message
     from dragoman.ai.types import text_tool as text_tool
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from dragoman.ai.types.text_tool import ToolCallingPolicy as ToolCallingPolicy
     from dragoman.ai.types.tool import FunctionDefinition, ToolCall, ToolChoice, ToolDefinition
 
-_MODULES = ("events", "manifest_encode", "message", "text_tool", "tool")
+_MODULES = ("events", "execution_result", "manifest_encode", "message", "text_tool", "tool")
 _NAMES = {
     "events": "StreamingEvent",
     "message": "AudioSource ContentBlock ImageSource Message MessageContent MessageRole",

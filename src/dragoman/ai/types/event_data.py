@@ -84,6 +84,11 @@ class ThinkingDelta(_Data):
         self.signature = signature
         self.extras = extras
 
+    @property
+    def content(self) -> str:
+        """The same as `thinking`."""
+        return self.thinking
+
 
 class ToolCallStarted(_Data):
     """A tool call whose id and name are known; its arguments follow."""
@@ -99,6 +104,11 @@ class ToolCallStarted(_Data):
         self.index = index
         self.candidate_index = candidate_index
         self.extras = extras
+
+    @property
+    def function_name(self) -> str:
+        """The same as `tool_name`."""
+        return self.tool_name
 
 
 class PartialToolCall(_Data):
@@ -122,6 +132,11 @@ class PartialToolCall(_Data):
         self.is_complete = is_complete
         self.candidate_index = candidate_index
         self.extras = extras
+
+    @property
+    def arguments_delta(self) -> str:
+        """The same as `arguments`."""
+        return self.arguments
 
 
 class ToolCallEnded(_Data):
@@ -213,6 +228,12 @@ class StreamError(_Data):
         self.candidate_index = candidate_index
         self.error_class = error_class
         self.extras = extras
+
+    @property
+    def message(self) -> str:
+        """What the error says in words."""
+        told = self.error.get("message") if isinstance(self.error, dict) else None
+        return str(self.extras.get("message") or told or self.error)
 
 
 EventData: TypeAlias = (

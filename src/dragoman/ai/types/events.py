@@ -64,6 +64,21 @@ class StreamingEvent:
     def __repr__(self) -> str:
         return f"StreamingEvent({self.data!r})"
 
+    @property
+    def type(self) -> str:
+        """The same as `event_type`."""
+        return self.event_type
+
+    @property
+    def is_complete(self) -> bool:
+        """The same as `is_stream_end`."""
+        return self.is_stream_end
+
+    @property
+    def is_error(self) -> bool:
+        """The same as `is_stream_error`."""
+        return self.is_stream_error
+
     def model_dump(self, *, exclude_none: bool = False) -> dict[str, Any]:
         """`{"event_type": …, "data": {…}}`, as `from_dict` reads it."""
         return {"event_type": self.event_type, "data": self.data.model_dump(exclude_none=exclude_none)}

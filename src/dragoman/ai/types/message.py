@@ -180,6 +180,17 @@ class ContentBlock(BaseModel):
         return self.model_dump(mode="json", exclude_none=True)
 
 
+class _TextOrBlock:
+    """`ContentBlock.text("…")`, as printed examples have it, where a block's own text is a value."""
+
+    def __get__(self, block: ContentBlock | None, owner: type[Any]) -> Any:
+        if block is None and owner is ContentBlock:  # subclasses look for a default value here
+            return ContentBlock.text_block
+        raise AttributeError("text")
+
+
+type.__setattr__(ContentBlock, "text", _TextOrBlock())
+
 MessageContent: TypeAlias = str | list[ContentBlock]
 """A message holds plain text or blocks."""
 
@@ -281,6 +292,33 @@ class Message(BaseModel):
     def tool(cls, tool_call_id: str, content: str) -> Message:
         """The result of a tool call."""
         return cls(role="tool", content=content, tool_call_id=tool_call_id)
+
+    @classmethod
+    def tool_result(cls, tool_call_id: str, result: Any, is_error: bool = False) -> Message:
+        """The result of a tool call; what is no text becomes JSON."""
+        text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
+        if not is_error:
+            return cls.tool(tool_call_id, text)
+        block = ContentBlock.tool_result(tool_call_id, text, is_error=True)
+        return cls(role="tool", content=[block], tool_call_id=tool_call_id)
+
+    @classmethod
+    def user_with_image(
+        cls, text: str, image_url: str | None = None, *, image_base64: str | None = None, media_type: str | None = None
+    ) -> Message:
+        """What the user says, and an image: a URL or base64 text. ValueError for none, or both."""
+        if (image_url is None) == (image_base64 is None):
+            raise ValueError("give either image_url or image_base64")
+        if image_base64 is not None:
+            image = ContentBlock.image_base64(image_base64, media_type)
+        else:
+            image = ContentBlock.image_url(str(image_url))
+        return cls(role="user", content=[ContentBlock.text_block(text), image])
+
+    @classmethod
+    def assistant_with_tool_calls(cls, tool_calls: Sequence[ToolCall], text: str = "") -> Message:
+        """What the model said, and the calls that it made."""
+        return cls(role="assistant", content=text, tool_calls=list(tool_calls))
 
     @classmethod
     def with_content(cls, role: MessageRole | str, content: Sequence[ContentBlock]) -> Message:

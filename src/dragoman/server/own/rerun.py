@@ -7,13 +7,15 @@ one. A flow is called as it was called, outside of any session.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from dragoman.core.errors import Conflict, Forbidden, StaleWrite
 from dragoman.core.flows import FlowCall
 from dragoman.core.ids import new_id
+from dragoman.core.message_json import decode_messages
 from dragoman.core.messages import ToolSpec
-from dragoman.core.ports import NewThread, Started, Turn
+from dragoman.core.ports import Completion, NewThread, Started, Turn
 from dragoman.core.principal import Principal
 from dragoman.core.records import Item, Run, Thread
 from dragoman.core.redact import REDACTED
@@ -146,6 +148,8 @@ class OwnReruns(OwnFlows):
             metadata=run.input.get("metadata") or {},
             knowledge=bool(options.get("knowledge")),
             aside=aside,
+            history=decode_messages(run.input.get("history", ())) if aside else (),
+            completion=_completion(options) if aside else None,
         )
 
     async def _begin_thread(self, who: Principal, old: Thread, thread_id: str, asked: Item) -> bool:
@@ -167,6 +171,14 @@ class OwnReruns(OwnFlows):
         except StaleWrite:  # the same call, sent twice at once: the other one has made it
             return False
         return True
+
+
+def _completion(options: Mapping[str, Any]) -> Completion | None:
+    """What a model was asked itself, if it was."""
+    kept = options.get("completion")
+    if kept is None:
+        return None
+    return Completion(kept["model"], tuple(ToolSpec(**tool) for tool in kept["tools"]), kept["options"])
 
 
 def _is_whole(run: Run) -> bool:

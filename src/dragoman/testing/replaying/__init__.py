@@ -82,6 +82,8 @@ async def replay(cassette: Cassette, app: App) -> Replay:
 
     Raises UsageError for an app that cannot be run at all; what goes wrong within a run is a difference.
     """
+    if not cassette.executions and cassette.exchanges:
+        raise UsageError("the cassette holds what a client exchanged, and no runs: replay it by the client's `replay=`")
     playbacks = Playbacks()
     clock = _Clock()
     runs: list[Replayed] = []

@@ -1,0 +1,235 @@
+"""The messages of OpenAI's chat dialect → `Message`: every role, every content part, calls and their results.
+
+What only this dialect can say (sounds that it made before, calls of tools that are no functions) is left to it:
+`Conversation.needs_own_dialect` names the first of these. Raises ValidationError that names the place.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import mimetypes
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dragoman.ai.backwards.fields import a_list, a_text, an_object, one_of, refusal
+from dragoman.ai.types.message import ContentBlock, ImageSource, Message, ToolCall
+
+__all__ = ["Conversation", "read_messages"]
+
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_SOUNDS = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+
+
+@dataclass(slots=True)
+class Conversation:
+    """The messages, and what among them only this dialect can say."""
+
+    messages: list[Message] = field(default_factory=list)
+    needs_own_dialect: str | None = None
+
+
+def read_messages(value: Any) -> Conversation:
+    """The messages of a request, at least one."""
+    given = a_list("messages", value)
+    if not given:
+        text = (
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
+        )
+        raise refusal("messages", text, "empty_array")
+    said = Conversation()
+    for place, one in enumerate(given):
+        where = f"messages[{place}]"
+        message = an_object(where, one)
+        role = one_of(_ROLES)(f"{where}.role", message.get("role"))
+        said.messages.append(_READERS[role](where, message, said))
+    return said
+
+
+def _instructions(where: str, message: Mapping[str, Any], said: Conversation) -> Message:
+    return _named(Message.system(_text(where, message.get("content"))), where, message)
+
+
+def _user(where: str, message: Mapping[str, Any], said: Conversation) -> Message:
+    content = message.get("content")
+    if isinstance(content, str):
+        return _named(Message.user(content), where, message)
+    parts = a_list(f"{where}.content", content)
+    blocks = [_part(f"{where}.content[{place}]", part) for place, part in enumerate(parts)]
+    return _named(Message.with_content("user", blocks), where, message)
+
+
+def _assistant(where: str, message: Mapping[str, Any], said: Conversation) -> Message:
+    content, refused = message.get("content"), message.get("refusal")
+    text = _text(where, content, with_refusals=True) if content is not None else ""
+    if refused is not None:
+        text += a_text(f"{where}.refusal", refused)
+    if message.get("audio") is not None:
+        said.needs_own_dialect = said.needs_own_dialect or "A sound that a model made before"
+    calls = _calls(where, message, said)
+    thoughts = _thoughts(where, message)
+    if content is None and refused is None and not calls and not thoughts and said.needs_own_dialect is None:
+        text = f"Invalid value for '{where}.content': expected a string, got null."
+        raise refusal(f"{where}.content", text, "invalid_type")
+    blocks = [*thoughts, ContentBlock.text_block(text)] if thoughts and text else thoughts
+    made = Message(role="assistant", content=blocks or text, tool_calls=calls or None)
+    return _named(made, where, message)
+
+
+def _tool(where: str, message: Mapping[str, Any], said: Conversation) -> Message:
+    call = a_text(f"{where}.tool_call_id", message.get("tool_call_id"))
+    return Message.tool(call, _text(where, message.get("content")))
+
+
+def _old_function(where: str, message: Mapping[str, Any], said: Conversation) -> Message:
+    """A result of the predecessor of tools: the call has no id but its name."""
+    name = a_text(f"{where}.name", message.get("name"))
+    content = message.get("content")
+    return Message.tool(_old_id(name), "" if content is None else a_text(f"{where}.content", content))
+
+
+_READERS: Mapping[str, Callable[[str, Mapping[str, Any], Conversation], Message]] = {
+    "system": _instructions,
+    "developer": _instructions,
+    "user": _user,
+    "assistant": _assistant,
+    "tool": _tool,
+    "function": _old_function,
+}
+
+
+def _named(made: Message, where: str, message: Mapping[str, Any]) -> Message:
+    name = message.get("name")
+    if name is None:
+        return made
+    return made.model_copy(update={"name": a_text(f"{where}.name", name)})
+
+
+def _text(where: str, content: Any, *, with_refusals: bool = False) -> str:
+    """Content that is text alone."""
+    if isinstance(content, str):
+        return content
+    texts: list[str] = []
+    for place, part in enumerate(a_list(f"{where}.content", content)):
+        at = f"{where}.content[{place}]"
+        part = an_object(at, part)
+        kind = one_of(("text", "refusal") if with_refusals else ("text",))(f"{at}.type", part.get("type"))
+        texts.append(a_text(f"{at}.{kind}", part.get(kind)))
+    return "".join(texts) if with_refusals else "\n".join(texts)
+
+
+# --------------------------------------------------------------------------- parts
+
+
+def _part(where: str, value: Any) -> ContentBlock:
+    part = an_object(where, value)
+    kind = one_of(("text", "image_url", "input_audio", "file"))(f"{where}.type", part.get("type"))
+    if kind == "text":
+        return ContentBlock.text_block(a_text(f"{where}.text", part.get("text")))
+    inner = an_object(f"{where}.{kind}", part.get(kind))
+    return _MEDIA[kind](f"{where}.{kind}", inner)
+
+
+def _image(where: str, image: Mapping[str, Any]) -> ContentBlock:
+    url = a_text(f"{where}.url", image.get("url"))
+    if not url.startswith(("http://", "https://", "data:")):
+        raise refusal(f"{where}.url", f"Invalid '{where}.url': expected an http(s) address or a data: URL.")
+    block = ContentBlock.image_url(url)
+    detail = image.get("detail")
+    if detail is None:
+        return block
+    return block.model_copy(update={"detail": a_text(f"{where}.detail", detail)})
+
+
+def _sound(where: str, sound: Mapping[str, Any]) -> ContentBlock:
+    kind = one_of(tuple(_SOUNDS))(f"{where}.format", sound.get("format"))
+    return ContentBlock.audio_base64(_base64(f"{where}.data", sound.get("data")), _SOUNDS[kind])
+
+
+def _file(where: str, file: Mapping[str, Any]) -> ContentBlock:
+    if file.get("file_id") is not None:
+        text = f"'{where}.file_id': files at a provider belong to the account of the server; send 'file_data' instead."
+        raise refusal(f"{where}.file_id", text, "unsupported_value")
+    data = a_text(f"{where}.file_data", file.get("file_data"))
+    name = file.get("filename")
+    if name is not None:
+        a_text(f"{where}.filename", name)
+    if data.startswith("data:"):
+        source = ImageSource.from_url(data)
+    else:
+        kind = mimetypes.guess_type(name)[0] if name else None
+        source = ImageSource.from_base64(_base64(f"{where}.file_data", data), kind or "application/pdf")
+    return ContentBlock(type="document", source=source, name=name)
+
+
+_MEDIA: Mapping[str, Callable[[str, Mapping[str, Any]], ContentBlock]] = {
+    "image_url": _image,
+    "input_audio": _sound,
+    "file": _file,
+}
+
+
+def _base64(where: str, value: Any) -> str:
+    text = a_text(where, value)
+    try:
+        base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise refusal(where, f"Invalid '{where}': expected base64.") from None
+    return text
+
+
+# --------------------------------------------------------------------------- calls and thoughts
+
+
+def _calls(where: str, message: Mapping[str, Any], said: Conversation) -> list[ToolCall]:
+    calls: list[ToolCall] = []
+    old = message.get("function_call")
+    if old is not None:
+        old = an_object(f"{where}.function_call", old)
+        name = a_text(f"{where}.function_call.name", old.get("name"))
+        calls.append(ToolCall.from_openai_format(_old_id(name), name, _arguments(f"{where}.function_call", old)))
+    given = message.get("tool_calls")
+    for place, one in enumerate(a_list(f"{where}.tool_calls", given) if given is not None else ()):
+        at = f"{where}.tool_calls[{place}]"
+        call = an_object(at, one)
+        if call.get("type", "function") != "function":
+            said.needs_own_dialect = said.needs_own_dialect or f"A tool call of type {call['type']!r}"
+            continue
+        function = an_object(f"{at}.function", call.get("function"))
+        name = a_text(f"{at}.function.name", function.get("name"))
+        id = a_text(f"{at}.id", call.get("id"))
+        made = ToolCall.from_openai_format(id, name, _arguments(f"{at}.function", function))
+        calls.append(_marked(made, call.get("extra_content")))
+    return calls
+
+
+def _arguments(where: str, function: Mapping[str, Any]) -> str:
+    return a_text(f"{where}.arguments", function.get("arguments"))
+
+
+def _marked(call: ToolCall, extra: Any) -> ToolCall:
+    """A call with the signature that it was given out with."""
+    google = extra.get("google") if isinstance(extra, Mapping) else None
+    mark = google.get("thought_signature") if isinstance(google, Mapping) else None
+    return call.model_copy(update={"signature": mark}) if isinstance(mark, str) else call
+
+
+def _old_id(name: str) -> str:
+    return f"call_{name}"
+
+
+def _thoughts(where: str, message: Mapping[str, Any]) -> list[ContentBlock]:
+    """Reasoning as we gave it out: blocks with what their provider wants back, else the text."""
+    blocks = message.get("thinking_blocks")
+    if isinstance(blocks, list) and blocks:
+        made = []
+        for place, one in enumerate(blocks):
+            block = an_object(f"{where}.thinking_blocks[{place}]", one)
+            thought = ContentBlock.thinking(block.get("thinking"), block.get("signature"), data=block.get("data"))
+            made.append(thought.model_copy(update={"family": block.get("family", "anthropic")}))
+        return made
+    text = message.get("reasoning_content")
+    if text is None:
+        return []
+    return [ContentBlock.thinking(a_text(f"{where}.reasoning_content", text))] if text else []

@@ -1,0 +1,29 @@
+"""What the handlers of the OpenAI face share: settings, what can be asked, limits, and who pays."""
+
+from __future__ import annotations
+
+from dragoman.server.openai.catalogue import Catalogue
+from dragoman.server.openai.limits import Limits
+from dragoman.server.openai.spending import Spending
+from dragoman.server.services import Services
+
+
+class Context:
+    """The services, and what belongs to the face as a whole."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.settings = services.settings.openai
+        self.expose = services.settings.errors.expose
+        self.limits = Limits(services, self.settings.limits)
+        self.catalogue = Catalogue(services)
+        self.spending = Spending(services)
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self.services.clock()
+
+    async def close(self) -> None:
+        """Let go of what watches runs whose clients have gone, and of what still counts."""
+        await self.limits.close()
+        await self.spending.close()

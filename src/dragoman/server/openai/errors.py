@@ -1,0 +1,208 @@
+"""Any error of ours, as OpenAI spells it: `{"error": {"message", "type", "param", "code"}}`, whole or inside a stream.
+
+What a provider says against a request is told, for only the caller can mend that. What it says about itself, and about
+the server's account with it, is for the log; `errors.expose` tells the first of these too.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from dragoman.ai.errors import AiLibError, ErrorClass, ValidationError
+from dragoman.core import errors as core
+from dragoman.core.failures import told as told_text
+from dragoman.core.redact import redact_text
+from dragoman.server.http import Answer
+
+__all__ = ["Told", "encode_error", "encode_told", "judge", "judge_run", "refuse"]
+
+logger = logging.getLogger("dragoman.server")
+
+ACCOUNT = "The provider of this model refused the server's own credentials; the server's operator can mend that."
+QUOTA = "The server's account with the provider of this model is used up."
+FAILED = "The model failed to answer."
+LATE = "The model did not answer in time."
+BUSY = ("unavailable:requests", "unavailable:streams", "unavailable:runs")
+"""Codes of limits of ours that other wires tell with 503."""
+
+_TYPES: dict[int, str] = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "requests",
+}
+_CODES: dict[int, str] = {
+    401: "invalid_api_key",
+    403: "permission_denied",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "timeout",
+    409: "conflict",
+    413: "request_too_large",
+    429: "rate_limit_exceeded",
+    503: "overloaded",
+    504: "timeout",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a caller gets to know. `again` is False where asking the same once more is useless."""
+
+    status: int
+    message: str
+    code: str | None = None
+    param: str | None = None
+    type: str | None = None
+    retry_after: float | None = None
+    again: bool = True
+
+    def error(self) -> dict[str, Any]:
+        """The object below `error`."""
+        default = "server_error" if self.status >= 500 else "invalid_request_error"
+        kind = self.type or _TYPES.get(self.status, default)
+        return {
+            "message": self.message,
+            "type": kind,
+            "param": self.param,
+            "code": self.code or _CODES.get(self.status),
+        }
+
+
+def refuse(status: int, code: str, message: str, *, param: str | None = None) -> core.RemoteError:
+    """An error in OpenAI's words, to be raised; not for 500 and 502, which the dispatcher hides."""
+    error = core.class_for_status(status)(message, code=code, status=status)
+    if param is not None:
+        error.__dict__["field"] = param
+    return error
+
+
+def encode_error(error: core.DragomanError, surface: str) -> Answer:
+    """The answer for an error that a handler has raised."""
+    return encode_told(_of_ours(error), run_id=error.run_id)
+
+
+def encode_told(told: Told, *, run_id: str | None = None) -> Answer:
+    """The answer that tells it."""
+    headers: dict[str, str] = {}
+    if told.status in (408, 429, 503):
+        headers["retry-after"] = str(max(1, int((told.retry_after or 1.0) + 0.999)))
+    if told.status == 401:
+        headers["www-authenticate"] = 'Bearer error="invalid_token"'
+    if told.status >= 409 and not told.again:
+        headers["x-should-retry"] = "false"
+    return Answer.json({"error": told.error()}, told.status, headers=headers, run_id=run_id)
+
+
+def _of_ours(error: core.DragomanError) -> Told:
+    """An error of this server's own."""
+    status = error.status if error.status is not None and 400 <= error.status <= 599 else 500
+    code, param = error.code or "", error.__dict__.get("field")
+    message = error.message or FAILED
+    if code in BUSY:
+        return Told(429, message, retry_after=error.retry_after)
+    if isinstance(error, core.LimitExceeded):
+        return Told(
+            429, message, "insufficient_quota", type="insufficient_quota", retry_after=error.retry_after, again=False
+        )
+    is_word = bool(code) and code.replace("_", "").isalnum() and code not in _OUR_WORDS
+    return Told(status, message, code if is_word else None, param, retry_after=error.retry_after)
+
+
+_OUR_WORDS = frozenset(
+    (
+        "bad_request",
+        "conflict",
+        "forbidden",
+        "internal",
+        "rate_limited",
+        "too_large",
+        "unauthorized",
+        "unavailable",
+        "usage",
+    )
+)
+"""Codes that say no more than their status."""
+
+
+# --------------------------------------------------------------------------- what a model has done
+
+
+_BY_CLASS: dict[str, tuple[int, str | None]] = {
+    "invalid_request": (400, "invalid_request"),
+    "not_found": (404, "model_not_found"),
+    "request_too_large": (413, "request_too_large"),
+    "rate_limited": (429, "rate_limit_exceeded"),
+    "quota_exhausted": (429, "insufficient_quota"),
+    "timeout": (504, "timeout"),
+    "overloaded": (503, "overloaded"),
+    "conflict": (409, "conflict"),
+}
+_BY_CODE: dict[str, tuple[int, str | None]] = {
+    **_BY_CLASS,
+    "agent_gone": (404, "model_not_found"),
+    "bad_request": (400, "invalid_request"),
+    "bad_request:file": (400, "invalid_file"),
+    "circuit_open": (503, "overloaded"),
+    "gateway_timeout": (504, "timeout"),
+    "internal": (500, "internal_error"),
+    "limit_exceeded": (429, "rate_limit_exceeded"),
+    "too_large": (413, "request_too_large"),
+    "too_many_rounds": (500, "too_many_rounds"),
+    "too_many_tokens": (500, "too_many_tokens"),
+    "unavailable": (503, "overloaded"),
+    "unprocessable": (400, "invalid_request"),
+    "usage": (400, "invalid_value"),
+    "validation": (400, "invalid_value"),
+}
+"""Code of an error, or of a failed run → status and OpenAI's code; any other is the model's failure, 502."""
+_ACCOUNTS = ("authentication", "permission_denied", "unauthorized", "forbidden")
+
+
+def judge(error: BaseException, model: str, *, expose: bool) -> Told:
+    """What to tell of a model call's failure. It is logged here, with a reference that what is told names too."""
+    if isinstance(error, ValidationError):
+        return Told(400, error.message, _word(error.code, "invalid_value"), error.field, again=False)
+    if isinstance(error, core.FileRefused):
+        return Told(400, error.message, "invalid_file", "messages", again=False)
+    ours = error if isinstance(error, core.DragomanError) else None
+    text = redact_text(ours.message if ours is not None else str(error) or type(error).__name__)
+    code = error.error_class.value if isinstance(error, AiLibError) else (ours.code if ours is not None else None)
+    if isinstance(error, core.TimedOut) or code == ErrorClass.TIMEOUT:
+        code = "timeout"
+    ref = secrets.token_hex(6)
+    known = isinstance(error, core.RemoteError | core.TransportError | core.PolicyError)
+    extra = {"model": model, "ref": ref, "error": text}
+    logger.warning("model call failed", exc_info=None if known else error, extra=extra)
+    after = ours.retry_after if ours is not None else None
+    again = ours is not None and ours.retryable
+    return judge_run(code or "model_error", text, ref, expose=expose, retry_after=after, again=again)
+
+
+def judge_run(
+    code: str,
+    message: str,
+    ref: str | None,
+    *,
+    expose: bool,
+    again: bool,
+    retry_after: float | None = None,
+) -> Told:
+    """What to tell of a failure by its code; `ref` is where the log has it, None for a text of the engine's own."""
+    if code in _ACCOUNTS:
+        return Told(502, ACCOUNT, "provider_credentials", again=False)
+    if code == "quota_exhausted":
+        return Told(429, QUOTA, "insufficient_quota", type="insufficient_quota", again=False)
+    found, word = _BY_CODE.get(code, (502, "model_error"))
+    if 400 <= found < 500:
+        return Told(found, message or FAILED, word, retry_after=retry_after, again=found == 429)
+    hidden = told_text(message, ref, expose=expose)
+    if found == 504 and not expose:
+        hidden = LATE
+    return Told(found, hidden or FAILED, word, retry_after=retry_after, again=again or found in (503, 504))
+
+
+def _word(code: str | None, default: str) -> str:
+    return default if code in (None, "usage") else str(code)
