@@ -17,8 +17,8 @@ from typing import Any
 from dragoman.ai.backwards import chunks
 from dragoman.ai.pipeline import base, plan
 from dragoman.core.errors import NotFound
-from dragoman.core.ports import Decision
 from dragoman.core.records import Run
+from dragoman.core.turns import Decision
 from dragoman.core.writes import AppendEvents, PutRun
 from dragoman.engine import decisions
 from dragoman.engine.state import Call as ToolCall

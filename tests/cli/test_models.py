@@ -39,6 +39,7 @@ def test_what_is_usable_comes_first_and_the_rest_says_what_it_lacks(models):
     assert result.exit_code == 0
     assert (found["groq"]["usable"], found["groq"]["why"]) == (True, "key from GROQ_API_KEY")
     assert (found["ollama"]["usable"], found["ollama"]["why"]) == (True, "needs no key")
+    assert (found["groq"]["keyless"], found["ollama"]["keyless"]) == (False, True)
     assert found["openai"]["usable"] is False
     assert "OPENAI_API_KEY" in found["openai"]["why"]
     assert "AZURE_RESOURCE_NAME" in found["azure"]["why"]

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from tests.conftest import RunningServer, start_server
 from tests.console.driving import WIDE, Visitor, someone
 from tests.packaging.installing import build_wheel, console_of, install, interpreter_of
-from tools import chromium as chromiums
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "console"
 PAGE = ROOT / "src" / "dragoman" / "server" / "console" / "dist" / "index.html"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-dev-shm-usage",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
 
 expect.set_options(timeout=15_000)
 
@@ -66,18 +57,6 @@ def demo_server(server_python: Path, tmp_path_factory: pytest.TempPathFactory) -
     server = start_server("--demo", data=tmp_path_factory.mktemp("demo") / "data", python=server_python)
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One browser for the tests of a file. No longer: its driver would look like an event loop to other tests."""
-    program = chromiums.find()
-    if program is None:
-        pytest.skip(f"needs Chromium ({sys.platform})")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from tests.engine.world import LONG, World
 
 from dragoman.core import events as ev
-from dragoman.core.ports import Turn
+from dragoman.core.turns import Turn
 from dragoman.store import open_beside
 
 pytestmark = pytest.mark.requirement("CORE-13")

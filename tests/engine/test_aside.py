@@ -9,8 +9,8 @@ from tests.engine.world import LONG, World, texts
 
 from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, Conflict, LimitExceeded, NotFound
-from dragoman.core.ports import NewThread, Quota, Started, Turn
 from dragoman.core.records import Blob, Item, Keep, Thread
+from dragoman.core.turns import NewThread, Quota, Started, Turn
 from dragoman.core.writes import PutBlob, PutItem, PutThread
 
 

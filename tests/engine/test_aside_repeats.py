@@ -10,8 +10,9 @@ from tests.engine.world import World, texts
 
 from dragoman.core import events as ev
 from dragoman.core.errors import Conflict
-from dragoman.core.ports import Quota, Started, Store
+from dragoman.core.ports import Store
 from dragoman.core.records import Repeat
+from dragoman.core.turns import Quota, Started
 from dragoman.store.sqlite import open_store
 
 

@@ -4,7 +4,7 @@ import pytest
 from tests.engine.world import World, pending_call
 
 from dragoman.core.errors import NotFound
-from dragoman.core.ports import Decision
+from dragoman.core.turns import Decision
 
 
 @pytest.mark.requirement("CORE-04")

@@ -9,7 +9,7 @@ import pytest
 from tests.engine.scripted_store import ScriptedStore
 from tests.engine.world import LONG, World, pending_call
 
-from dragoman.core.ports import Decision
+from dragoman.core.turns import Decision
 from dragoman.core.writes import AppendEvents
 from dragoman.store.sqlite import open_store
 

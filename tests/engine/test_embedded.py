@@ -11,7 +11,7 @@ from tests.engine.world import LONG, World, pending_call, texts
 from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, Conflict, Forbidden, LimitExceeded, NotFound, Unavailable, UsageError
 from dragoman.core.messages import ModelRequest
-from dragoman.core.ports import Decision, NewThread, Quota, Turn
+from dragoman.core.turns import Decision, NewThread, Quota, Turn
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine

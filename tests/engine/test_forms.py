@@ -12,8 +12,8 @@ import dragoman
 from dragoman.core import events as ev
 from dragoman.core.errors import Conflict, NotFound, UsageError
 from dragoman.core.messages import ModelRequest, ModelToolCall, ModelToolDelta
-from dragoman.core.ports import Decided, Decision, Started, Turn
 from dragoman.core.records import Item
+from dragoman.core.turns import Decided, Decision, Started, Turn
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine

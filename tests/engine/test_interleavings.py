@@ -13,7 +13,7 @@ from tests.engine.world import LONG, World, pending_call, texts
 from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, Conflict, DragomanError, NotFound, ProtocolError, Unavailable
 from dragoman.core.messages import ModelRequest, ModelText, ModelToolCall, ModelToolDelta, ModelUsage
-from dragoman.core.ports import Decision, Turn
+from dragoman.core.turns import Decision, Turn
 from dragoman.core.usage import Usage
 from dragoman.core.writes import AppendEvents, DeleteThread, PutRun
 from dragoman.engine.agents import Agent

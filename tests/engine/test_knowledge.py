@@ -14,8 +14,9 @@ from tests.engine.world import LONG
 from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, NotFound, Unavailable, UsageError
 from dragoman.core.messages import ModelRequest
-from dragoman.core.ports import Passage, Started, Turn
+from dragoman.core.ports import Passage
 from dragoman.core.records import Blob
+from dragoman.core.turns import Started, Turn
 from dragoman.core.writes import DeleteThread, DropBlob, PutBlob, PutPassages
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App

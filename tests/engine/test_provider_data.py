@@ -10,7 +10,7 @@ from tests.engine.world import World, pending_call
 from dragoman.core import events as ev
 from dragoman.core import messages as msg
 from dragoman.core.events import Event, decode_event, encode_event
-from dragoman.core.ports import Decision
+from dragoman.core.turns import Decision
 from dragoman.core.usage import Usage
 from dragoman.engine.agents import Agent, FunctionModel, as_model
 from dragoman.engine.app import App

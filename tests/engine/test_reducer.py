@@ -8,7 +8,7 @@ from tests.engine.playing import Play
 from dragoman.core import events as ev
 from dragoman.core import messages as msg
 from dragoman.core.errors import BadRequest, Conflict, NotFound
-from dragoman.core.ports import Decision
+from dragoman.core.turns import Decision
 from dragoman.core.usage import Usage
 from dragoman.engine.decisions import judge
 from dragoman.engine.inputs import (

@@ -10,8 +10,9 @@ from tests.engine.world import World, texts
 from dragoman.core import events as ev
 from dragoman.core.errors import NotFound
 from dragoman.core.messages import FilePart, ModelRequest, ToolCallPart
-from dragoman.core.ports import Turn, Written
+from dragoman.core.ports import Written
 from dragoman.core.records import Blob, Item
+from dragoman.core.turns import Turn
 from dragoman.core.writes import ChangeBlob, PutBlob, PutItem
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App

@@ -7,8 +7,9 @@ from typing import Any
 
 from dragoman.core import events as ev
 from dragoman.core.messages import ModelFinish, ModelRequest, ModelToolCall
-from dragoman.core.ports import Started, Store, Turn
+from dragoman.core.ports import Store
 from dragoman.core.records import Item
+from dragoman.core.turns import Started, Turn
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine

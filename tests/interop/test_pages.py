@@ -8,25 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from tests.conftest import start_server
 from tests.interop.environments import HERE, browser_page, pinned
 from tests.interop.visiting import CONFLICT, LOSS, Stranger, Tab, served
-from tools import chromium as chromiums
 
 RELEASES = ["ai6", "ai7"]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-dev-shm-usage",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
 SLOW = "slow: 50 50"
 COUNTED = " ".join(str(number) for number in range(1, 51))
 
@@ -52,18 +43,6 @@ def origin(folder: Path) -> Iterator[str]:
     """Where the page comes from."""
     with served(folder) as origin:
         yield origin
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One browser for these tests. No longer: its driver would look like an event loop to other tests."""
-    program = chromiums.find()
-    if program is None:
-        pytest.skip(f"needs Chromium ({sys.platform})")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Mortal:

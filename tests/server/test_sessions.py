@@ -7,8 +7,8 @@ import pytest
 from tests.testing.recordings import WHO, Recorder, Shop
 
 from dragoman.core.errors import BadRequest, Conflict, Forbidden, Gone, NotFound
-from dragoman.core.ports import Decision
 from dragoman.core.records import Run, Session, Step
+from dragoman.core.turns import Decision
 from dragoman.core.writes import PutRun, PutSession, PutStep
 from dragoman.server.sessions import export_session, read_session
 

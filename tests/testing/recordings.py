@@ -10,7 +10,7 @@ from typing import Any
 from dragoman import Agent, App, tool
 from dragoman.core import events as ev
 from dragoman.core.messages import ModelFinish, ModelRequest, ModelText, ModelToolCall
-from dragoman.core.ports import Decision, NewThread, Turn
+from dragoman.core.turns import Decision, NewThread, Turn
 from dragoman.engine.embedded import EmbeddedEngine
 from dragoman.server.sessions import export_session
 from dragoman.server.settings import Settings

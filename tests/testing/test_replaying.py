@@ -9,7 +9,7 @@ from tests.testing.recordings import LONG, Recorder, Shop
 
 from dragoman.core.cassette import outcome
 from dragoman.core.errors import UsageError
-from dragoman.core.ports import Decision
+from dragoman.core.turns import Decision
 from dragoman.testing.cassette import Cassette
 from dragoman.testing.replaying import Replay, find_app, replay, replay_blocking
 

@@ -219,6 +219,7 @@ export interface Overview {
 export interface UsedModel {
   name: string;
   usable: boolean;
+  keyless: boolean;
   why: string;
   agents: string[];
   flows: string[];
@@ -227,6 +228,7 @@ export interface UsedModel {
 export interface Provider {
   name: string;
   usable: boolean;
+  keyless: boolean;
   why: string;
   models: string[];
 }

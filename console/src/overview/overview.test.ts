@@ -22,17 +22,17 @@ test("milliseconds are told shortly", () => {
 
 test("models are found by name, provider, reason and who uses them", () => {
   const data: Models = {
-    models: [{ name: "scripted", usable: true, why: "the app's own", agents: ["demo"], flows: [] }],
+    models: [{ name: "scripted", usable: true, keyless: false, why: "the app's own", agents: ["demo"], flows: [] }],
     providers: [
-      { name: "openai", usable: false, why: "set OPENAI_API_KEY", models: ["openai/a", "openai/b"] },
-      { name: "groq", usable: false, why: "no credential", models: ["groq/llama", "groq/other"] },
-      { name: "ollama", usable: true, why: "needs no key", models: [] },
+      { name: "openai", usable: false, keyless: false, why: "set OPENAI_API_KEY", models: ["openai/a", "openai/b"] },
+      { name: "groq", usable: false, keyless: false, why: "no credential", models: ["groq/llama", "groq/other"] },
+      { name: "ollama", usable: true, keyless: true, why: "needs no key", models: [] },
     ],
   };
   expect(sifted(data, "demo", "all").models.length).toBe(1);
   expect(sifted(data, "llama", "all").providers).toEqual([
-    { name: "groq", usable: false, why: "no credential", models: ["groq/llama"] },
-    { name: "ollama", usable: true, why: "needs no key", models: [] },
+    { name: "groq", usable: false, keyless: false, why: "no credential", models: ["groq/llama"] },
+    { name: "ollama", usable: true, keyless: true, why: "needs no key", models: [] },
   ]);
   expect(sifted(data, "", "usable").providers.map((one) => one.name)).toEqual(["ollama"]);
   expect(sifted(data, "", "not").models).toEqual([]);

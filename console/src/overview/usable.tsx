@@ -3,11 +3,9 @@
 import { Badge } from "../ui/button";
 import { Icon } from "../ui/icons";
 
-/** The server's word of a provider that takes no key: it was not contacted, so nobody knows whether it answers. */
-const KEYLESS = "needs no key";
-
-export function Usable({ usable, why }: { usable: boolean; why: string }) {
-  if (usable && why === KEYLESS) return <Badge>{KEYLESS}</Badge>;
+/** One that takes no key was not contacted, so nobody knows whether it answers. */
+export function Usable({ usable, keyless }: { usable: boolean; keyless: boolean }) {
+  if (keyless) return <Badge>needs no key</Badge>;
   return (
     <Badge tone={usable ? "good" : "bad"}>
       <Icon name={usable ? "check" : "cross"} size={11} />
@@ -17,6 +15,6 @@ export function Usable({ usable, why }: { usable: boolean; why: string }) {
 }
 
 /** Why it can be used or not, beside the word. */
-export function whyOf({ usable, why }: { usable: boolean; why: string }): string {
-  return usable && why === KEYLESS ? "not contacted: it can be used if it runs" : why;
+export function whyOf({ keyless, why }: { keyless: boolean; why: string }): string {
+  return keyless ? "not contacted: it can be used if it runs" : why;
 }

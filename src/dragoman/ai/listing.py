@@ -16,7 +16,8 @@ from dragoman.ai.transport.credentials import resolve_credential
 
 @dataclass(frozen=True, slots=True)
 class ProviderRow:
-    """One provider. `why` tells what is missing, or where the key comes from."""
+    """One provider. `why` tells what is missing, or where the key comes from; `keyless`: it can be used
+    without one, so that whether it answers is known only when it is asked."""
 
     provider: str
     usable: bool
@@ -24,6 +25,7 @@ class ProviderRow:
     base_url: str | None
     models: list[str]
     manifest: str
+    keyless: bool = False
 
 
 def list_providers(
@@ -41,6 +43,7 @@ def list_providers(
             continue
         fault = why_not(entry.manifest)
         found = resolve_credential(entry.id, entry.manifest)
-        why = fault or (f"key from {found.source_name}" if found.is_available else "needs no key")
-        rows.append(ProviderRow(entry.id, fault is None, why, base_url_of(entry.manifest), names, entry.where))
+        keyless = fault is None and not found.is_available
+        why = fault or ("needs no key" if keyless else f"key from {found.source_name}")
+        rows.append(ProviderRow(entry.id, fault is None, why, base_url_of(entry.manifest), names, entry.where, keyless))
     return rows

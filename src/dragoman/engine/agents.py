@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeAlias
 from dragoman.core.errors import UsageError
 from dragoman.core.ids import is_id
 from dragoman.core.messages import ModelEvent, ModelRequest
-from dragoman.core.ports import AgentInfo, Model
+from dragoman.core.ports import Model
+from dragoman.core.turns import AgentInfo
 from dragoman.engine.tools import Tool
 from dragoman.engine.tools import tool as make_tool
 

@@ -15,9 +15,10 @@ from dragoman.core.errors import DragomanError, FileRefused, PolicyError, Remote
 from dragoman.core.events import Event
 from dragoman.core.message_json import decode_messages
 from dragoman.core.messages import ModelFinish, ModelRequest, ToolSpec
-from dragoman.core.ports import Decided, Knowledge, Model, Passage, Store
+from dragoman.core.ports import Knowledge, Model, Passage, Store
 from dragoman.core.records import Item, Run
 from dragoman.core.redact import redact_text
+from dragoman.core.turns import Decided
 from dragoman.core.writes import Write
 from dragoman.engine.asking import Asked
 from dragoman.engine.conversation import conversation

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from dragoman.core.errors import RemoteError, Unavailable
-from dragoman.core.ports import Decision
+from dragoman.core.turns import Decision
 
 Channel: TypeAlias = Literal["reply", "side", "system"]
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dragoman.core.errors import BadRequest, Conflict, NotFound
-from dragoman.core.ports import Decision
+from dragoman.core.turns import Decision
 from dragoman.engine.agents import Agent
 from dragoman.engine.state import Call, RunState
 from dragoman.engine.tools import InvalidToolInput

@@ -17,8 +17,9 @@ from typing import Any
 
 from dragoman.core.errors import DragomanError, StaleWrite, Unavailable
 from dragoman.core.events import Event, RunCreated
-from dragoman.core.ports import Decided, Store
+from dragoman.core.ports import Store
 from dragoman.core.records import Run
+from dragoman.core.turns import Decided
 from dragoman.core.writes import PutApproval, Write
 from dragoman.engine.asking import Answer, Asked, Channel, Decisions, refuse, settle
 from dragoman.engine.course import Course, LastWrites, Work

@@ -19,8 +19,9 @@ from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, Forbidden, NotFound, StaleWrite
 from dragoman.core.flows import CaptureMode, Continue, FlowCall, FlowInfo
 from dragoman.core.ids import is_id
-from dragoman.core.ports import AgentInfo, Clock, Continued, Decided, Decision, Knowledge, Started, Store, Turn
+from dragoman.core.ports import Clock, Knowledge, Store
 from dragoman.core.records import Approval, Run, Setting, Thread
+from dragoman.core.turns import AgentInfo, Continued, Decided, Decision, Started, Turn
 from dragoman.core.writes import DeleteThread, PutSetting
 from dragoman.engine.absence import Absence
 from dragoman.engine.agents import Resolve

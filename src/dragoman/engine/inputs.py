@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from dragoman.core import events as ev
 from dragoman.core import messages as msg
-from dragoman.core.ports import Decision
+from dragoman.core.turns import Decision
 from dragoman.engine.agents import Agent
 from dragoman.engine.state import Call
 from dragoman.engine.tools import Tool

@@ -31,7 +31,7 @@ from dragoman.engine.state import KNOWLEDGE_STEP, Block, Call, Extra, RunState
 class Projector:
     """The rows of one run. `run` gets its thread's number once that is known.
 
-    A turn aside (see `core.ports.Turn`) leaves nothing in its thread until it completes, and then all of it.
+    A turn aside (see `core.turns.Turn`) leaves nothing in its thread until it completes, and then all of it.
     """
 
     def __init__(self, run: Run) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dragoman.core.errors import Conflict
-from dragoman.core.ports import Clock, Started, Store
+from dragoman.core.ports import Clock, Store
 from dragoman.core.records import Repeat
+from dragoman.core.turns import Started
 from dragoman.engine.journal import Journal
 
 

@@ -14,8 +14,9 @@ from dragoman.core import events as ev
 from dragoman.core.errors import BadRequest, Conflict, Forbidden, LimitExceeded, NotFound, StaleWrite
 from dragoman.core.ids import is_id, new_id
 from dragoman.core.message_json import encode_messages
-from dragoman.core.ports import Clock, NewThread, Started, Store, Turn
+from dragoman.core.ports import Clock, Store
 from dragoman.core.records import Item, Run, Thread
+from dragoman.core.turns import NewThread, Started, Turn
 from dragoman.core.writes import ChangeRun, Count, PutItem, PutRepeat, PutRun, PutThread, RemoveItems, Write
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from dragoman.core.errors import Unavailable
 from dragoman.core.events import Event
-from dragoman.core.ports import Tail
+from dragoman.core.turns import Tail
 
 
 class ServerClosing(Unavailable):

@@ -2,9 +2,9 @@
 
 The cookie is a signed token that names a key; it is HttpOnly and SameSite=Strict, holds for twelve hours, and closes
 with its key. Where the application's own callable knows the key, nobody here can tell when it closes: then the token
-holds whom the callable has let in, and for an hour only. A browser sends cookies whoever asks it to, other pages of this machine included. So one counts
-only on a request that the browser itself says comes from here, and anything else than reading needs that word. A
-credential in a header always wins.
+holds whom the callable has let in, and for an hour only. A browser sends cookies whoever asks it to, other pages of
+this machine included. So one counts only on a request that the browser itself says comes from here, and anything else
+than reading needs that word. A credential in a header always wins.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from dragoman.core.ports import Store, Turn
+from dragoman.core.ports import Store
+from dragoman.core.turns import Turn
 
 INSTRUCTIONS = "custom_instructions"
 PERMISSIONS = "tool_permissions"

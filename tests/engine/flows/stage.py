@@ -8,8 +8,9 @@ from typing import Any
 from dragoman.core import events as ev
 from dragoman.core.flows import Continue, FlowCall
 from dragoman.core.messages import ModelRequest, ModelToolCall
-from dragoman.core.ports import Continued, Started, Store
+from dragoman.core.ports import Store
 from dragoman.core.records import Run, Step
+from dragoman.core.turns import Continued, Started
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
 from dragoman.engine.embedded import EmbeddedEngine

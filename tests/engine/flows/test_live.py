@@ -12,8 +12,8 @@ from tests.engine.flows.stage import LONG, Stage
 from dragoman import Flow, client_tool, step
 from dragoman.core import events as ev
 from dragoman.core.flows import CaptureMode
-from dragoman.core.ports import Continued, Started
 from dragoman.core.records import Repeat
+from dragoman.core.turns import Continued, Started
 from dragoman.engine.journal import KEPT
 
 pytestmark = pytest.mark.requirement("NOU-87")

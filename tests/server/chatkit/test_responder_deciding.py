@@ -10,7 +10,7 @@ from tests.server.chatkit.talking import Talk, buttons, done, said, types
 
 from dragoman.chatkit.errors import BadTarget
 from dragoman.chatkit.store import NotFoundError
-from dragoman.core.ports import Decision
+from dragoman.core.turns import Decision
 from dragoman.engine.agents import Agent
 from dragoman.engine.tools import tool
 from dragoman.testing import ScriptedModel

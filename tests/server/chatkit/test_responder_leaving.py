@@ -16,7 +16,7 @@ from dragoman.chatkit.types import StreamOptions, ThreadItemDoneEvent, ThreadMet
 from dragoman.core.errors import Conflict, UsageError
 from dragoman.core.ids import canonical
 from dragoman.core.messages import ModelRequest, ModelToolCall
-from dragoman.core.ports import Decision
+from dragoman.core.turns import Decision
 from dragoman.engine.agents import Agent
 from dragoman.engine.conversation import CUT
 from dragoman.engine.tools import tool

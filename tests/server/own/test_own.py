@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from dragoman.core.events import FINAL, decode_event
-from dragoman.core.ports import Turn
 from dragoman.core.records import Blob
+from dragoman.core.turns import Turn
 from dragoman.core.writes import PutBlob, PutKey
 from dragoman.server.keys import create_key
 from dragoman.server.own import models as models

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.core.ports import Turn
+from dragoman.core.turns import Turn
 from dragoman.server.auth import demo_user
 from dragoman.server.own import models as models
 from dragoman.server.own import rerun

@@ -9,8 +9,9 @@ from dragoman.core import events as ev
 from dragoman.core.errors import NotFound, UsageError
 from dragoman.core.flows import Continue, decode_node
 from dragoman.core.messages import ModelRequest, ToolSpec
-from dragoman.core.ports import Clock, Continued, Model, Store
+from dragoman.core.ports import Clock, Model, Store
 from dragoman.core.records import Run
+from dragoman.core.turns import Continued
 from dragoman.core.writes import ChangeRun, ReplaceEvents, Write
 from dragoman.engine.agents import Agent
 from dragoman.engine.answering import AgentWork

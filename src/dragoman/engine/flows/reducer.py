@@ -11,8 +11,8 @@ from typing import Any
 
 from dragoman.core import events as ev
 from dragoman.core.flows import Node
-from dragoman.core.ports import Decision
 from dragoman.core.steps import inner_key, step_key
+from dragoman.core.turns import Decision
 from dragoman.engine import inputs as agent
 from dragoman.engine import reducer as agents
 from dragoman.engine.flows import endings

@@ -10,8 +10,9 @@ from dragoman.core.errors import BadRequest, Conflict, NotFound, StaleWrite
 from dragoman.core.flows import CaptureMode, Continue, FlowCall, FlowInfo, encode_node
 from dragoman.core.ids import is_id, new_id
 from dragoman.core.messages import ToolSpec
-from dragoman.core.ports import Clock, Continued, Started, Store
+from dragoman.core.ports import Clock, Store
 from dragoman.core.records import Run, Session
+from dragoman.core.turns import Continued, Started
 from dragoman.core.writes import PutRepeat, PutRun, PutSession, Write
 from dragoman.engine.app import App
 from dragoman.engine.capture import capture_mode

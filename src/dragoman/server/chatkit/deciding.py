@@ -14,8 +14,8 @@ from dragoman.chatkit.cards import APPROVE, CANCEL, DENY, SUBMIT, submitted
 from dragoman.chatkit.errors import BadTarget
 from dragoman.chatkit.store import NotFoundError
 from dragoman.chatkit.types import NoticeEvent
-from dragoman.core.ports import Decision
 from dragoman.core.records import Item, Thread
+from dragoman.core.turns import Decision
 from dragoman.server.chatkit.following import is_waiting
 from dragoman.server.chatkit.rows_store import RowsStore
 

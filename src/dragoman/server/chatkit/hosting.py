@@ -13,7 +13,7 @@ from typing import Any
 from dragoman.chatkit.server import ChatKitServer
 from dragoman.chatkit.types import InferenceOptions
 from dragoman.core.errors import BadRequest, UsageError
-from dragoman.core.ports import Quota
+from dragoman.core.turns import Quota
 from dragoman.server.aliases import known, named
 from dragoman.server.chatkit.attachments import BlobAttachmentStore
 from dragoman.server.chatkit.context import RequestContext, identify

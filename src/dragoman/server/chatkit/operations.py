@@ -31,9 +31,10 @@ from dragoman.chatkit.types import (
 )
 from dragoman.core.errors import Conflict, NotFound
 from dragoman.core.ids import canonical
-from dragoman.core.ports import Decision, Engine, Quota, Started, Turn
+from dragoman.core.ports import Engine
 from dragoman.core.ports import Store as Rows
 from dragoman.core.records import Item, Run, Thread
+from dragoman.core.turns import Decision, Quota, Started, Turn
 from dragoman.engine.locks import Locks
 from dragoman.server.chatkit.deciding import call_of, decision_of, sayable, too_late
 from dragoman.server.chatkit.following import calls_of, is_waiting
@@ -56,7 +57,7 @@ _RECENT = 20
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How turns are made; the words are those of `core.ports.Turn`."""
+    """How turns are made; the words are those of `core.turns.Turn`."""
 
     agent_of: AgentOf
     busy: Literal["reject", "queue", "supersede"]

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from dragoman.core.errors import BadRequest, NotFound
-from dragoman.core.ports import Decided, Decision, NewThread, Turn
 from dragoman.core.records import Run, Thread
+from dragoman.core.turns import Decided, Decision, NewThread, Turn
 from dragoman.core.writes import ChangeThread
 from dragoman.kai.chunks import Chunk
 from dragoman.kai.fields import expected

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dragoman.core.ports import Quota
 from dragoman.core.principal import Principal
+from dragoman.core.turns import Quota
 from dragoman.server.kai.context import Context
 
 COUNTER = "messages"

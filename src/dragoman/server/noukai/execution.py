@@ -11,8 +11,8 @@ from typing import Any, Literal
 from dragoman.core.errors import NotFound
 from dragoman.core.flows import Continue, FlowCall, FlowInfo
 from dragoman.core.ids import is_id
-from dragoman.core.ports import Started
 from dragoman.core.records import Repeat, Run
+from dragoman.core.turns import Started
 from dragoman.noukai.models import ExecuteRequest, StepRequest
 from dragoman.server.http import Call, Reply
 from dragoman.server.noukai import bodies

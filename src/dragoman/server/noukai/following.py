@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from dragoman.core.errors import NotFound, Unavailable
 from dragoman.core.events import Event
-from dragoman.core.ports import Live, Tail
 from dragoman.core.records import Run
+from dragoman.core.turns import Live, Tail
 from dragoman.noukai.translate import FlowFold, encode_frame
 from dragoman.server.closing import read
 from dragoman.server.http import Answer, EventStream

@@ -17,7 +17,8 @@ from dragoman.ai.listing import list_providers
 from dragoman.ai.model import ProviderModel
 from dragoman.ai.protocol import ProtocolLoader
 from dragoman.core.errors import DragomanError, NotFound
-from dragoman.core.ports import AgentInfo, Embedder, Model
+from dragoman.core.ports import Embedder, Model
+from dragoman.core.turns import AgentInfo
 from dragoman.engine.agents import as_model
 from dragoman.server.providers import place_of_manifests
 from dragoman.server.services import Services

@@ -21,9 +21,9 @@ from dragoman.ai.backwards.request import Asked
 from dragoman.core.errors import BadRequest, Conflict, Unavailable
 from dragoman.core.events import Event
 from dragoman.core.messages import FilePart, Message, TextPart
-from dragoman.core.ports import Completion, Tail, Turn
 from dragoman.core.principal import Principal
 from dragoman.core.records import Repeat, Run
+from dragoman.core.turns import Completion, Tail, Turn
 from dragoman.server.closing import ServerClosing
 from dragoman.server.http import Call
 from dragoman.server.openai.catalogue import Found, OneAgent, Provided, most_of

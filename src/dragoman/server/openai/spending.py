@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 from dragoman.core.errors import LimitExceeded
-from dragoman.core.ports import Quota
 from dragoman.core.principal import Principal
+from dragoman.core.turns import Quota
 from dragoman.core.writes import Count
 from dragoman.server.credits import BUDGET_OF, NEVER, UNIT, StoredLedger, counter_name, dollars
 from dragoman.server.kai.quota import COUNTER, window_end

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from dragoman.core.errors import BadRequest, NotFound
 from dragoman.core.ids import is_id
-from dragoman.core.ports import Live
 from dragoman.core.principal import Principal
 from dragoman.core.records import Page, Run, Session, Thread
+from dragoman.core.turns import Live
 from dragoman.server.http import Call, EventStream
 from dragoman.server.own import models as models
 from dragoman.server.own.events import stream_events

@@ -83,6 +83,7 @@ class UsedModelOut(Out):
 
     name: str
     usable: bool
+    keyless: bool
     why: str
     agents: list[str]
     flows: list[str]
@@ -93,6 +94,7 @@ class ProviderOut(Out):
 
     name: str
     usable: bool
+    keyless: bool
     why: str
     models: list[str]
 

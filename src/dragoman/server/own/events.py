@@ -11,8 +11,8 @@ import orjson
 from dragoman.core.errors import Unavailable
 from dragoman.core.events import FINAL, BlockDelta, Event, ItemAdded, ItemChanged, encode_event
 from dragoman.core.failures import told_event
-from dragoman.core.ports import Live
 from dragoman.core.records import Run
+from dragoman.core.turns import Live
 from dragoman.server.closing import read
 from dragoman.server.http import Answer, encode_json
 from dragoman.server.own.models import shown_body

@@ -12,9 +12,9 @@ from typing import Any
 
 from dragoman.core import writes
 from dragoman.core.errors import BadRequest, Forbidden, NotFound, StaleWrite
-from dragoman.core.ports import NewThread, Quota, Turn
 from dragoman.core.principal import Principal
 from dragoman.core.records import Thread
+from dragoman.core.turns import NewThread, Quota, Turn
 from dragoman.server.addressing import address_of
 from dragoman.server.http import Answer, Call, Reply
 from dragoman.server.own import models as models

@@ -47,17 +47,24 @@ class OwnModels:
         return {
             "models": list(used.values()),
             "providers": [
-                {"name": row.provider, "usable": row.usable, "why": row.why, "models": row.models} for row in rows
+                {
+                    "name": row.provider,
+                    "usable": row.usable,
+                    "keyless": row.keyless,
+                    "why": row.why,
+                    "models": row.models,
+                }
+                for row in rows
             ],
         }
 
     def _one(self, told: str, model: object, providers: dict[str, ProviderRow]) -> dict[str, Any]:
         if not isinstance(model, str) or model in self._services.app.models:
-            return {"name": told, "usable": True, "why": "the app's own"}
+            return {"name": told, "usable": True, "keyless": False, "why": "the app's own"}
         row = providers.get(model.partition("/")[0])
         if row is None:
-            return {"name": told, "usable": False, "why": "there is no such provider"}
-        return {"name": told, "usable": row.usable, "why": row.why}
+            return {"name": told, "usable": False, "keyless": False, "why": "there is no such provider"}
+        return {"name": told, "usable": row.usable, "keyless": row.keyless, "why": row.why}
 
 
 def _name_of(model: object) -> str:

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from dragoman.core.failures import told_error
 from dragoman.core.ids import ID_PATTERN
-from dragoman.core.ports import AgentInfo, Decision
 from dragoman.core.principal import Principal
 from dragoman.core.records import Item, Run, Thread
+from dragoman.core.turns import AgentInfo, Decision
 from dragoman.engine.files import BLOB
 from dragoman.kai.history import is_hidden
 from dragoman.server.own.overview import first_token_seconds

@@ -15,10 +15,10 @@ from dragoman.core.flows import FlowCall
 from dragoman.core.ids import new_id
 from dragoman.core.message_json import decode_messages
 from dragoman.core.messages import ToolSpec
-from dragoman.core.ports import Completion, NewThread, Started, Turn
 from dragoman.core.principal import Principal
 from dragoman.core.records import Item, Run, Thread
 from dragoman.core.redact import REDACTED
+from dragoman.core.turns import Completion, NewThread, Started, Turn
 from dragoman.core.writes import PutItem, PutThread
 from dragoman.engine.capture import keeps_payloads
 from dragoman.server.credits import BUDGET_OF

@@ -14,9 +14,9 @@ from typing import Any
 
 from dragoman.core.errors import BadRequest, Conflict
 from dragoman.core.ids import as_ulid
-from dragoman.core.ports import AgentInfo, NewThread, Quota, Turn
 from dragoman.core.principal import Principal
 from dragoman.core.records import Repeat, Run
+from dragoman.core.turns import AgentInfo, NewThread, Quota, Turn
 from dragoman.server.http import Answer, Call, Reply, Route
 from dragoman.server.kai.quota import COUNTER, window_end
 from dragoman.server.preferences import preferred

@@ -17,10 +17,10 @@ from typing import Any, Final
 from dragoman.core.failures import told_error
 from dragoman.core.flows import FlowCall, FlowInfo
 from dragoman.core.ids import as_ulid, canonical, is_id, is_ulid
-from dragoman.core.ports import AgentInfo, Quota, Started, Turn
 from dragoman.core.principal import Principal
 from dragoman.core.records import Repeat, Run, RunStatus, Step
 from dragoman.core.steps import split_key
+from dragoman.core.turns import AgentInfo, Quota, Started, Turn
 from dragoman.server.http import Answer, Call, Route
 from dragoman.server.kai.quota import COUNTER, window_end
 from dragoman.server.preferences import preferred

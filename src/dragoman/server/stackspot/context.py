@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dragoman.core.errors import NotFound
-from dragoman.core.ports import AgentInfo
+from dragoman.core.turns import AgentInfo
 from dragoman.server import signed
 from dragoman.server.http import Call
 from dragoman.server.services import Services

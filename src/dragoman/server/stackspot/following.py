@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from dragoman.core.errors import Unavailable
 from dragoman.core.events import Event
-from dragoman.core.ports import Tail
 from dragoman.core.records import Run
+from dragoman.core.turns import Tail
 from dragoman.server.closing import ServerClosing
 from dragoman.server.stackspot.context import Context
 from dragoman.server.stackspot.limits import Place

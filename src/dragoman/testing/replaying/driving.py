@@ -13,7 +13,8 @@ from typing import Any
 from dragoman.core import events as ev
 from dragoman.core.flows import Continue, FlowCall
 from dragoman.core.messages import ToolSpec
-from dragoman.core.ports import Decision, Engine, NewThread, Started, Turn
+from dragoman.core.ports import Engine
+from dragoman.core.turns import Decision, NewThread, Started, Turn
 from dragoman.testing.replaying.playback import Playback
 
 NOT_RECORDED = "nobody was asked when this was recorded"
