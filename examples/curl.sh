@@ -11,6 +11,10 @@ curl -sN "http://127.0.0.1:8080/dragoman/v1/runs/$run/events" -H 'authorization:
 curl -sN http://127.0.0.1:8080/chatkit -H 'authorization: Bearer demo-you' -H 'content-type: application/json' \
   -d '{"type": "threads.create", "params": {"input": {"content": [{"type": "input_text", "text": "tool: add 2 3"}]}}}'
 
+# OpenAI: what the openai package speaks; "demo" is a model, "agent/demo" the agent with its tools
+curl -sN http://127.0.0.1:8080/v1/chat/completions -H 'authorization: Bearer demo-you' -H 'content-type: application/json' \
+  -d '{"model": "agent/demo", "messages": [{"role": "user", "content": "tool: add 2 3"}], "stream": true}'
+
 # Kai: the UI message stream that kai-client and useChat read
 curl -sN http://127.0.0.1:8080/api/chat -H 'x-storageapi-token: demo-you' -H 'content-type: application/json' \
   -d '{"id": "my-first-chat", "message": {"id": "my-first-message", "role": "user",
