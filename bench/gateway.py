@@ -1,8 +1,9 @@
 """P9: a gateway before an instant provider: what it adds to the median answer, CPU per request and per streamed chunk.
 
 The limit is Starlette with aiohttp behind it, passing bytes on: it decodes nothing, counts nothing and refuses nobody.
-Ours is the whole server with its settings as they come. Each gateway is a process on one core; the provider and the
-load, both raw protocols, are on the other. Every answer is counted, and the text of one of each kind is compared.
+Beside it stands the same with httpx2, our transport, in aiohttp's place. Ours is the whole server with its settings as
+they come. Each gateway is a process on one core; the provider and the load, both raw protocols, are on the other. Every
+answer is counted, and the text of one of each kind is compared.
 A stream comes once with a write per chunk, as a model's words do, and once all at once.
 """
 
@@ -37,6 +38,7 @@ TARGETS = {
     "CPU per chunk, all at once": None,
 }
 LIMIT = "pass-through"
+BARE = "bare httpx2"
 OURS = "dragoman"
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
@@ -185,7 +187,7 @@ def measure(found: Found, name: str, pid: int, port: int, provider_port: int) ->
 @contextmanager
 def gateway(name: str, provider_port: int) -> Iterator[tuple[int, int] | None]:
     """Process id and port; None if it is not there."""
-    python = str(interpreter(name)) if name not in (LIMIT, OURS) else sys.executable
+    python = sys.executable if name in (LIMIT, BARE, OURS) else str(interpreter(name))
     command = [python, "-m", "bench.gateways", name, str(provider_port)]
     try:
         process = subprocess.Popen(

@@ -26,7 +26,7 @@ from bench.measure import pin
 
 PACES = ("plain", "once", "each")
 START_SECONDS = 120.0
-TOKENS = {"pass-through": "nobody", "dragoman": "demo-you", "litellm": f"sk-{'5a' * 32}"}
+TOKENS = {"pass-through": "nobody", "bare httpx2": "nobody", "dragoman": "demo-you", "litellm": f"sk-{'5a' * 32}"}
 """What each takes as a bearer's; the limit takes anything."""
 
 
@@ -73,6 +73,36 @@ def passing(port: int) -> None:
                     yield piece
 
         return StreamingResponse(pieces(), answer.status, {"content-type": answer.headers["content-type"]})
+
+    serve(Starlette(routes=[Route("/v1/chat/completions", post, methods=["POST"])]))
+
+
+def bare(port: int) -> None:
+    """The limit with httpx2 in the place of aiohttp: what our transport takes at least."""
+    import httpx2
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import StreamingResponse
+    from starlette.routing import Route
+
+    clients: list[httpx2.AsyncClient] = []
+
+    async def post(request: Request) -> StreamingResponse:
+        if not clients:
+            clients.append(httpx2.AsyncClient(timeout=120.0))
+        body = await request.body()
+        url = f"{base(port, request.headers['x-pace'])}/chat/completions"
+        asked = clients[0].build_request("POST", url, content=body, headers={"content-type": "application/json"})
+        answer = await clients[0].send(asked, stream=True)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            try:
+                async for piece in answer.aiter_raw():
+                    yield piece
+            finally:
+                await answer.aclose()
+
+        return StreamingResponse(pieces(), answer.status_code, {"content-type": answer.headers["content-type"]})
 
     serve(Starlette(routes=[Route("/v1/chat/completions", post, methods=["POST"])]))
 
@@ -133,7 +163,7 @@ def _wait(port: int) -> None:
             time.sleep(0.2)
 
 
-GATEWAYS = {"pass-through": passing, "dragoman": dragoman, "litellm": litellm}
+GATEWAYS = {"pass-through": passing, "bare httpx2": bare, "dragoman": dragoman, "litellm": litellm}
 
 
 if __name__ == "__main__":

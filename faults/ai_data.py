@@ -31,9 +31,23 @@ AI_DATA = (
     Fault(
         "when the caller is cancelled those who wait get nothing",
         "ai/cache/flights.py",
-        "            flight.left = True\n",
+        "            flight.left = not flight.has_value\n",
         "",
         f"{_CACHE}test_when_the_caller_is_cancelled_the_next_one_calls",
+    ),
+    Fault(
+        "an answer that ended in an error is kept",
+        "ai/client/around.py",
+        'return "error" not in reasons and self.is_own(stats)',
+        "return self.is_own(stats)",
+        "tests/ai/client/test_cache_wiring.py::test_an_answer_that_ended_in_an_error_is_not_kept",
+    ),
+    Fault(
+        "threads meet in the middle of a cache",
+        "ai/cache/backends.py",
+        "self._lock = threading.Lock()",
+        "self._lock = __import__('contextlib').nullcontext()",
+        "tests/ai/cache/test_backends.py::test_threads_do_not_meet_in_the_middle_of_memory",
     ),
     Fault(
         "a cache on disk grows without end",
@@ -64,6 +78,20 @@ AI_DATA = (
         "tests/ai/embeddings/test_wires.py::test_several_texts_go_together_and_come_in_order",
     ),
     Fault(
+        "what is no number is the nearest of all",
+        "ai/embeddings/vectors.py",
+        "return cosine if math.isnan(cosine) else max(-1.0, min(1.0, cosine))",
+        "return max(-1.0, min(1.0, cosine))",
+        "tests/ai/embeddings/test_vectors.py::test_what_is_no_number_is_never_similar",
+    ),
+    Fault(
+        "vectors outlive the credential that they were made with",
+        "ai/embeddings/client.py",
+        "[await self._target.cache_scope(self._target.settings.headers, self._tenant), endpoint.path]",
+        "[self._tenant, endpoint.path]",
+        "tests/ai/embeddings/test_client.py::test_vectors_of_a_credential_that_was_changed_are_not_known",
+    ),
+    Fault(
         "who left a batch is still in it",
         "ai/batch/collector.py",
         "            if pending in group.waiting:",
@@ -73,7 +101,7 @@ AI_DATA = (
     Fault(
         "the first failure lets the rest begin",
         "ai/batch/executor.py",
-        "                if self._fail_fast:\n                    self.stop()\n",
+        "        if self._fail_fast:\n            self.stop()\n",
         "",
         "tests/ai/batch/test_executor.py::test_the_first_failure_may_end_the_rest",
     ),
@@ -92,9 +120,16 @@ AI_DATA = (
         "tests/store/test_vectors.py::test_vectors_of_another_model_or_length_say_nothing",
     ),
     Fault(
+        "vectors of knowledge cost nobody anything",
+        "server/meaning.py",
+        "        if tenant in self._balances:\n",
+        "        if tenant is None:\n",
+        "tests/server/stackspot/test_meaning.py::test_vectors_are_measured_counted_and_paid_by_the_tenant",
+    ),
+    Fault(
         "half a document stays when its model fails",
         "engine/knowledge.py",
-        "            await self.remove(tenant, source, blob.id)\n            raise\n",
+        "            await asyncio.shield(self.remove(tenant, source, blob.id))\n            raise\n",
         "            raise\n",
         "tests/engine/test_meaning.py::test_a_document_without_vectors_is_not_taken",
     ),

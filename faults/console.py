@@ -32,7 +32,7 @@ CONSOLE: tuple[Fault, ...] = (
     Fault(
         "the demo signs anybody in whose name leads here",
         "server/cookies.py",
-        "if not is_loopback(name) or (call.peer",
+        "if not is_named or not is_loopback(name) or (call.peer",
         "if (call.peer",
         f"{COOKIES}::test_the_demo_signs_in_its_own_user_on_this_machine_alone",
     ),

@@ -9,6 +9,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from prove.reading import V1
@@ -327,7 +328,12 @@ TAKES: dict[tuple[str, str], tuple[Slot, ...]] = {
     ("POST", "/v1/embeddings"): (),
     **{
         ("GET", "/v1/models" + path): ()
-        for path in ("", "/{one}", "/{one}/{two}", "/{one}/{two}/{three}", "/{one}/{two}/{three}/{four}")
+        for path in accumulate(("", "/{one}", "/{two}", "/{three}", "/{four}", "/{five}", "/{six}"))
+    },
+    ("GET", "/v1/chat/completions"): (),
+    **{
+        (method, "/v1/chat/completions/{completion}" + path): ()
+        for method, path in (("GET", ""), ("GET", "/messages"), ("POST", ""), ("DELETE", ""))
     },
     ("POST", "/{realm}/oidc/oauth/token"): (),
     ("POST", "/v1/agent/{agent_id}/chat"): _SPOT,
@@ -355,6 +361,7 @@ OWN_IN_PATH = {
     "file": "file",
     "upload": "upload",
     "execution": "command",
+    "completion": "waiting_run",
 }
 """Name in a path → what of the caller's own stands there while another place is tried."""
 
@@ -373,5 +380,7 @@ PUBLIC_IN_PATH = {
     "two": "helper",
     "three": "x",
     "four": "y",
+    "five": "y",
+    "six": "y",
 }
 """Names in a path that are no ids: what is served is known to all."""

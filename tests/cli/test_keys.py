@@ -1,12 +1,17 @@
+import asyncio
 import json
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
+from dragoman.core.writes import Count
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
+from dragoman.server.credits import NEVER, counter_name
+from dragoman.store.sqlite import open_store
 from dragoman.testing import ScriptedModel, serve
 
 
@@ -41,7 +46,33 @@ def test_json_holds_everything_about_a_key(keys):
     assert (made["tenant"], made["projects"], made["rate_limit"]) == ("t", ["p1"], [100, 60.0])
     assert made["expires"] - made["created"] == 30 * 86400
     (row,) = json.loads(keys("list", "--json").stdout)["keys"]
-    assert row == {name: value for name, value in made.items() if name != "key"}
+    assert row == {name: value for name, value in made.items() if name != "key"} | {"spent": None}
+
+
+async def spend(where, key: str, amount: int) -> None:
+    store = await open_store(where)
+    try:
+        now = time.time()
+        row = next(one for one in await store.keys() if one.id == key)
+        await store.commit(Count(row.tenant, "", counter_name(key), now=now, resets=NEVER, amount=amount))
+    finally:
+        await store.close()
+
+
+def test_the_list_tells_the_rate_and_what_is_spent_of_a_budget(keys, tmp_path):
+    made = json.loads(keys("create", "--new", "--rate", "100/60", "--budget", "20", "--json").stdout)
+    plain = json.loads(keys("create", "--json").stdout)
+    asyncio.run(spend(tmp_path / "data", made["id"], 1_250_000_000))
+    rows = {row["id"]: row for row in json.loads(keys("list", "--json").stdout)["keys"]}
+    assert (rows[made["id"]]["rate_limit"], rows[made["id"]]["budget"], rows[made["id"]]["spent"]) == (
+        [100, 60],
+        20,
+        1.25,
+    )
+    assert (rows[plain["id"]]["budget"], rows[plain["id"]]["spent"]) == (None, None)
+    told = keys("list").stdout
+    assert "100/60" in told
+    assert "1.25 of 20 $" in told
 
 
 def test_a_further_key_belongs_to_the_tenant_of_the_first(keys):

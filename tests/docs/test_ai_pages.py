@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
@@ -24,7 +25,7 @@ def vector_of(text: str) -> list[float]:
 
 
 class Services(BaseHTTPRequestHandler):
-    """Embeddings, speech and ranking."""
+    """Embeddings, speech, ranking and images."""
 
     protocol_version = "HTTP/1.1"
 
@@ -48,6 +49,10 @@ class Services(BaseHTTPRequestHandler):
             scores = [len(words & set(re.findall(r"\w{4,}", one.lower()))) / 2 for one in asked["documents"]]
             best = sorted(range(len(scores)), key=lambda place: -scores[place])[: asked["top_n"]]
             self.tell({"results": [{"index": place, "relevance_score": scores[place]} for place in best]})
+        elif self.path == "/v1/images/generations":
+            asked = json.loads(body)
+            assert (asked["model"], asked["n"], asked["size"]) == ("gpt-image-1", 1, "1024x1024")
+            self.tell({"data": [{"b64_json": base64.b64encode(b"a image").decode()}]})
         else:
             self.answer(b"{}", "application/json", 404)
 

@@ -90,6 +90,7 @@ MODELS = {
 SERVICES = {
     "ai_embeddings.py": "3 vectors of 26 numbers, 7 tokens\ncats purr 0.91\ninvoices are due 0.49\n",
     "ai_speech.py": "wav True\nGood morning\n",
+    "ai_images.py": "7 bytes\n",
     "ai_rerank.py": "1.0 Tyres are mended with patches.\n",
 }
 """Example → what it prints; run by `test_ai_pages`."""

@@ -99,7 +99,7 @@ async def test_neither_questions_nor_documents_cross_tenants(store: SQLiteStore)
     assert await best(knowledge, "cat", tenant="nobody") == ""
 
 
-@pytest.mark.parametrize("error", [RateLimited("slow down"), BadRequest("no")])
+@pytest.mark.parametrize("error", [RateLimited("slow down"), BadRequest("no"), KeyError("an app's own mistake")])
 async def test_a_question_without_a_vector_goes_by_words(
     store: SQLiteStore, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -137,7 +137,13 @@ async def test_a_long_question_is_cut_and_a_search_of_nothing_asks_nothing(store
 
 
 @pytest.mark.parametrize(
-    "documents", [Topics(RateLimited("slow down: key k-1")), Topics(RateLimited("later"), after=1), Topics(fewer=True)]
+    "documents",
+    [
+        Topics(RateLimited("slow down: key k-1")),
+        Topics(RateLimited("later"), after=1),
+        Topics(fewer=True),
+        Topics(ConnectionError("an app's own mistake, with key k-1"), after=1),
+    ],
 )
 async def test_a_document_without_vectors_is_not_taken(store: SQLiteStore, documents: Topics) -> None:
     knowledge = knowledge_of(store, documents)
@@ -147,6 +153,42 @@ async def test_a_document_without_vectors_is_not_taken(store: SQLiteStore, docum
     assert caught.value.code == "unavailable:knowledge"
     assert "k-1" not in str(caught.value)
     assert await best(knowledge, "word") == ""
+
+
+async def test_half_a_document_goes_when_its_sender_gives_up(store: SQLiteStore) -> None:
+    class Slow(Topics):
+        async def embed(self, texts: Sequence[str], *, dimensions: int | None = None) -> Embedded:
+            if self.asked:
+                waiting.set()
+                await asyncio.Event().wait()
+            return await super().embed(texts, dimensions=dimensions)
+
+    waiting, text = asyncio.Event(), "\n\n".join(f"{'word ' * 230}{n}" for n in range(600))
+    adding = asyncio.create_task(add(knowledge_of(store, Slow()), store, "a", text))
+    async with asyncio.timeout(10):
+        await waiting.wait()
+        adding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await adding
+    assert await best(StoredKnowledge(store), "word") == ""
+
+
+async def test_what_the_model_counts_is_told_of_documents_and_questions(store: SQLiteStore) -> None:
+    class Counting(Topics):
+        async def embed(self, texts: Sequence[str], *, dimensions: int | None = None) -> Embedded:
+            made = await super().embed(texts, dimensions=dimensions)
+            return Embedded(made.vectors, sum(map(len, texts)))
+
+    told: list[tuple[str, int]] = []
+
+    async def used(tenant: str, tokens: int) -> None:
+        told.append((tenant, tokens))
+
+    knowledge = knowledge_of(store, Counting(), used=used)
+    await add(knowledge, store, "a", "A feline.")
+    await best(knowledge, "my cat", tenant="other")
+    await best(knowledge_of(store, Topics(), used=used), "a model that does not count")
+    assert told == [("t", 9), ("other", 6)]
 
 
 async def test_what_was_there_before_the_model_is_found_by_words(store: SQLiteStore) -> None:

@@ -108,6 +108,21 @@ async def test_authentication_comes_before_the_body(start_inside: Start, probe: 
     assert (refused.status, refused.json()["surface"]) == (401, "chat")
 
 
+@pytest.mark.requirement("CORE-17")
+@pytest.mark.parametrize(
+    ("code", "reason"), [("mine:busy", "mine:busy"), ("no \n label", "other"), ("x" * 65, "other")]
+)
+async def test_a_refusal_is_counted_by_its_code_if_that_is_a_word(
+    start_inside: Start, probe: Probe, code: str, reason: str
+) -> None:
+    async def refuse(call: Call) -> Answer:
+        raise Unavailable("not now", code=code)
+
+    inside = await start_inside(settings={"faces": [probe(Route("GET", "/refuse", refuse, auth="none"))]})
+    assert (await inside.ask("GET", "/refuse")).status == 503
+    assert f'dragoman_refused_total{{reason="{reason}"}} 1\n' in (await inside.ask("GET", "/metrics")).text
+
+
 async def test_a_body_above_the_limit_is_413(start_inside: Start, probe: Probe) -> None:
     inside = await start_inside(settings={"faces": [probe(*routes())]})
     assert (await inside.ask("POST", "/probe", content=b"x" * 10)).status == 200

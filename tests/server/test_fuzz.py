@@ -173,6 +173,8 @@ IN_PATH = {
     "page": "chat",
     "first": "x",
     "second": "y",
+    "completion": "chatcmpl-01a1fe7091d271ddab14419b0591c300",
+    **dict.fromkeys(("one", "two", "three", "four", "five", "six"), "demo"),
 }
 """Names in a path that are no ids."""
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from dragoman.core.errors import Unavailable
-from dragoman.server.metrics import Metrics
+from dragoman.server.metrics import MOST_SERIES, Metrics
 
 Start = Callable[..., Awaitable[Any]]
 V1 = "/dragoman/v1"
@@ -96,3 +96,15 @@ def test_label_values_are_escaped() -> None:
     metrics = Metrics()
     metrics.count("c", (("name", 'a"b\\c\nd'),))
     assert metrics.text() == '# TYPE c counter\nc{name="a\\"b\\\\c\\nd"} 1\n'
+
+
+def test_no_label_fills_the_memory() -> None:
+    metrics = Metrics()
+    for number in range(MOST_SERIES + 500):
+        metrics.count("c", (("name", str(number)),))
+        metrics.observe("h", 0.1, (("name", str(number)),))
+    metrics.count("c", (("name", "7"),))
+    lines = metrics.text().splitlines()
+    assert len([line for line in lines if line.startswith(("c{", "h_count{"))]) == 2 * (MOST_SERIES + 1)
+    assert metrics.value("c", (("name", "other"),)) == 500
+    assert metrics.value("c", (("name", "7"),)) == 2

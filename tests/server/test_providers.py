@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from prove.wire import Wire
 
-from dragoman import Agent, App, openai_compatible, tool
+from dragoman import Agent, App, openai_compatible, provider_model, tool
+from dragoman.ai.tokens.estimator import cost_of
 from dragoman.core.errors import UsageError
 from dragoman.core.messages import ModelFinish, ModelRequest, ModelText, ModelUsage
 from dragoman.core.usage import Usage
@@ -109,6 +110,92 @@ async def test_a_missing_key_is_refused_at_the_start_and_names_its_variable(
     with pytest.raises(UsageError, match=r"agent 'helper'.*HOUSE_TOKEN"):
         await start_inside(app_of("house/m"), settings=settings)
     assert wire.seen == []
+
+
+def gateway(**models: Any) -> App:
+    return App("acme", models=models)
+
+
+async def test_a_name_of_the_app_that_leads_nowhere_is_refused_at_the_start(start_inside: Start) -> None:
+    with pytest.raises(UsageError, match=r"model 'typo'.*nobody-knows"):
+        await start_inside(gateway(typo="nobody-knows/some-model"))
+
+
+async def test_a_name_of_the_app_that_lacks_its_key_is_told_at_the_start_and_hinders_nobody(
+    start_inside: Start, monkeypatch: pytest.MonkeyPatch, wire: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("GROQ_API_KEY", raising=False)
+    inside = await start_inside(gateway(fast="groq/llama3-70b-8192", house=openai_compatible(wire.url, "m")))
+    assert "GROQ_API_KEY" in inside.services.providers.unusable["fast"]
+    [told] = [record for record in caplog.records if record.getMessage() == "a model of the app cannot be used"]
+    assert (told.levelname, told.__dict__["model"]) == ("WARNING", "fast")
+    assert [one["id"] for one in (await inside.ask("GET", "/v1/models")).json()["data"]] == ["house"]
+    for _ in range(2):
+        reply = await inside.ask("POST", "/v1/chat/completions", {"model": "fast", "messages": HI})
+        assert (reply.status, reply.json()["error"]["code"]) == (503, "model_not_configured")
+        assert "GROQ" not in reply.text
+
+
+HI = [{"role": "user", "content": "echo: hello"}]
+
+
+async def test_a_fallback_may_be_a_name_of_the_app(start_inside: Start, wire: Wire) -> None:
+    app = gateway(
+        careful=openai_compatible("http://127.0.0.1:9/v1", "m", fallbacks=["house"]),
+        house=openai_compatible(wire.url, "spare"),
+    )
+    inside = await start_inside(app)
+    reply = await inside.ask("POST", "/v1/chat/completions", {"model": "careful", "messages": HI})
+    assert (reply.status, reply.json()["choices"][0]["message"]["content"]) == (200, "hello")
+
+
+@pytest.mark.parametrize(
+    ("fallback", "told"),
+    [
+        ("nobody-knows/m", r"model 'careful'.*nobody-knows"),
+        ("nobody", r"model 'careful'.*nobody"),
+        ("own", r"fallback 'own' .* is no model of a provider"),
+        ("careful", "lead back to 'careful'"),
+        ("round", "lead back to"),
+    ],
+)
+async def test_a_fallback_that_cannot_step_in_is_refused_at_the_start(
+    start_inside: Start, wire: Wire, fallback: str, told: str
+) -> None:
+    async def own(request: ModelRequest) -> AsyncIterator[str]:
+        yield "mine"
+
+    app = gateway(
+        careful=openai_compatible(wire.url, "m", fallbacks=[fallback]),
+        own=own,
+        round=openai_compatible(wire.url, "m", fallbacks=["careful"]),
+    )
+    with pytest.raises(UsageError, match=told):
+        await start_inside(app)
+
+
+async def test_a_model_whose_fallback_lacks_its_key_is_the_same_at_each_call(
+    start_inside: Start, monkeypatch: pytest.MonkeyPatch, wire: Wire
+) -> None:
+    monkeypatch.delenv("GROQ_API_KEY", raising=False)
+    inside = await start_inside(gateway(careful=openai_compatible(wire.url, "m", fallbacks=["groq/llama3-70b-8192"])))
+    for _ in range(2):
+        reply = await inside.ask("POST", "/v1/chat/completions", {"model": "careful", "messages": HI})
+        assert reply.status == 503
+    assert wire.seen == []
+
+
+async def test_a_run_costs_what_prices_say_where_the_provider_does_not(start_inside: Start, wire: Wire) -> None:
+    model = provider_model("openai/gpt-4o", base_url=wire.url, api_key="sk-secret")
+    inside = await start_inside(App("acme", agents=[Agent("helper", model=model)], models={"smart": model}))
+    kept = await inside.ask("POST", "/v1/chat/completions", {"model": "smart", "messages": HI, "store": True})
+    for run in (kept.headers["x-dragoman-run"], (await ask(inside, "echo: hello"))["id"]):
+        found = (await inside.ask("GET", f"{V1}/runs/{run}")).json()
+        usage = found["usage"]
+        prices = cost_of({name: count for name, count in usage.items() if count is not None}, "openai/gpt-4o")
+        assert prices is not None
+        assert found["cost"] == pytest.approx(prices.total_cost)
+        assert found["cost"] > 0
 
 
 async def test_the_reasoning_model_is_looked_up_as_well(start_inside: Start, wire: Wire) -> None:

@@ -12,7 +12,8 @@ from prove.wire import Wire
 from tests.ai.telemetry.otlp import Collector, attributes, collecting
 
 from dragoman import Agent, App, openai_compatible
-from dragoman.server.tracing import start_tracing
+from dragoman.ai.telemetry.current import traceparent
+from dragoman.server.tracing import as_called, start_tracing
 
 pytestmark = pytest.mark.requirement("AIP-78")
 
@@ -41,11 +42,11 @@ def collector() -> Iterator[Collector]:
         yield made
 
 
-async def asked(start_inside: Start, wire: Wire, text: str) -> None:
+async def asked(start_inside: Start, wire: Wire, text: str, headers: dict[str, str] | None = None) -> None:
     """One run of an agent on a server that is stopped afterwards."""
     model = openai_compatible(wire.url, "m", api_key=KEY)
     inside = await start_inside(App("acme", agents=[Agent("helper", model=model)], version="7"))
-    run: dict[str, Any] = (await inside.ask("POST", f"{V1}/runs", {"message": {"text": text}})).json()
+    run: dict[str, Any] = (await inside.ask("POST", f"{V1}/runs", {"message": {"text": text}}, headers=headers)).json()
     async for _ in inside.services.engine.events(run["id"]):
         pass
     await inside.application.stop()
@@ -88,6 +89,69 @@ async def test_content_is_sent_only_when_the_environment_says_so(
 async def test_without_a_word_in_the_environment_there_is_no_tracing(start_inside: Start, wire: Wire) -> None:
     await asked(start_inside, wire, "echo: x")
     assert "traceparent" not in wire.seen[0].headers
+
+
+CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+async def test_the_callers_span_is_the_parent_of_ours(
+    start_inside: Start, wire: Wire, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    await asked(start_inside, wire, "echo: x", {"traceparent": CALLER})
+    (span,) = collector.spans
+    assert f"00-{span.trace_id.hex()}-{span.parent_span_id.hex()}-01" == CALLER
+    assert span.flags & 0x300 == 0x300  # it is known that the parent is of another process
+    assert wire.seen[0].headers["traceparent"] == f"00-{span.trace_id.hex()}-{span.span_id.hex()}-01"
+
+
+async def test_the_callers_trace_goes_on_to_the_provider_where_nothing_is_traced_here(
+    start_inside: Start, wire: Wire
+) -> None:
+    await asked(start_inside, wire, "echo: x", {"traceparent": CALLER})
+    assert wire.seen[0].headers["traceparent"] == CALLER
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_of_the_gateway_is_part_of_its_callers_trace(
+    start_inside: Start, wire: Wire, collector: Collector, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    model = openai_compatible(wire.url, "m", api_key=KEY)
+    inside = await start_inside(App("acme", agents=[Agent("helper", model=model)], models={"house": model}))
+    body = {"model": "house", "messages": [{"role": "user", "content": "echo: x"}], "stream": stream}
+    await inside.ask("POST", "/v1/chat/completions", body, headers={"traceparent": CALLER})
+    await inside.ask("POST", "/v1/chat/completions", body)
+    await inside.application.stop()
+    first, second = collector.spans
+    assert f"00-{first.trace_id.hex()}-{first.parent_span_id.hex()}-01" == CALLER
+    assert not second.parent_span_id  # a call without a word is a trace of its own
+    assert first.trace_id != second.trace_id
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+        "00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01",
+        "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+        "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        f"{CALLER}-more",
+        f"{CALLER}, {CALLER}",
+        f"01{CALLER[2:]}-{'x' * 512}",
+    ],
+)
+def test_what_is_no_traceparent_is_ignored(header: str) -> None:
+    with as_called({"traceparent": header}):
+        assert traceparent() is None
+
+
+def test_a_later_version_of_the_header_is_read_as_far_as_it_is_known() -> None:
+    with as_called({"traceparent": f"01{CALLER[2:]}-more"}):
+        assert traceparent() == CALLER
+    assert traceparent() is None
 
 
 async def test_a_collector_that_is_not_there_hurts_nobody(
@@ -141,23 +205,34 @@ async def test_spans_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert '"name": "work"' in capsys.readouterr().out
 
 
-def test_a_provider_that_the_application_has_set_up_is_used() -> None:
-    program = """
+@pytest.mark.parametrize(
+    ("environ", "spans"),
+    [
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, "['work']"),
+        ({}, "['work']"),
+        ({"OTEL_TRACES_EXPORTER": "none"}, "[]"),
+        ({"OTEL_SDK_DISABLED": "true"}, "[]"),
+    ],
+)
+def test_a_provider_that_the_application_has_set_up_is_used(environ: dict[str, str], spans: str) -> None:
+    program = f"""
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from dragoman.server.tracing import start_tracing
+from dragoman.ai.telemetry.current import traceparent
+from dragoman.server.tracing import as_called, start_tracing
 
 memory, provider = InMemorySpanExporter(), TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(memory))
 trace.set_tracer_provider(provider)
-tracing = start_tracing("acme", environ={"OTEL_TRACES_EXPORTER": "otlp"})
-tracing.tracer.start_span("work").end()
+tracing = start_tracing("acme", environ={environ})
+if tracing.tracer is not None:
+    tracing.tracer.start_span("work").end()
 print([span.name for span in memory.get_finished_spans()], tracing.provider)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "['work'] None\n"
+    assert done.stdout == f"{spans} None\n"
 
 
 def test_starting_a_server_loads_no_sdk() -> None:

@@ -94,6 +94,18 @@ async def test_vectors_of_another_model_or_length_say_nothing(
     assert await found(store, vector, space=space, query="number 7", limit=1) == ["filler number 7"]
 
 
+async def test_passages_without_a_vector_of_a_model_are_counted(store: SQLiteStore) -> None:
+    assert await store.passages_without(SPACE, None) == 0
+    await put(store, "b", [("felines sleep", CATS), ("hounds bark", DOGS)])
+    await put(store, "c", [("of no direction", ())], space=None, tenant="other")
+    await put(store, "d", [("another length", (1.0, 0.0))])
+    await put(store, "e", [("another model", CATS)] * 3, space=f"{SPACE} 3")
+    assert await store.passages_without(SPACE, None) == 4
+    assert await store.passages_without(SPACE, 3) == 5
+    assert await store.passages_without(f"{SPACE} 3", None) == 4
+    assert await store.passages_without("nobody", 3) == 7
+
+
 @pytest.mark.parametrize("vector", [(0.0, 0.0, 0.0), (math.nan, 0.0, 0.0), (math.inf, 0.0, 0.0), ()])
 async def test_a_vector_that_points_nowhere_finds_and_is_nothing(store: SQLiteStore, vector: Sequence[float]) -> None:
     await put(store, "b", [*filling(vector), ("felines sleep", CATS)])

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dragoman.core import redact
 from dragoman.core.errors import ConnectionLost
 from dragoman.core.redact import REDACTED, redact_text
-from dragoman.transport.io import run_blocking
-from dragoman.transport.recording import Read, RecordingIO, redact_reads
+from dragoman.transport.cleaning import clean_reads, known_secrets
+from dragoman.transport.io import Tee, run_blocking
+from dragoman.transport.recording import Read, RecordingIO
 from dragoman.transport.scripted import Reply, ScriptedIO
 from dragoman.wire.http import Headers, Request, Response
 
@@ -110,19 +114,107 @@ def test_redacting_reads_is_redacting_their_text_wherever_the_borders_are(words:
     body = "".join(words).encode()
     places = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=6)))
     edges = [0, *places, len(body)]
-    reads = [Read(float(n), body[a:b]) for n, (a, b) in enumerate(pairwise(edges))]
-    clean = redact_reads(reads)
+    reads = [body[a:b] for a, b in pairwise(edges)]
+    clean = clean_reads(reads, [])
     expected = redact_text(body.decode("latin-1")).encode("latin-1")
-    assert b"".join(read.data for read in clean) == expected
+    assert b"".join(clean) == expected
+    assert len(clean) == len(reads)
     if expected == body:
         assert clean == reads
 
 
 def test_reads_without_secrets_keep_their_borders() -> None:
-    reads = [Read(0.0, b"a"), Read(1.0, b"token=" + S.encode()[:4]), Read(2.0, S.encode()[4:] + b" b"), Read(3.0, b"c")]
-    assert redact_reads(reads) == [
-        Read(0.0, b"a"),
-        Read(1.0, b"token=[redacted]"),
-        Read(2.0, b" b"),
-        Read(3.0, b"c"),
+    reads = [b"a", b"token=" + S.encode()[:4], S.encode()[4:6], S.encode()[6:] + b" b", b"c"]
+    assert clean_reads(reads, []) == [b"a", b"token=[redacted]", b"", b" b", b"c"]
+
+
+@pytest.mark.parametrize(
+    ("body", "clean"),
+    [
+        ('data: {"credentials": {"a": "zQ7-x"}, "n": 1}\n\ndata: {"n": 2}\n\n', 'data: {"credentials":"[redacted]","n":1}\n\ndata: {"n": 2}\n\n'),
+        ('{"n": 1}\n{"secret": [1, 2]}\n', '{"n": 1}\n{"secret":"[redacted]"}\n'),
+        ("Cookie \t  \t : a=b; c=d\n", "Cookie \t  \t : [redacted]\n"),
+        ('{"pin_secret": 1234, "n": 5}', '{"pin_secret":"[redacted]","n":5}'),
+        ('{"secret": {"a": "zQ7-x"}, "b": "Bearer abcdef12"}', '{"secret":"[redacted]","b":"Bearer [redacted]"}'),
+    ],
+)  # fmt: skip
+def test_what_stands_under_a_secret_name_is_taken_out_of_every_document(body: str, clean: str) -> None:
+    for size in (1, 7, len(body)):
+        reads = [body[place : place + size].encode() for place in range(0, len(body), size)]
+        assert b"".join(clean_reads(reads, [])).decode() == clean
+
+
+def test_a_known_secret_is_found_as_json_and_urls_spell_it() -> None:
+    secret = 'x"y\\z/é-1'
+    known = known_secrets(Request("GET", "http://h"), [secret])
+    for form in (secret, json.dumps(secret, ensure_ascii=False), quote(secret, safe="")):
+        assert clean_reads([b"a " + form.strip('"').encode() + b" b"], known) == [b"a [redacted] b"]
+
+
+@pytest.mark.parametrize(
+    "text", ["password", "prompt_tokens: 3", "basic knowledge, risk-management", "http://h/a@b", "Ünï"]
+)
+def test_what_is_no_secret_is_not_looked_at_twice(text: str) -> None:
+    reads = [text.encode(), b""]
+    assert clean_reads(reads, ["credential-of-no-form"]) is reads
+
+
+def test_bytes_that_are_no_text_are_looked_at_closely() -> None:
+    assert clean_reads([b"\xff\xfe token=", S.encode()], []) == [b"\xff\xfe token=", b"[redacted]"]
+
+
+@given(st.data())
+def test_the_sieve_lets_nothing_through_that_is_found(data: Any) -> None:
+    pattern = data.draw(st.sampled_from([redact._LINES, *(pattern for _, pattern in redact._PATTERNS)]))
+    text = data.draw(st.text(max_size=5)) + data.draw(st.from_regex(pattern)) + data.draw(st.text(max_size=5))
+    body = text.encode("utf-8", "replace")
+    if redact.secret_spans(body.decode("latin-1")):
+        assert clean_reads([body], []) != [body]
+
+
+async def test_a_stream_that_tells_by_itself_is_kept_as_any_other() -> None:
+    class Telling:
+        status, headers = 200, Headers()
+
+        def __init__(self, *reads: bytes | Exception) -> None:
+            self._reads = iter(reads)
+
+        def tell(self, tee: Tee) -> None:
+            self.tee = tee
+
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> bytes:
+            for read in self._reads:
+                if isinstance(read, Exception):
+                    self.tee.end(error=read)
+                    raise read
+                self.tee.read(read)
+                return read
+            self.tee.end(complete=True)
+            raise StopAsyncIteration
+
+        async def aclose(self) -> None:
+            self.tee.end()
+
+    lost = ConnectionLost("gone")
+    inner: Any = ScriptedIO([])
+    streams = [Telling(b"a", b"b"), Telling(b"a", lost), Telling(b"a", b"b")]
+
+    async def stream(request: Request) -> Any:
+        return streams.pop(0)
+
+    inner.stream = stream
+    io = RecordingIO(inner)
+    assert await read_all(await io.stream(ASK)) == [b"a", b"b"]
+    with pytest.raises(ConnectionLost):
+        await read_all(await io.stream(ASK))
+    left = await io.stream(ASK)
+    await anext(aiter(left))
+    await left.aclose()
+    assert [(one.body, one.complete, one.error) for one in io.exchanges] == [
+        (b"ab", True, None),
+        (b"a", False, lost),
+        (b"a", False, None),
     ]

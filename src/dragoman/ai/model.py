@@ -10,10 +10,11 @@ engine and no server: whoever composes them hands it over.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ from dragoman.ai.resilience.backpressure import BackpressureConfig
 from dragoman.ai.resilience.judging import may_fall_back
 from dragoman.ai.telemetry.tracer import Tracer
 from dragoman.ai.telemetry.watching import MetricsSink
+from dragoman.ai.tokens.estimator import cost_of
 from dragoman.ai.translate import Hearing, messages_of, tools_of
 from dragoman.ai.transport.credentials import diagnostic_text, resolve_credential
 from dragoman.core.errors import DragomanError, UsageError
@@ -86,6 +88,8 @@ class ProviderModel:
         self._users = 0
         self._is_retired = False
         self._is_prepared = False
+        self.is_only_named = False
+        """Whether it stands for a name that an app may have given to another model."""
 
     def __repr__(self) -> str:  # never the key
         return f"ProviderModel({self.name!r})"
@@ -135,11 +139,11 @@ class ProviderModel:
         if fault is not None:
             raise ProtocolError(f"model {self.name!r} cannot be used: {fault}", error_class="authentication")
         Pipeline.from_manifest(manifest)  # kept in the manifest, so that the first call need not wait for it
-        self._is_prepared = True
         if self._io is None:
             warm_up()
         for fallback in self.fallbacks:
             fallback.prepare()
+        self._is_prepared = True
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """The answer as it comes; usage once and before the end, and also if it fails.
@@ -180,11 +184,18 @@ class ProviderModel:
             try:
                 async for event in events:
                     for piece in hearing.take(event):
-                        yield piece
+                        yield piece if type(piece) is not ModelUsage else await self._priced(piece)
             except Exception:
                 for piece in hearing.usage():
-                    yield piece
+                    yield await self._priced(piece)
                 raise
+
+    async def _priced(self, used: ModelUsage) -> ModelUsage:
+        """With what the tokens cost by the prices that are known, where the provider does not say; prices are in files."""
+        if used.cost is not None:
+            return used
+        found = await asyncio.to_thread(cost_of, asdict(used.usage), self.name)
+        return replace(used, cost=found.total_cost) if found is not None else used
 
     @asynccontextmanager
     async def in_use(self) -> AsyncGenerator[AiClient, None]:
@@ -280,10 +291,14 @@ def provider_model(
     """A model by its name `provider/model`, for an agent.
 
     `base_url` is another address of the same wire. `timeout` is the longest silence in seconds (at
-    least 120 where it is not given). `retries` and `fallbacks` count only while nothing of an answer
+    least 120 where it is not given). A fallback is another model, or a name: `provider/model`, or one that the app
+    which is served gives a model of a provider. `retries` and `fallbacks` count only while nothing of an answer
     has come; `max_inflight` calls run at once. `record` is a file that every exchange is recorded to,
     `replay` one that all are answered from. Looks up nothing yet.
     """
+    spares = [ProviderModel(each, loader=loader, io=io) if isinstance(each, str) else each for each in fallbacks]
+    for given, spare in zip(fallbacks, spares, strict=True):
+        spare.is_only_named = isinstance(given, str)
     made = ProviderModel(
         name,
         loader=loader,
@@ -292,7 +307,7 @@ def provider_model(
         timeout=timeout,
         retries=retries,
         max_inflight=max_inflight,
-        fallbacks=[ProviderModel(each, loader=loader, io=io) if isinstance(each, str) else each for each in fallbacks],
+        fallbacks=spares,
         io=io,
     )
     made.tape(record, replay)

@@ -6,6 +6,7 @@ best = await client.rerank("How do I mend a tyre?", documents, RerankOptions(top
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,7 +94,12 @@ def _results(value: Any, documents: Sequence[str]) -> list[RerankResult]:
     for row in rows:
         index = row.get("index") if isinstance(row, Mapping) else None
         score = row.get("relevance_score", row.get("score")) if isinstance(row, Mapping) else None
-        if not isinstance(index, int) or not 0 <= index < len(documents) or not isinstance(score, int | float):
+        if (
+            type(index) is not int
+            or not 0 <= index < len(documents)
+            or not isinstance(score, int | float)
+            or not math.isfinite(score)
+        ):
             raise PipelineError(
                 f"a result has no index below {len(documents)} or no `relevance_score`", operator="rerank"
             )

@@ -40,6 +40,10 @@ _MARKS: tuple[tuple[int, bytes, str, str], ...] = (
 """Place, bytes there → ending and media type. Providers go by the name of the file."""
 
 
+_DOCUMENTS = ("text", "srt", "vtt")
+"""Formats of which the whole answer is the text."""
+
+
 @dataclass
 class TranscriptionSegment:
     """A stretch of the recording, in seconds."""
@@ -114,8 +118,10 @@ class SttClient(ServiceClient):
         ending, kind = _kind(audio)
         name, kind = told.filename or f"audio.{ending}", told.media_type or kind
 
+        is_document = fields.get("response_format") in _DOCUMENTS
+
         def read(response: HttpResponse) -> Transcription:
-            if response.media_type.endswith("json") or response.content.lstrip()[:1] == b"{":
+            if response.media_type.endswith("json") or (not is_document and response.content.lstrip()[:1] == b"{"):
                 return Transcription.from_openai_format(_object(json_of(response, manifest)))
             return Transcription(response.text)
 

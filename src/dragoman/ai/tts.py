@@ -102,8 +102,7 @@ class TtsClient(ServiceClient):
         def read(response: HttpResponse) -> AudioOutput:
             if response.media_type.endswith("json"):
                 json_of(response, manifest)  # which raises what it reports
-                raise response.not_understood("expected a recording")
-            if not response.content:
+            if response.media_type.endswith("json") or response.media_type[:5] == "text/" or not response.content:
                 raise response.not_understood("expected a recording")
             return AudioOutput(response.content, _format(response.media_type, told.response_format))
 

@@ -83,13 +83,16 @@ def create(
 @data_options
 @click.option("--json", "as_json", is_flag=True, help="Print the keys as JSON.")
 def list_keys(data: str | None, app_name: str | None, as_json: bool) -> None:
-    """List keys, without their secrets."""
-    rows = [_row(key) for key in _read(find_data(data, app_name))]
+    """List keys, without their secrets: what they may ask in how many seconds, and of a budget what is spent."""
+    where = find_data(data, app_name)
+    found = _read(where)
+    spent = _spent(where, found)
+    rows = [{**_row(key), "spent": spent.get(key.id)} for key in found]
     if as_json:
         print_json({"keys": rows})
         return
     print_table(
-        ("ID", "NAME", "TENANT", "USER", "SCOPES", "CREATED", "EXPIRES", "STATE"),
+        ("ID", "NAME", "TENANT", "USER", "SCOPES", "RATE", "SPENT", "CREATED", "EXPIRES", "STATE"),
         [
             (
                 row["id"],
@@ -97,6 +100,8 @@ def list_keys(data: str | None, app_name: str | None, as_json: bool) -> None:
                 row["tenant"],
                 row["user"] or "-",
                 ",".join(row["scopes"]),
+                "-" if row["rate_limit"] is None else "{}/{:g}".format(*row["rate_limit"]),
+                "-" if row["budget"] is None else f"{row['spent']:.2f} of {row['budget']:g} $",
                 when(row["created"]),
                 when(row["expires"]),
                 row["state"],
@@ -145,6 +150,25 @@ def _read(where: Path) -> Sequence[Key]:
     return asyncio.run(read())
 
 
+def _spent(where: Path, keys: Sequence[Key]) -> dict[str, float]:
+    """Dollars that keys with a budget have spent, by id."""
+    from dragoman.server.credits import UNIT, counter_name  # late: needs the extra `server`
+
+    async def read() -> dict[str, float]:
+        store = await open_beside(where)
+        try:
+            now, found = time.time(), {}
+            for key in keys:
+                if key.budget is not None:
+                    counter = await store.counter(key.tenant, "", counter_name(key.id), now=now)
+                    found[key.id] = float(counter.used * UNIT) if counter is not None else 0.0
+            return found
+        finally:
+            await store.close()
+
+    return asyncio.run(read())
+
+
 def _first_tenant(where: Path) -> str | None:
     if not locate(where).file.is_file():
         return None
@@ -162,6 +186,7 @@ def _row(key: Key) -> dict[str, Any]:
         "scopes": list(key.scopes),
         "projects": None if key.projects is None else list(key.projects),
         "rate_limit": None if key.rate_limit is None else list(key.rate_limit),
+        "budget": key.budget,
         "created": key.created,
         "expires": key.expires,
         "revoked": key.revoked,

@@ -107,8 +107,9 @@ def look(
     if spec is not None or demo:
         try:
             app = load_app(spec, demo=demo)
-            names = ", ".join(agent.name for agent in app.agents)
-            checks.append(Check("app", f"{app.name}: {names or 'no agent, so nobody would answer'}", bool(names)))
+            names = [*(agent.name for agent in app.agents), *(flow.name for flow in app.flows), *app.models]
+            told = ", ".join(names) or "no agent, flow or model, so nobody would answer"
+            checks.append(Check("app", f"{app.name}: {told}", bool(names)))
         except UsageError as error:
             checks.append(Check("app", error.message, False))
     overrides = {"host": list(host) or None, "port": port, "data": data}
@@ -128,10 +129,13 @@ def look(
 
 def _models(app: App, settings: Settings) -> Check:
     try:
-        Providers(app, settings.models).look()
+        providers = Providers(app, settings.models)
+        providers.look()
     except UsageError as error:
         return Check("models", error.message, False)
-    return Check("models", "every model that an agent names can be used", True)
+    if providers.unusable:
+        return Check("models", "; ".join(f"{name}: {told}" for name, told in providers.unusable.items()), None)
+    return Check("models", "every model that the app names can be used", True)
 
 
 def _data(where: str | Path) -> Check:

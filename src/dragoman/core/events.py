@@ -324,7 +324,8 @@ class ItemRemoved:
 
 @dataclass(frozen=True, slots=True)
 class UsageCounted:
-    """Tokens of one model call and its cost in US dollars, as the provider reports them; what it does not is left out."""
+    """Tokens of one model call, as the provider reports them, and its cost in US dollars: what the provider says, else by
+    the prices of the model. What neither tells is left out."""
 
     type: ClassVar[str] = "usage"
     prompt_tokens: int | None = None

@@ -171,7 +171,7 @@ class ModelItem:
 
 @dataclass(frozen=True, slots=True)
 class ModelUsage:
-    """Tokens of this call, and its cost in US dollars if the provider says so; several are added up."""
+    """Tokens of this call, and its cost in US dollars: what the provider says, else by its prices; several are added up."""
 
     usage: Usage
     cost: float | None = None

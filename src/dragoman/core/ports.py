@@ -273,6 +273,10 @@ class Store(Protocol):
         what points the same way is found beside what has the words."""
         ...
 
+    async def passages_without(self, space: str, dimensions: int | None) -> int:
+        """How many passages, of all tenants, have no vector of this model, of this length where it is given."""
+        ...
+
     async def secret(self, name: str) -> bytes:
         """A random 32-byte secret of this store, made at first use and kept (signing, hashing)."""
         ...

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from dragoman.core.errors import BadRequest, UsageError
-from dragoman.core.ports import Embedded, Embedder
+from dragoman.core.ports import Embedded, Embedder, Model
 
 EmbedderLike: TypeAlias = Embedder | Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
 """An object with `embed`, or an async function that takes texts and gives a vector for each."""
@@ -20,7 +20,8 @@ class FunctionEmbedder:
         self._function = function
 
     async def embed(self, texts: Sequence[str], *, dimensions: int | None = None) -> Embedded:
-        vectors = await self._function(texts)
+        found = await self._function(texts)
+        vectors = [[float(number) for number in vector] for vector in found]  # arrays of other libraries, too
         if dimensions is not None and any(len(vector) != dimensions for vector in vectors):
             raise BadRequest(f"this model gives vectors of {len(vectors[0])} numbers alone")
         return Embedded(vectors)
@@ -32,4 +33,7 @@ def as_embedder(value: EmbedderLike) -> Embedder:
         return value
     if inspect.iscoroutinefunction(value):
         return FunctionEmbedder(value)
-    raise UsageError(f"an embedding model is an object with embed(texts), or an async function of texts, got {value!r}")
+    told = f"an embedding model is an object with embed(texts), or an async function of texts, got {value!r}"
+    if isinstance(value, str | Model):
+        told += "; a provider's belongs to App(models=…), as in models={'small': 'openai/text-embedding-3-small'}"
+    raise UsageError(told)

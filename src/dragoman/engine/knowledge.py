@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from dragoman.core.errors import BadRequest, DragomanError, NotFound, StaleWrite, Unavailable, UsageError
-from dragoman.core.ports import Embedder, Knowledge, Near, Passage, Store
+from dragoman.core.ports import Embedded, Embedder, Knowledge, Near, Passage, Store
 from dragoman.core.records import Blob
+from dragoman.core.redact import redact_text
 from dragoman.core.writes import DropPassages, PutPassages
 from dragoman.engine.cutting import passages
 
@@ -54,6 +55,7 @@ class Meaning:
 
     Documents and questions may be embedded differently. A search waits at most `question_seconds` for the vector of
     its question, and then goes by words alone. `dimensions` asks for vectors of another length than the model's own.
+    `used` is told (tenant, tokens) of each answer of the model that counts them; it raises nothing.
     """
 
     space: str
@@ -61,6 +63,14 @@ class Meaning:
     questions: Embedder
     dimensions: int | None = None
     question_seconds: float = 5.0
+    used: Callable[[str, int], Awaitable[None]] | None = None
+
+    async def embed(self, embedder: Embedder, tenant: str, texts: Sequence[str]) -> Embedded:
+        """Vectors for the tenant's texts by one of the two. Raises what it raises, which may be anything."""
+        made = await embedder.embed(texts, dimensions=self.dimensions)
+        if self.used is not None and made.tokens:
+            await self.used(tenant, made.tokens)
+        return made
 
 
 class StoredKnowledge:
@@ -83,8 +93,8 @@ class StoredKnowledge:
                     await self._store.commit(part)
         except StaleWrite as stale:
             raise NotFound(f"there is no file {blob.id!r}", code="not_found:blob") from stale
-        except Unavailable:
-            await self.remove(tenant, source, blob.id)
+        except BaseException:  # whoever gave up, too: half a document must not be found
+            await asyncio.shield(self.remove(tenant, source, blob.id))
             raise
         return len(texts)
 
@@ -93,9 +103,9 @@ class StoredKnowledge:
         if meaning is None or not put.texts:
             return put
         try:
-            made = await meaning.documents.embed(put.texts, dimensions=meaning.dimensions)
-        except DragomanError as error:
-            logger.warning("a document got no vectors", extra={"model": meaning.space, "error": error.message})
+            made = await meaning.embed(meaning.documents, put.tenant, put.texts)
+        except Exception as error:
+            logger.warning("a document got no vectors", extra={"model": meaning.space, "error": _told(error)})
             raise Unavailable(
                 "the embedding model of the knowledge sources does not answer; send the document again later",
                 code="unavailable:knowledge",
@@ -108,10 +118,10 @@ class StoredKnowledge:
         await self._store.commit(DropPassages(tenant, source, blob_id))
 
     async def search(self, tenant: str, sources: Sequence[str], query: str, *, limit: int) -> Sequence[Passage]:
-        near = await self._near(query) if sources and limit > 0 else None
+        near = await self._near(tenant, query) if sources and limit > 0 else None
         return await self._store.passages(tenant, sources, query, limit=limit, near=near)
 
-    async def _near(self, query: str) -> Near | None:
+    async def _near(self, tenant: str, query: str) -> Near | None:
         """Where the question points; None without a model, or when it does not say so in time."""
         meaning = self._meaning
         text = query[:_LONGEST_QUESTION].strip()
@@ -119,12 +129,18 @@ class StoredKnowledge:
             return None
         try:
             async with asyncio.timeout(meaning.question_seconds):
-                made = await meaning.questions.embed([text], dimensions=meaning.dimensions)
-        except (DragomanError, TimeoutError) as error:
-            told = error.message if isinstance(error, DragomanError) else "no answer in time"
-            logger.warning("a search went by words alone", extra={"model": meaning.space, "error": told})
+                made = await meaning.embed(meaning.questions, tenant, [text])
+        except Exception as error:
+            logger.warning("a search went by words alone", extra={"model": meaning.space, "error": _told(error)})
             return None
         return Near(meaning.space, made.vectors[0]) if made.vectors else None
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    text = error.message if isinstance(error, DragomanError) else f"{type(error).__name__}: {error}"
+    return redact_text(text)
 
 
 def _parts(put: PutPassages) -> Sequence[PutPassages]:

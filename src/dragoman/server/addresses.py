@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from dragoman.core.errors import UsageError
@@ -26,6 +27,7 @@ def networks(texts: Sequence[str]) -> tuple[Network, ...]:
         raise UsageError(f"trusted_proxies: expected addresses or networks such as '10.0.0.0/8': {error}") from error
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether an address, or the name `localhost`, is this machine's own."""
     if host == "localhost":

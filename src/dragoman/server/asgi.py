@@ -38,7 +38,7 @@ from dragoman.server.dispatch import Dispatcher
 from dragoman.server.http import Face
 from dragoman.server.keys import create_key
 from dragoman.server.logs import logger
-from dragoman.server.meaning import meaning_of
+from dragoman.server.meaning import Expense, meaning_of, tell_of_others
 from dragoman.server.measured import measured
 from dragoman.server.metrics import Metrics
 from dragoman.server.model_metrics import ModelMetrics
@@ -180,14 +180,17 @@ class Application:
         opened = await open_store(self.data, synchronous=mode, clock=self._clock)
         changes = RunChanges()
         counted = measured(opened, metrics, log if settings.log.runs else None, changes.saw)
-        store, charges = charging(counted, settings.credits.balances, self._clock)
+        store, charges = charging(self.app, counted, settings.credits.balances, self._clock)
         rates = SlidingWindows()
         self._tracing = start_tracing(self.app.name, self.app.version)
         self._providers.measure(ModelMetrics(metrics), self._tracing.tracer)
         try:
             blobs = _blobs(settings, opened.directory)
-            meaning = await meaning_of(settings.stackspot.knowledge, self.app, self._providers)
+            expense = Expense(store, settings.credits.balances, metrics, self._clock)
+            meaning = await meaning_of(settings.stackspot.knowledge, self.app, self._providers, expense)
             knowledge = as_knowledge(self.app.knowledge, store, meaning)
+            if meaning is not None:
+                await tell_of_others(store, meaning)
             engine = self._engine(store, blobs, knowledge)
             if self.demo:
                 await add_rows(store, self._clock())

@@ -21,6 +21,7 @@ from dragoman.core.ports import Clock, Store
 from dragoman.core.principal import Principal
 from dragoman.core.records import Run
 from dragoman.core.writes import AppendEvents, Count, PutRun, Write
+from dragoman.engine.app import App
 
 UNIT = Decimal("1e-9")
 """What the counters count, in dollars."""
@@ -46,6 +47,25 @@ def dollars(usage: Mapping[str, Any], model: str) -> float | None:
         return float(said) if said >= 0 else None
     estimate = cost_of({name: count for name, count in usage.items() if count is not None}, model)
     return estimate.total_cost if estimate is not None else None
+
+
+async def charge(
+    store: Store, clock: Clock, tenant: str, key: str | None, model: str, usage: Mapping[str, Any]
+) -> None:
+    """Count what an answer has cost that is no run: for the tenant, and for the key whose budget it is.
+
+    The answer has been given, so what goes wrong here is logged.
+    """
+    try:
+        cost = await asyncio.to_thread(dollars, usage, model)
+        if cost:
+            now, names = clock(), [""] if key is None else ["", key]
+            amount = int((Decimal(repr(cost)) / UNIT).to_integral_value())
+            await store.commit(
+                *(Count(tenant, "", counter_name(name), now=now, resets=NEVER, amount=amount) for name in names)
+            )
+    except Exception:
+        logging.getLogger("dragoman.server").exception("what an answer has cost could not be counted")
 
 
 class Ledger(Protocol):
@@ -90,16 +110,17 @@ class _Payer:
     tenant: str
     key: str | None
     model: str | None = None
-    """What a completion asks itself: its prices count where the provider says nothing of cost."""
+    """Whose prices count where the provider says nothing of cost."""
 
 
 class ChargingStore:
-    """Delegates to a store and adds what model calls of flows cost to the commits that journal them.
+    """Delegates to a store and adds what model calls of flows and completions cost to the commits that journal them.
 
     `on_spent(run)` is called once a run has used up what there was.
     """
 
-    def __init__(self, store: Store, balances: Mapping[str, Decimal], clock: Clock) -> None:
+    def __init__(self, app: App, store: Store, balances: Mapping[str, Decimal], clock: Clock) -> None:
+        self._app = app
         self._store = store
         self._balances = balances
         self._clock = clock
@@ -139,7 +160,7 @@ class ChargingStore:
             if key is not None:
                 self._budgets[key] = named["budget"]
             if key is not None or run.tenant in self._balances:
-                payer = _Payer(run.tenant, key, (run.options.get("completion") or {}).get("model"))
+                payer = _Payer(run.tenant, key, priced_as(self._app, run))
         self._payers[run.id] = payer
         while len(self._payers) > _KNOWN_RUNS:
             self._payers.popitem(last=False)
@@ -181,7 +202,18 @@ class ChargingStore:
             logging.getLogger("dragoman.server").exception("credits could not be looked up", extra={"run_id": run})
 
 
-def charging(store: Store, balances: Mapping[str, Decimal], clock: Clock) -> tuple[Store, ChargingStore]:
-    """The same store, which counts what flows cost; and itself, to be told whom to call."""
-    made = ChargingStore(store, balances, clock)
+def priced_as(app: App, run: Run) -> str | None:
+    """The name of the model that a completion asks, itself or through its agent, as price lists have it."""
+    asked: Any = (run.options.get("completion") or {}).get("model")
+    if asked is None and run.kind == "completion" and (agent := app.agent(run.name)) is not None:
+        asked = agent.reasoning_model if run.options.get("reasoning") else agent.model
+    for _ in app.models:  # a name may stand for another name
+        asked = app.models.get(asked, asked) if isinstance(asked, str) else asked
+    name = asked if isinstance(asked, str) else getattr(asked, "name", None)
+    return name if isinstance(name, str) else None
+
+
+def charging(app: App, store: Store, balances: Mapping[str, Decimal], clock: Clock) -> tuple[Store, ChargingStore]:
+    """The same store, which counts what flows and completions cost; and itself, to be told whom to call."""
+    made = ChargingStore(app, store, balances, clock)
     return cast(Store, made), made

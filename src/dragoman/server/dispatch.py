@@ -27,9 +27,13 @@ from dragoman.server.presence import Presence
 from dragoman.server.routing import Match, Router
 from dragoman.server.services import Services
 from dragoman.server.streams import STREAM_HEADERS, CutShort, send_stream
+from dragoman.server.tracing import as_called
 from dragoman.wire.http import Headers
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
+_WORD = re.compile(r"[A-Za-z][\w:.-]{0,63}", re.ASCII)
+"""A code that may be a label; those of an app's own errors may be anything."""
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CREDENTIALS = ("x-storageapi-token", "authorization")
 
@@ -96,9 +100,10 @@ class Dispatcher:
         exchange = Exchange(receive, send, request_id, match.face if match else self._router.owner(path))
         structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
-            reply = await self._reply(scope, headers, path, match, exchange)
-            del headers, path, match
-            await self._send(reply, exchange, head_only=scope["method"] == "HEAD")
+            with as_called(headers):
+                reply = await self._reply(scope, headers, path, match, exchange)
+                del headers, path, match
+                await self._send(reply, exchange, head_only=scope["method"] == "HEAD")
         except ClientGone:
             exchange.status = 499
         finally:
@@ -202,7 +207,8 @@ class Dispatcher:
     def _error(self, error: DragomanError, exchange: Exchange) -> Answer:
         error.request_id = exchange.request_id
         if error.status in _REFUSALS:
-            self._services.metrics.count(REFUSED, (("reason", error.code or "other"),))
+            reason = error.code or ""
+            self._services.metrics.count(REFUSED, (("reason", reason if _WORD.fullmatch(reason) else "other"),))
             if error.status == 503 and error.retry_after is None:
                 error.retry_after = _RETRY_SECONDS
         answer = exchange.face.encode_error(error, exchange.route.surface if exchange.route else "api")

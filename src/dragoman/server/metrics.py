@@ -7,12 +7,15 @@ would pay for. Knows no HTTP; `dispatch`, `measured`, `model_metrics` and `opera
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from dragoman.server.metric_table import METRICS, QUICK
 from dragoman.wire.metrics_text import Family, Histogram, Labels, encode_families
 
 __all__ = ["Histogram", "Labels", "Metrics"]
+
+MOST_SERIES = 2000
+"""Of one metric; what comes beyond is counted together, so that no label can fill the memory."""
 
 
 class Metrics:
@@ -28,11 +31,13 @@ class Metrics:
 
     def count(self, name: str, labels: Labels = (), amount: float = 1) -> None:
         """Add to a counter."""
-        self._counters[name][labels] += amount
+        series = self._counters[name]
+        series[_within(labels, series)] += amount
 
     def observe(self, name: str, value: float, labels: Labels = ()) -> None:
         """Add a value, mostly seconds, to a histogram."""
         series = self._histograms.setdefault(name, {})
+        labels = _within(labels, series)
         found = series.get(labels)
         if found is None:
             found = series[labels] = Histogram(METRICS[name].buckets if name in METRICS else QUICK)
@@ -58,6 +63,13 @@ class Metrics:
                 Family(name, "histogram", _help(name), [*sorted(histograms.items(), key=lambda one: one[0])])
             )
         return encode_families(families) or "\n"
+
+
+def _within(labels: Labels, series: Mapping[Labels, object]) -> Labels:
+    """The labels, or those of the series that takes what there is no room for."""
+    if labels in series or len(series) < MOST_SERIES:
+        return labels
+    return tuple((label, "other") for label, _ in labels)
 
 
 def _help(name: str) -> str | None:

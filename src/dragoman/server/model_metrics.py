@@ -15,7 +15,7 @@ from dragoman.server.metrics import Labels, Metrics
 MOST_MODELS = 200
 """Pairs of provider and model with series of their own; the rest is called "other"."""
 
-CHAT = ("gen_ai_operation_name", "chat")
+CHAT = "chat"
 
 
 class ModelMetrics:
@@ -43,7 +43,8 @@ class ModelMetrics:
 
     def _conventional(self, labels: MetricLabels) -> Labels:
         provider, model = self._who(labels)
-        return (CHAT, ("gen_ai_provider_name", provider), ("gen_ai_request_model", model))
+        operation = ("gen_ai_operation_name", labels.operation or CHAT)
+        return (operation, ("gen_ai_provider_name", provider), ("gen_ai_request_model", model))
 
     def record_request(
         self, labels: MetricLabels, latency: float, status: str = "success", tokens_in: int = 0, tokens_out: int = 0

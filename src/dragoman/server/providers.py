@@ -42,9 +42,15 @@ class Providers:
         self._asked: OrderedDict[str, ProviderModel] = OrderedDict()
         self._retiring: set[asyncio.Task[None]] = set()
         self._record = Recording(settings.record, most_bytes=settings.record_bytes) if settings.record else None
-        self._replay = Recording(settings.replay, times=settings.replay_times) if settings.replay else None
+        self._replay = (
+            Recording(settings.replay, times=settings.replay_times, strict=settings.replay_strict)
+            if settings.replay
+            else None
+        )
         self._metrics: MetricsSink | None = None
         self._tracer: Tracer | None = None
+        self.unusable: dict[str, str] = {}
+        """Names of `App(models=…)` whose key is missing, and what is to be done about it."""
 
     def measure(self, metrics: MetricsSink, tracer: Tracer | None) -> None:
         """Tell these of every call to a model, from now on."""
@@ -64,24 +70,52 @@ class Providers:
         await anyio.to_thread.run_sync(self.look)
 
     def look(self) -> None:
-        """The same, for a thread of its own: it reads files and asks the keyring."""
+        """The same, for a thread of its own: it reads files and asks the keyring.
+
+        A model of `App(models=…)` that nothing of the app uses, and that lacks but its key, is `unusable`.
+        """
         for one in self._every():
             one.tape(self._record, self._replay)
         faults: dict[str, list[tuple[str, str]]] = {}
         cause: DragomanError | None = None
-        for kind, name, model in self._app.named_models():
+        named = [*self._app.named_models(), *(("model", name, name) for name in self._app.models)]
+        for kind, name, model in named:
             try:
                 found = as_model(model, self._app.models, self.resolve)
                 if isinstance(found, ProviderModel):
+                    self._join(found)
                     found.prepare()
             except MissingExtra:
                 raise
             except DragomanError as error:
-                faults.setdefault(_told(error, model), []).append((kind, name))
+                told = _told(error, model)
+                if kind == "model" and told in faults:
+                    continue  # told already, with who uses it
+                if kind == "model" and is_missing_key(error):
+                    self.unusable[name] = told
+                    continue
+                faults.setdefault(told, []).append((kind, name))
                 cause = cause or error
         if faults:
             lines = [f"{_who(named)}: {told}" for told, named in faults.items()]
             raise UsageError("; ".join(lines), code="model") from cause
+        for name, told in self.unusable.items():
+            logger.warning("a model of the app cannot be used", extra={"model": name, "error": told})
+
+    def _join(self, model: ProviderModel, above: tuple[str, ...] = ()) -> None:
+        """Fallbacks that are names of the app become its models. Raises UsageError for one that cannot step in."""
+        own = self._app.models
+        found: list[ProviderModel] = []
+        for each in model.fallbacks:
+            other = as_model(each.name, own, self.resolve) if each.is_only_named and each.name in own else each
+            if not isinstance(other, ProviderModel):
+                raise UsageError(f"fallback {each.name!r} of model {model.name!r} is no model of a provider")
+            if other is model or each.name in above:
+                raise UsageError(f"fallbacks of model {model.name!r} lead back to {each.name!r}")
+            if other.fallbacks:
+                self._join(other, (*above, each.name))
+            found.append(other)
+        model.fallbacks = tuple(found)
 
     def resolve(self, name: str) -> Model:
         """The model of a name that the app does not define. Raises UsageError for one that nobody knows."""
@@ -159,6 +193,11 @@ def place_of_manifests(settings: ModelSettings) -> str | None:
     if named is not None and not Path(named).exists():
         raise UsageError(f"models.manifests: there is no folder or file {named!r}")
     return named
+
+
+def is_missing_key(error: DragomanError) -> bool:
+    """Whether a model lacks nothing but its key or address."""
+    return isinstance(error, AiLibError) and error.error_class is ErrorClass.AUTHENTICATION
 
 
 def _who(named: list[tuple[str, str]]) -> str:

@@ -343,6 +343,7 @@ class ModelSettings(Group):
         None, description="recording that providers' answers are taken from; no provider is asked then"
     )
     replay_times: bool = Field(False, description="a replay waits as the provider did")
+    replay_strict: bool = Field(False, description="a request that differs from the recorded one gets no answer")
 
 
 class LimitSettings(Group):

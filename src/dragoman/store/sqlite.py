@@ -42,7 +42,7 @@ from dragoman.core.records import (
     Vote,
 )
 from dragoman.core.writes import Write
-from dragoman.store import blob_rows, figures, passages, reads, removal
+from dragoman.store import blob_rows, figures, passages, reads, removal, vectors
 from dragoman.store.columns import dump_optional
 from dragoman.store.directory import Place, Sizes, Synchronous, connect, is_damage, locate, prepare, sizes
 from dragoman.store.lock import hold
@@ -213,6 +213,9 @@ class SQLiteStore:
         self, tenant: str, sources: Sequence[str], query: str, *, limit: int, near: Near | None = None
     ) -> Sequence[Passage]:
         return await self._readers.far(passages.search, tenant, sources, query, limit, near)
+
+    async def passages_without(self, space: str, dimensions: int | None) -> int:
+        return await self._readers.far(vectors.without, space, dimensions)
 
     # ----------------------------------------------------------------------- runs
 

@@ -57,6 +57,17 @@ def packed(vector: Sequence[float]) -> tuple[bytes, bytes] | None:
     return data, bits.to_bytes((len(unit) + 7) // 8, "little")
 
 
+def without(db: sqlite3.Connection, space: str, dimensions: int | None) -> int:
+    """Passages of all tenants that have no vector of a model, of this length where it is given."""
+    (all_of_them,) = db.execute("SELECT count(*) FROM passages").fetchone()
+    named, given = ("space", f"{space} {dimensions}") if dimensions else ("rtrim(space, '0123456789')", f"{space} ")
+    (those,) = db.execute(
+        f"SELECT count(*) FROM passages INDEXED BY passages_signatures WHERE signature IS NOT NULL AND {named} = ?",
+        (given,),
+    ).fetchone()
+    return int(all_of_them - those)
+
+
 def nearest(db: sqlite3.Connection, tenant: str, source: str, near: Near, limit: int) -> list[Passage]:
     """The passages of a source that point most nearly where `near` does, the best first; `score` is the cosine."""
     kept = packed(near.vector)

@@ -127,12 +127,13 @@ class Cassette:
         """What a client asked and was answered, in the order of its requests."""
         return [each.exchange for each in decode(self.document.get("exchanges", []))]
 
-    def port(self, *, times: bool = False) -> ReplayIO:
+    def port(self, *, times: bool = False, strict: bool = False) -> ReplayIO:
         """A port for clients that await (`io=`), which answers from the exchanges, each once.
 
-        With `times` it waits as the recorded server did. `unused` of it is what nobody has asked for.
+        With `times` it waits as the recorded server did; with `strict` a request must have the recorded body and query.
+        `unused` of it is what nobody has asked for.
         """
-        return ReplayIO(self.exchanges, AsyncDriver(), times=times)
+        return ReplayIO(self.exchanges, AsyncDriver(), times=times, strict=strict)
 
     def definitions(self, version: str) -> Mapping[str, Any] | None:
         """What the app's code said at a version; None if nobody noted it."""

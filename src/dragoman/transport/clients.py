@@ -11,6 +11,7 @@ import re
 import ssl
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TypedDict
 
@@ -136,6 +137,10 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
 
 
+_url = lru_cache(maxsize=64)(httpx2.URL)
+"""Addresses are asked again and again, and each takes longer to read than a small request to write."""
+
+
 def build(
     client: httpx2.AsyncClient | httpx2.Client, request: Request, *, options: ClientOptions | None, streaming: bool
 ) -> httpx2.Request:
@@ -161,7 +166,7 @@ def build(
     if client.is_closed:
         raise UsageError(f"the HTTP client that was given to the driver is closed; {request} was not sent")
     try:
-        sent = client.build_request(request.method, request.url, headers=headers, content=body, timeout=timeout)
+        sent = client.build_request(request.method, _url(request.url), headers=headers, content=body, timeout=timeout)
     except (httpx2.InvalidURL, ValueError) as error:
         raise UsageError(f"{request} has no URL that can be asked for") from error
     if options is not None and options.quiet_urls and ("?" in request.url or "@" in request.url):

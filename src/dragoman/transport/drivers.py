@@ -195,7 +195,7 @@ class _Network:
     def __init__(self, driver: AsyncDriver | BlockingDriver) -> None:
         self.send = driver._send
         self.sleep = driver.sleep
-        self.now = driver.now
+        self.now = time.monotonic  # as the driver's own
         self._driver = driver
 
     async def stream(self, request: Request) -> ByteStream:

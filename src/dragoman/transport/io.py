@@ -8,7 +8,7 @@ whole coroutine in one step, in the caller's own thread.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from dragoman.wire.http import Headers, Request, Response
 
@@ -33,6 +33,21 @@ class ByteStream(Protocol):
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
     async def aclose(self) -> None: ...
+
+
+class Tee(Protocol):
+    """Is told of each read of an answer, and once how it ended: whole, with an error, or let go."""
+
+    def read(self, data: bytes) -> None: ...
+
+    def end(self, *, complete: bool = False, error: Exception | None = None) -> None: ...
+
+
+@runtime_checkable
+class Teeing(Protocol):
+    """A `ByteStream` that tells a tee by itself, which is cheaper than an iterator around it."""
+
+    def tell(self, tee: Tee) -> None: ...
 
 
 class IO(Protocol):

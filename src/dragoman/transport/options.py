@@ -14,20 +14,26 @@ if TYPE_CHECKING:  # for annotations only: loading it takes longer than importin
 MOST_BYTES = 64 * 1024 * 1024
 """Of a recording."""
 
-RECORD, REPLAY, TIMES = "DRAGOMAN_RECORD", "DRAGOMAN_REPLAY", "DRAGOMAN_REPLAY_TIMES"
-"""Environment variables: a file or folder, a file, and whether its pauses are kept."""
+RECORD, REPLAY = "DRAGOMAN_RECORD", "DRAGOMAN_REPLAY"
+TIMES, STRICT = "DRAGOMAN_REPLAY_TIMES", "DRAGOMAN_REPLAY_STRICT"
+"""Environment variables: a file or folder, a file, whether its pauses are kept, and whether nothing may differ."""
+
+
+_YES = ("1", "true", "yes", "on")
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
     """A file of recorded exchanges, for a client's `record=` or `replay=`.
 
-    `times`: a replay waits as the recorded server did. A recording grows to at most `most_bytes`; what comes
+    `times`: a replay waits as the recorded server did. `strict`: a request whose body or query is another than the
+    recorded one's gets no answer; else it gets the next one, and a warning is logged. A recording grows to at most `most_bytes`; what comes
     then is not kept. A folder as `path`, to record: a file of its own in it for this process.
     """
 
     path: str | os.PathLike[str]
     times: bool = False
+    strict: bool = False
     most_bytes: int = MOST_BYTES
 
 
@@ -58,8 +64,9 @@ class Tape:
         record, replay = environment.get(RECORD) or None, environment.get(REPLAY) or None
         if record is None and replay is None:
             return None
-        times = environment.get(TIMES, "").strip().lower() in ("1", "true", "yes", "on")
-        return cls(_recording(record), None if replay is None else Recording(replay, times=times), shared=True)
+        times, strict = (environment.get(name, "").strip().lower() in _YES for name in (TIMES, STRICT))
+        given = None if replay is None else Recording(replay, times=times, strict=strict)
+        return cls(_recording(record), given, shared=True)
 
 
 def _recording(given: Record | None) -> Recording | None:

@@ -11,6 +11,7 @@ import atexit
 import logging
 import os
 import secrets as random_names
+import stat
 import threading
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from dragoman.core.errors import UsageError
 from dragoman.transport.cassettes import TAIL, Numbered, encode, head
+from dragoman.transport.cleaning import known_secrets
 from dragoman.transport.options import Recording
 from dragoman.transport.recording import Exchanged, cleaned
 
@@ -28,6 +30,9 @@ logger = logging.getLogger("dragoman.transport")
 
 IDLE_SECONDS = 2.0
 """After so long without an exchange the thread ends; the next exchange begins another."""
+
+GATHER_SECONDS = 0.1
+"""What has ended waits so long for others, and is not in the way of the next request; `flush` does not wait."""
 
 _LEAST = 512
 """Bytes that an exchange without bodies counts for, while it is in memory."""
@@ -50,7 +55,9 @@ class Recorder:
         self._begun: dict[int, tuple[int, float, Exchanged]] = {}
         self._waiting: deque[Numbered] = deque()
         self._changed = threading.Condition()
-        self._is_writing = False
+        self._given = self._written = 0
+        self._is_failing = False
+        self._in_a_hurry = 0
         self._thread: threading.Thread | None = None
         self._is_full = False
         self._first = True
@@ -61,7 +68,9 @@ class Recorder:
         begin = head(self.path.name.removesuffix(".json").removesuffix(".cassette"))
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
-            with os.fdopen(descriptor, "r+b", buffering=0) as file:
+            with os.fdopen(descriptor, "r+b") as file:
+                if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    os.fchmod(descriptor, 0o600)  # it may have been there
                 file.write(begin + TAIL)
         except OSError as error:
             raise UsageError(f"nothing can be recorded to {str(self.path)!r}: {error.strerror or error}") from error
@@ -78,14 +87,16 @@ class Recorder:
             self._count += 1
             self._begun[id(exchange)] = (self._count, self._clock(), exchange)
 
-    def room(self, size: int) -> bool:
-        """Whether so many bytes more may be kept; they count from now on."""
+    def room(self, size: int, least: int) -> int:
+        """How many bytes more may be kept: so many, or else the least, or none. They count from now on."""
         with self._changed:
             if self._kept + size > self._most:
+                size = least
+            if self._kept + size > self._most:
                 self._tell_full()
-                return False
+                return 0
             self._kept += size
-            return True
+            return size
 
     def ended(self, exchange: Exchanged) -> None:
         """Give an exchange to be written. Returns at once."""
@@ -99,16 +110,22 @@ class Recorder:
                 self._tell_full()
                 return
             self._waiting.append(Numbered(n, at, exchange))
+            self._given += 1
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._work, name="dragoman-recorder", daemon=True)
                 self._thread.start()
-            self._changed.notify_all()
+            elif len(self._waiting) == 1:
+                self._changed.notify_all()
 
     def flush(self) -> None:
         """Return once everything that was given is in the file."""
         with self._changed:
-            while (self._waiting or self._is_writing) and self._thread is not None and self._thread.is_alive():
+            given = self._given
+            self._in_a_hurry += 1
+            self._changed.notify_all()
+            while self._written < given and self._thread is not None and self._thread.is_alive():
                 self._changed.wait(1.0)
+            self._in_a_hurry -= 1
 
     def end(self) -> None:
         """Write what is not over as it stands, too: the process ends."""
@@ -126,33 +143,44 @@ class Recorder:
     # ------------------------------------------------------------------ in the thread
 
     def _work(self) -> None:
+        written = 0
         while True:
             with self._changed:
-                self._is_writing = False
+                self._written += written
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._waiting, IDLE_SECONDS)
                 if not self._waiting:
                     self._thread = None
                     return
-                numbered = self._waiting.popleft()
-                self._is_writing = True
-            try:
-                self._write(numbered)
-            except Exception:
+                self._changed.wait_for(lambda: self._in_a_hurry, GATHER_SECONDS)
+                gathered, self._waiting = self._waiting, deque()
+                written = len(gathered)
+            while gathered:
+                self._try_write(gathered.popleft())
+
+    def _try_write(self, numbered: Numbered) -> None:
+        try:
+            self._write(numbered)
+            self._is_failing = False
+        except Exception:
+            if not self._is_failing:
+                self._is_failing = True
                 logger.exception("an exchange could not be recorded", extra={"path": str(self.path)})
 
     def _write(self, numbered: Numbered) -> None:
-        line = encode(Numbered(numbered.n, numbered.at, cleaned(numbered.exchange, tuple(self._secrets))))
-        line = (b"\n  " if self._first else b",\n  ") + line
-        if self._place + len(line) + len(TAIL) > self._most:
+        known = known_secrets(numbered.exchange.request, tuple(self._secrets))
+        line = encode(Numbered(numbered.n, numbered.at, cleaned(numbered.exchange, known)), known)
+        begin = b"\n  " if self._first else b",\n  "
+        size = len(begin) + len(line)
+        if self._place + size + len(TAIL) > self._most:
             with self._changed:
                 self._tell_full()
             return
-        with self.path.open("r+b", buffering=0) as file:
+        with self.path.open("r+b") as file:
             file.seek(self._place)
-            file.write(line + TAIL)
+            file.writelines((begin, line, TAIL))
         self._first = False
-        self._place += len(line)
+        self._place += size
 
 
 _lock = threading.Lock()
@@ -161,8 +189,7 @@ _recorders: dict[Path, Recorder] = {}
 
 def recorder_of(recording: Recording) -> Recorder:
     """The recorder of a path, begun when this process asks for it first. Raises UsageError where it cannot be written."""
-    path = Path(recording.path)
-    path = path.absolute()
+    path = Path(os.path.realpath(recording.path))
     with _lock:
         found = _recorders.get(path)
         if found is None:

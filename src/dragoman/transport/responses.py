@@ -6,7 +6,7 @@ The two are twins; the tests run one suite over both.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import AsyncGeneratorType
 from typing import Any
 
@@ -15,6 +15,7 @@ import httpx2
 
 from dragoman.core.errors import TimedOut
 from dragoman.transport.clients import build, headers_of, named, too_large
+from dragoman.transport.io import Tee
 from dragoman.transport.options import ClientOptions
 from dragoman.wire.http import Request
 
@@ -82,6 +83,11 @@ class AsyncResponseStream:
         body: Any = response.stream if _is_plain(response) else response.aiter_bytes()
         self._reads: AsyncIterator[bytes] = aiter(body)
         self._closed = False
+        self._tee: Tee | None = None
+        self._read: Callable[[bytes], None] | None = None
+
+    def tell(self, tee: Tee) -> None:
+        self._tee, self._read = tee, tee.read
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -94,13 +100,20 @@ class AsyncResponseStream:
             while not data:
                 data = await anext(self._reads)
         except StopAsyncIteration:
+            if self._tee is not None and not self._closed:
+                self._tee.end(complete=True)
             await self.aclose()
             raise
         except Exception as error:
+            ours = named(error, self._request)
+            if self._tee is not None:
+                self._tee.end(error=ours or error)
             await self.aclose()
-            if (ours := named(error, self._request)) is None:
+            if ours is None:
                 raise
             raise ours from error
+        if self._read is not None:
+            self._read(data)
         return data
 
     async def read(self, limit: int) -> bytes:
@@ -124,6 +137,8 @@ class AsyncResponseStream:
         if self._closed:
             return
         self._closed = True
+        if self._tee is not None:
+            self._tee.end()
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):
             try:
                 if isinstance(self._reads, AsyncGeneratorType) and not self._reads.ag_running:
@@ -142,7 +157,11 @@ class BlockingResponseStream:
         self._request = request
         self._response = response
         self._closed = False
+        self._tee: Tee | None = None
         self._pieces = self._read_pieces()
+
+    def tell(self, tee: Tee) -> None:
+        self._tee = tee
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -163,14 +182,21 @@ class BlockingResponseStream:
         try:
             for data in body:
                 if data:
+                    if self._tee is not None:
+                        self._tee.read(data)
                     yield data
                     if self._closed:
                         return
         except Exception as error:
+            ours = named(error, self._request)
+            if self._tee is not None:
+                self._tee.end(error=ours or error)
             self._close()
-            if (ours := named(error, self._request)) is None:
+            if ours is None:
                 raise
             raise ours from error
+        if self._tee is not None and not self._closed:
+            self._tee.end(complete=True)
         self._close()
 
     async def read(self, limit: int) -> bytes:
@@ -197,6 +223,8 @@ class BlockingResponseStream:
         if self._closed:
             return
         self._closed = True
+        if self._tee is not None:
+            self._tee.end()
         try:
             self._response.close()
         except httpx2.HTTPError:

@@ -26,7 +26,8 @@ class Taped:
         self.is_replaying = tape.replay is not None
         self._hidden: set[str] = set()
         if tape.replay is not None:
-            port = ReplayIO(_exchanges(tape, tape.replay), inner, times=tape.replay.times, secrets=self._hidden)
+            given, unused = tape.replay, _exchanges(tape, tape.replay)
+            port = ReplayIO(unused, inner, times=given.times, strict=given.strict, secrets=self._hidden)
         self._recorder: Recorder | None = None
         if tape.record is not None:
             self._recorder = recorder = recorder_of(tape.record)

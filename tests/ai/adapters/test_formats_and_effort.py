@@ -26,7 +26,11 @@ JSON = {"type": "json_object"}
             {"text": {"format": {"type": "json_schema", "name": "place", "schema": SCHEMA, "strict": True}}},
             {"text": {"format": JSON}},
         ),
-        ("anthropic", {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}, {}),
+        (
+            "anthropic",  # which takes closed objects alone
+            {"output_config": {"format": {"type": "json_schema", "schema": {**SCHEMA, "additionalProperties": False}}}},
+            {},
+        ),
         (
             "gemini",
             {"generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": SCHEMA}},
@@ -82,7 +86,7 @@ def test_anthropic_has_no_json_without_a_schema() -> None:
 def test_the_older_place_of_anthropics_format_needs_its_beta_header() -> None:
     manifest = family("anthropic", parameter_mappings={"response_format": "output_format"})
     sent = request(manifest, response_format=NAMED, headers={"anthropic-beta": "other-1"})
-    assert sent.body["output_format"] == {"type": "json_schema", "schema": SCHEMA}
+    assert sent.body["output_format"] == {"type": "json_schema", "schema": {**SCHEMA, "additionalProperties": False}}
     assert sent.headers["anthropic-beta"] == "structured-outputs-2025-11-13,other-1"
 
 

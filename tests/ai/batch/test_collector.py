@@ -100,7 +100,9 @@ async def test_too_few_results_are_an_error_for_those_without(results: list[str]
     collector = BatchCollector(SLOW, short)
     found = await within(asyncio.gather(*map(collector.add, "abc"), return_exceptions=True))
     assert found[: len(results)] == results
-    assert len([one for one in found if isinstance(one, AiRuntimeError)]) == unmatched
+    errors = [one for one in found if isinstance(one, AiRuntimeError)]
+    assert len(errors) == unmatched
+    assert all("none for this one" in str(error) for error in errors)
 
 
 async def test_too_many_results_are_told_and_left(caplog: pytest.LogCaptureFixture) -> None:
@@ -152,6 +154,15 @@ async def test_a_cancelled_caller_is_no_part_of_the_batch() -> None:
     await within(asyncio.wait([tasks[0]]))
     assert (tasks[0].cancelled(), collector.get_pending_count()) == (True, 1)
     await within(collector.flush())
+    assert (await within(tasks[1]), executor.batches) == ("B", [["b"]])
+
+
+async def test_a_caller_that_was_cancelled_a_moment_ago_is_no_part_of_the_batch() -> None:
+    executor = Upper()
+    collector = BatchCollector(SLOW, executor)
+    tasks = await adding(collector, "ab")
+    tasks[0].cancel()
+    await within(collector.flush())  # before the caller has heard of it
     assert (await within(tasks[1]), executor.batches) == ("B", [["b"]])
 
 

@@ -42,6 +42,20 @@ async def test_a_failure_is_kept_beside_the_results() -> None:
     assert (result.successful_count, result.failed_count, result.all_successful) == (2, 2, False)
 
 
+@pytest.mark.parametrize("fail_fast", [False, True])
+async def test_what_an_operation_waits_for_may_be_cancelled_without_the_batch(fail_fast: bool) -> None:
+    async def wait(item: int) -> int:
+        if item == 0:
+            inner = asyncio.ensure_future(asyncio.Event().wait())
+            asyncio.get_running_loop().call_soon(inner.cancel)
+            await inner
+        return item
+
+    result = await BatchExecutor(wait, max_concurrent=1, fail_fast=fail_fast).execute(range(3))
+    assert result.results == ([None, None, None] if fail_fast else [None, 1, 2])
+    assert cut(result.errors[0])
+
+
 async def test_no_items_are_no_work() -> None:
     result = await BatchExecutor(double).execute([])
     assert (result.results, result.errors, result.all_successful) == ([], [], True)

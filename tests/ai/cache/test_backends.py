@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,33 @@ async def test_a_value_is_kept_until_it_is_deleted(make: Make) -> None:
     assert await cache.get("a") == {"x": [1, "é", None]}
     assert await cache.exists("a")
     assert (await cache.delete("a"), await cache.delete("a"), await cache.exists("a")) == (True, False, False)
+
+
+async def test_threads_do_not_meet_in_the_middle_of_memory() -> None:
+    others: list[threading.Thread] = []
+
+    def clock() -> float:
+        if len(others) == 1:  # in the middle of a search: another thread forgets everything, as soon as it may
+            others.append(threading.Thread(target=lambda: asyncio.run(cache.clear())))
+            others[-1].start()
+            others[-1].join(0.2)
+        return 0.0
+
+    cache = MemoryCache(default_ttl=60, clock=clock)
+    await cache.set("a", "x" * 10)
+    others.append(threading.current_thread())
+    assert await cache.find("a") == (True, "x" * 10)
+    others[1].join(10)
+    assert (await cache.find("a"), cache.size) == ((False, None), 0)
+
+
+async def test_a_value_ends_when_its_time_is_over_and_not_before(make: Make, time: Time) -> None:
+    cache = make()
+    await cache.set("a", 1, ttl=1)
+    time.now += 0.9
+    assert await cache.get("a") == 1
+    time.now += 0.1
+    assert await cache.get("a") is None
 
 
 async def test_a_kept_none_is_found(make: Make) -> None:
@@ -294,8 +323,13 @@ async def test_nobody_elses_files_are_touched(tmp_path: Path) -> None:
     outside = tmp_path / "outside.json"
     outside.write_text("mine")
     (folder / f"{'0' * 64}.json").symlink_to(outside)
+    elsewhere = tmp_path / "elsewhere" / f"{'0' * 64}.json"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text("mine")
+    (tmp_path / "zz").symlink_to(elsewhere.parent)
     await cache.clear()
     assert (other.read_text(), (folder / "readme").read_text(), outside.read_text()) == ("mine", "mine", "mine")
+    assert elsewhere.read_text() == "mine"
     assert await cache.get("a") is None
 
 

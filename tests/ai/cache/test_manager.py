@@ -247,6 +247,29 @@ async def test_an_error_is_told_to_all_who_wait_and_never_kept(manager: CacheMan
     assert (await manager.shared(KEY, returning("now"))).source == "call"
 
 
+async def test_an_answer_that_is_there_is_not_lost_with_the_caller_that_was_to_keep_it() -> None:
+    class Slow(MemoryCache):
+        async def set(self, key: str, value: Any, ttl: float | None = None) -> None:
+            keeping.set()
+            await asyncio.Event().wait()
+
+    async def call() -> int:
+        calls.append(1)
+        return len(calls)
+
+    keeping, calls = asyncio.Event(), list[int]()
+    manager = CacheManager(backend=Slow())
+    key = manager.key("m", [{"role": "user", "content": "x"}])
+    async with asyncio.timeout(5):
+        first = asyncio.create_task(manager.shared(key, call))
+        await keeping.wait()
+        second = asyncio.create_task(manager.shared(key, call))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert (await second).value == 1
+    assert calls == [1]
+
+
 async def test_when_the_caller_is_cancelled_the_next_one_calls(manager: CacheManager) -> None:
     call = Call()
     tasks = await many(manager, KEY, call, 3)

@@ -347,6 +347,23 @@ async def test_a_client_that_was_made_by_hand_begins_with_its_first_call() -> No
     assert [stage for _, stage in log] == ["init", "request", "response", "shutdown"]
 
 
+async def test_a_call_that_takes_too_long_is_an_error_to_plugins_and_hooks_too() -> None:
+    class Stuck(Recorder):
+        async def on_request(self, ctx: PluginContext, request: dict[str, Any]) -> dict[str, Any]:
+            await anyio.sleep_forever()
+            return request
+
+    log: list[tuple[str, str]] = []
+    hooks = hooked("on_error", lambda error: AiLibError(f"late: {error.status}"))
+    async with (
+        await building(ScriptedIO([])).with_hooks(hooks).with_plugins(plugged(Stuck("s", log))).build() as client
+    ):
+        with pytest.raises(AiLibError, match="late") as caught:
+            await client.chat().user("x").timeout(0.01).execute()
+    assert isinstance(caught.value.__cause__, TransportError)
+    assert log.count(("s", "error")) == 1
+
+
 async def test_a_timeout_and_a_token_interrupt_a_plugin_that_hangs() -> None:
     class Hangs(Recorder):
         async def on_request(self, ctx: PluginContext, request: dict[str, Any]) -> dict[str, Any]:

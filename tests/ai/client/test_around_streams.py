@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.ai.client.acme import FAST, building, delta, frame, kinds, refusal, streamed
+from tests.ai.client.acme import FAST, building, delta, frame, kinds, refusal, streamed, whole
 from tests.ai.plugins.recording import Failing, Recorder
 from tests.ai.stepped import LOOPS
 
@@ -332,6 +332,20 @@ async def test_a_middleware_that_replaces_an_opened_stream_closes_it() -> None:
     assert io.open_streams == []
 
 
+async def test_output_that_a_middleware_does_not_let_through_is_not_handed_out() -> None:
+    async def refuse(ctx: MiddlewareContext, next: Handler) -> dict[str, Any] | None:
+        await next(ctx)
+        raise PluginRefusal("not after all")
+
+    io = ScriptedIO([streamed("a", "b")])
+    chain = MiddlewareChain().use(FunctionMiddleware("r", refuse))
+    async with await building(io).with_middleware(chain).build() as client:
+        stream = client.chat().user("x").stream()
+        with pytest.raises(PluginRefusal):  # at the first
+            await anext(stream)
+    assert io.open_streams == []
+
+
 async def test_a_middleware_may_open_a_stream_again() -> None:
     async def again(ctx: MiddlewareContext, next: Handler) -> dict[str, Any] | None:
         try:
@@ -406,6 +420,41 @@ async def test_closing_while_a_plugin_holds_the_opening_up_ends_it(anyio_backend
             await stream.aclose()
 
 
+class HangsAtChunk(Recorder):
+    """Waits for ever at the first event."""
+
+    def __init__(self) -> None:
+        super().__init__("h", [])
+        self.waiting = anyio.Event()
+
+    async def on_stream_chunk(self, ctx: PluginContext, chunk: dict[str, Any]) -> dict[str, Any]:
+        self.waiting.set()
+        await anyio.sleep_forever()
+        return chunk
+
+
+@pytest.mark.parametrize("anyio_backend", LOOPS)
+@pytest.mark.parametrize("how", ["close", "token"])
+async def test_a_plugin_that_holds_an_event_up_does_not_hold_the_streams_end_up(anyio_backend: Any, how: str) -> None:
+    plugin, token = HangsAtChunk(), CancelToken()
+    io = ScriptedIO([streamed("a", "b")])
+    async with await building(io).with_plugins(plugged(plugin)).build() as client:
+        stream = client.chat().user("x").cancel(token).stream()
+
+        async def read() -> None:
+            assert [event async for event in stream] == []
+
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(read)
+                await plugin.waiting.wait()
+                if how == "close":
+                    await stream.aclose()
+                else:
+                    token.cancel()
+    assert io.open_streams == []
+
+
 async def test_an_end_that_cannot_be_told_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:
     hooks = HookManager(strict=True)
 
@@ -441,6 +490,17 @@ async def test_a_streamed_answer_is_kept_and_replayed_as_events() -> None:
         assert (stats.from_cache, stats.total_tokens, stats.provider) == (True, None, "acme")
     assert log == ["cache_miss", "cache_set", "cache_hit"]
     assert len(io.requests) == 1
+
+
+@pytest.mark.requirement("AIP-85")
+async def test_a_stream_and_a_plain_call_of_the_same_question_are_kept_side_by_side() -> None:
+    io = ScriptedIO([whole("plain"), streamed("stream")])
+    async with await building(io).with_cache(CacheManager(CacheConfig(cache_streaming=True))).build() as client:
+        chat = client.chat().user("x")
+        for _ in range(2):
+            assert (await chat.execute()).content == "plain"
+            assert text_of([event async for event in chat.stream()]) == "stream"
+    assert len(io.requests) == 2
 
 
 @pytest.mark.requirement("AIP-85")

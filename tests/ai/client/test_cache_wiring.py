@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import anyio
 import pytest
-from tests.ai.client.acme import KEY, building, manifest, refusal, whole
+from tests.ai.client.acme import KEY, building, delta, manifest, refusal, streamed, whole
 
 from dragoman.ai.cache import CacheConfig, CacheManager, DiskCache, MemoryCache
 from dragoman.ai.client import AiClient, ChatRequestBuilder
 from dragoman.ai.errors import RemoteError
+from dragoman.ai.plugins import HookManager
 from dragoman.testing import ScriptedIO
-from dragoman.wire.http import Request, Response
+from dragoman.transport.scripted import Reply
+from dragoman.wire.http import Headers, Request, Response
 
 pytestmark = pytest.mark.requirement("AIP-85")
 
@@ -59,6 +62,9 @@ async def test_an_equal_call_is_answered_without_a_request() -> None:
         lambda client: client.chat().user("x").headers({"x-org": "other"}),
         lambda client: client.chat().user("x").headers({"authorization": "Bearer other"}),
         lambda client: client.chat().system("s").user("x"),
+        lambda client: client.chat().user("x").n(2),
+        lambda client: client.chat().user("x").tool_choice("none"),
+        lambda client: client.chat().user("x").reasoning("low"),
     ],
 )
 async def test_another_question_parameter_tenant_or_header_is_another_answer(other: Ask) -> None:
@@ -98,12 +104,13 @@ async def test_other_keys_models_and_addresses_share_nothing(monkeypatch: pytest
     await ask(building(io).model("acme/acme-2"))
     await ask(building(io).base_url("https://elsewhere.test"))
     await ask(building(io).model("other/acme-1"))
+    await ask(building(io).strict())
     monkeypatch.setenv("ACME_TOKEN", "third-key-0123")
     await ask(building(io))
-    assert len(io.requests) == 6
+    assert len(io.requests) == 7
     monkeypatch.setenv("ACME_TOKEN", KEY)
     await ask(building(io))
-    assert len(io.requests) == 6
+    assert len(io.requests) == 7
 
 
 async def test_a_call_may_pass_the_cache_by() -> None:
@@ -124,6 +131,51 @@ async def test_errors_are_never_kept() -> None:
         with pytest.raises(RemoteError):
             await client.chat().user("x").execute()
         assert (await client.chat().user("x").execute()).content == "Hello"
+
+
+async def test_an_answer_that_ended_in_an_error_is_not_kept() -> None:
+    def ended(reason: str) -> Response:
+        body = json.loads(whole().body)
+        body["choices"][0]["finish_reason"] = reason
+        return Response(200, Headers({"content-type": "application/json"}), json.dumps(body).encode())
+
+    io, hooks = ScriptedIO([ended("error"), ended("length")]), HookManager()
+    kept: list[Any] = []
+    hooks.register("cache_set", kept.append)
+    async with await building(io).with_cache(CacheManager()).with_hooks(hooks).build() as client:
+        for reason in ("error", "length", "length"):
+            assert (await client.chat().user("x").execute()).finish_reason == reason
+    assert len(kept) == 1
+
+
+async def test_a_stream_that_ended_in_an_error_or_at_a_fallback_is_not_kept() -> None:
+    cut = Reply([delta("a", "error"), b"data: [DONE]\n\n"], 200, Headers({"content-type": "text/event-stream"}))
+    io = ScriptedIO([cut, refusal(500), streamed("from other"), streamed("b")])
+    cache = CacheManager(CacheConfig(cache_streaming=True))
+    async with await building(io).with_cache(cache).with_fallbacks(["other/other-1"]).build() as client:
+        found = [(await client.chat().user("x").collect()).content for _ in range(4)]
+    assert found == ["a", "from other", "b", "b"]
+
+
+async def test_plain_answers_and_streams_are_kept_beside_each_other() -> None:
+    io = ScriptedIO([whole("a"), streamed("b")])
+    async with await building(io).with_cache(CacheManager(CacheConfig(cache_streaming=True))).build() as client:
+        for _ in range(2):
+            assert (await client.chat().user("x").execute()).content == "a"
+            assert (await client.chat().user("x").collect()).content == "b"
+
+
+async def test_a_kept_stream_that_cannot_be_read_any_more_is_asked_for_anew() -> None:
+    class Older(MemoryCache):
+        async def find(self, key: str) -> tuple[bool, Any]:
+            found, text = await super().find(key)
+            return found, text.replace('"answer":', '"the_answer":') if found else text
+
+    io = ScriptedIO([streamed("a"), streamed("b")])
+    cache = CacheManager(CacheConfig(cache_streaming=True), Older())
+    async with await building(io).with_cache(cache).build() as client:
+        for text in ("a", "b"):
+            assert (await client.chat().user("x").collect()).content == text
 
 
 async def test_what_a_fallback_says_is_not_kept_as_the_models_word() -> None:

@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 from tests.ai.client.acme import body_of, building, whole
 
-from dragoman.ai.client.guarding import GuardrailBlocked
+from dragoman.ai.client import ChatResponse
+from dragoman.ai.client.exchange import answer_of
+from dragoman.ai.client.guarding import GuardrailBlocked, TextGuards
 from dragoman.ai.errors import ValidationError
+from dragoman.ai.guardrails import KeywordFilter
+from dragoman.ai.pipeline.answer import Candidate
 from dragoman.ai.types import ContentBlock, Message
 from dragoman.core.errors import PolicyError
 from dragoman.testing import ScriptedIO
@@ -78,3 +82,13 @@ async def test_reporting_changes_nothing() -> None:
 def test_an_unknown_action_is_refused() -> None:
     with pytest.raises(ValidationError, match="explode"):
         building(ScriptedIO([])).with_guardrails(action="explode")  # type: ignore[arg-type]  # that is what is tried
+
+
+def test_a_signature_stays_with_the_text_that_it_signs() -> None:
+    said = [Candidate(content="a secret", signature="s1"), Candidate(index=1, content="fine", signature="s2")]
+    answer = ChatResponse(content="a secret", candidates=said)
+    guarded = TextGuards(None, KeywordFilter("k", ["secret"]), action="redact").answered(answer)
+    assert [(one.content, one.signature) for one in guarded.candidates] == [("a [REDACTED]", None), ("fine", "s2")]
+    one = ChatResponse(content="a secret", candidates=said[:1])
+    assert answer_of({"content": "another"}, one).candidates[0].signature is None
+    assert answer_of({"finish_reason": "length"}, one).candidates[0].signature == "s1"

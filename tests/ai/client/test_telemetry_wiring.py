@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.ai.client.acme import END, FAST, KEY, building, call_of, delta, frame, refusal, streamed, whole
 from tests.ai.telemetry.otlp import attributes, collecting
 
+from dragoman.ai.adapters.call import ChatCall
 from dragoman.ai.client import CancelToken
 from dragoman.ai.errors import AiRuntimeError, RemoteError, TransportError
 from dragoman.ai.plugins import HookManager
@@ -30,7 +31,10 @@ from dragoman.ai.telemetry import (
     set_metrics_collector,
     set_tracer,
 )
+from dragoman.ai.telemetry.genai import content_of_call
+from dragoman.ai.telemetry.watching import Watch
 from dragoman.ai.tokens import ModelPricing, PriceBook, set_price_book
+from dragoman.ai.types import ContentBlock, Message, ToolCall
 from dragoman.testing import ScriptedIO
 from dragoman.transport.scripted import Reply
 from dragoman.wire.http import Headers, Response
@@ -145,6 +149,17 @@ async def test_what_is_left_early_or_cancelled_is_neither_a_success_nor_a_failur
 
 
 @pytest.mark.requirement("AIP-76")
+def test_a_call_that_ends_before_it_is_sent_takes_no_others_place_among_those_under_way() -> None:
+    collector = MetricsCollector()
+    first, second = (Watch(collector, None, provider="acme", model="acme-1", clock=lambda: 0.0) for _ in range(2))
+    first.begin(None, endpoint="/chat", url=None)
+    second.end(cancelled=True)  # while it looked up its prices
+    assert (collector.get_snapshot(ACME).inflight, collector.get_snapshot().total_requests) == (1, 0)
+    first.end()
+    assert (collector.get_snapshot(ACME).inflight, collector.get_snapshot().total_requests) == (0, 1)
+
+
+@pytest.mark.requirement("AIP-76")
 async def test_an_error_that_is_reported_inside_a_stream_is_a_failure() -> None:
     collector = MetricsCollector()
     told = [delta("a"), frame(error={"message": "overloaded", "code": "overloaded_error"})]
@@ -230,6 +245,29 @@ async def test_a_failed_call_is_a_failed_span_with_its_retries(spans: InMemoryEx
     (span,) = spans.get_spans()
     assert (span.status, span.attributes["error.type"]) == (SpanStatus.ERROR, "rate_limited")
     assert [(event.name, event.attributes["error.type"]) for event in span.events] == [("retry", "server_error")]
+
+
+@pytest.mark.requirement("AIP-78")
+def test_every_block_is_recorded_in_its_shape_and_bytes_stay_where_they_are() -> None:
+    call = ToolCall(id="c1", function_name="f", arguments={"a": 1})
+    messages = [
+        Message.user([ContentBlock.text("see"), ContentBlock.image_base64("c2VjcmV0", "image/png")]),
+        Message(role="assistant", content=[ContentBlock.thinking("hm"), ContentBlock.tool_use("c0", "g", {"b": 2})]),
+        Message.user([ContentBlock.tool_result("c0", "found")]),
+        Message.assistant_with_tool_calls([call]),
+        Message.tool_result("c1", "7"),
+    ]
+    told = content_of_call(ChatCall(model="m", messages=messages))["gen_ai.input.messages"]
+    assert "c2VjcmV0" not in told
+    assert [part for message in json.loads(told) for part in message["parts"]] == [
+        {"type": "text", "content": "see"},
+        {"type": "blob", "modality": "image", "mime_type": "image/png"},
+        {"type": "reasoning", "content": "hm"},
+        {"type": "tool_call", "id": "c0", "name": "g", "arguments": {"b": 2}},
+        {"type": "tool_call_response", "id": "c0", "response": "found"},
+        {"type": "tool_call", "id": "c1", "name": "f", "arguments": {"a": 1}},
+        {"type": "tool_call_response", "id": "c1", "response": "7"},
+    ]
 
 
 @pytest.mark.requirement("AIP-78")

@@ -23,6 +23,8 @@ from dragoman.ai.embeddings import (
 from dragoman.ai.errors import AiRuntimeError, ErrorClass, ProtocolError, RemoteError, ValidationError
 from dragoman.ai.protocol import ProtocolLoader, ProtocolManifest
 from dragoman.ai.resilience import RetryConfig
+from dragoman.ai.telemetry import InMemoryExporter, MetricLabels, MetricsCollector, Tracer
+from dragoman.ai.tokens import ModelPricing, PriceBook, set_price_book
 from dragoman.testing import ScriptedIO
 from dragoman.wire.http import Headers, Request, Response
 
@@ -252,6 +254,89 @@ async def test_other_parameters_are_another_request(ask: Callable[[EmbeddingClie
     await client.embed("a")
     await ask(client)
     assert len(io.requests) == 2
+
+
+async def test_vectors_of_a_credential_that_was_changed_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_API_KEY", "one-0123456789")
+    client, io = await client_of(cache=CacheManager())
+    await client.embed("a")
+    monkeypatch.setenv("ACME_API_KEY", "two-0123456789")
+    await client.embed("a")
+    await client.embed("a")
+    assert len(io.requests) == 2
+
+
+async def test_vectors_of_another_endpoint_are_not_known() -> None:
+    manager = CacheManager()
+    for path in (None, "/v2/embeddings", "/v2/embeddings"):
+        io = ScriptedIO(answered)
+        builder = EmbeddingClient.builder().from_manifest(ACME, "e-1").http_client(io).with_cache(manager)
+        await (await builder.endpoint_path(path).settings(allow_keyring=False).build()).embed("a")
+    assert io.requests == []
+    assert manager.stats.misses == 2
+
+
+async def test_an_option_is_never_taken_for_a_word_of_the_cache() -> None:
+    client, io = await client_of(cache=CacheManager())
+    for _ in range(2):
+        await client.embed("a", ttl=0, scope="mine", model="m")
+    assert len(io.requests) == 1
+
+
+# ---------------------------------------------------------------------------------------- telemetry
+
+PRICES = PriceBook({"acme/e-1": ModelPricing("acme/e-1", 1.0, 9.0)}, published=False)
+LABELS = MetricLabels("acme", "e-1", "/embeddings", operation="embeddings")
+
+
+async def test_each_request_is_counted_and_traced_as_embeddings() -> None:
+    set_price_book(PRICES)
+    collector, spans = MetricsCollector(), InMemoryExporter()
+    tracer = Tracer("t", spans)
+    client, io = await client_of(
+        [Response(503, Headers({}), b""), answered, answered, Response(400, Headers({}), b"{}")],
+        retry=RetryConfig(max_retries=1, min_delay_ms=100),
+        metrics=collector,
+        tracer=tracer,
+    )
+    with tracer.span("index"):
+        await client.embed_batch(["abc", "de"], batch_size=2)
+        await client.embed("f")
+        with pytest.raises(RemoteError):
+            await client.embed("g")
+    set_price_book(None)
+    found = collector.get_snapshot(LABELS)
+    assert (found.total_requests, found.successful_requests, found.failed_requests) == (3, 2, 1)
+    assert (found.total_tokens_in, found.total_tokens_out) == (6, 0)
+    whole = collector.get_snapshot()
+    assert (whole.inflight, whole.retry_count) == (0, 1)
+    assert whole.total_cost == pytest.approx(0.006)
+    first, _, failed, index = spans.get_spans()
+    assert (first.name, first.trace_id) == ("embeddings e-1", index.trace_id)
+    assert {name: first.attributes[name] for name in first.attributes if "gen_ai" in name or "server" in name} == {
+        "gen_ai.operation.name": "embeddings",
+        "gen_ai.provider.name": "acme",
+        "gen_ai.request.model": "e-1",
+        "gen_ai.usage.input_tokens": 5,
+        "server.address": "acme.test",
+        "server.port": 443,
+    }
+    assert [event.name for event in first.events] == ["retry"]
+    assert failed.attributes["error.type"] == "invalid_request"
+    assert first.trace_id in io.requests[1].headers["traceparent"]
+
+
+async def test_an_embedding_that_is_cancelled_is_neither_a_success_nor_a_failure() -> None:
+    collector = MetricsCollector()
+    async with serving(lambda request: Reply([b"{}"], framing="length", hold=True)) as server:
+        builder = EmbeddingClient.builder().from_manifest(ACME, "e-1").base_url(server.url)
+        client = await builder.settings(allow_keyring=False, metrics=collector).build()
+        async with client, anyio.create_task_group() as tasks:
+            tasks.start_soon(client.embed, "a")
+            await server.arrived(1)
+            tasks.cancel_scope.cancel()
+    found = collector.get_snapshot(LABELS)
+    assert (found.total_requests, found.successful_requests, found.failed_requests, found.inflight) == (1, 0, 0, 0)
 
 
 async def test_a_failure_is_not_known() -> None:

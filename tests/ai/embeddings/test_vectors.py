@@ -78,6 +78,24 @@ def test_of_equals_the_earlier_comes_first() -> None:
     assert find_most_similar([1, 0], [[2, 0], [1, 0], [3, 0]]) == [(0, 1.0), (1, 1.0), (2, 1.0)]
 
 
+NAN = math.nan
+
+
+def test_what_is_no_number_is_never_similar() -> None:
+    assert math.isnan(cosine_similarity([NAN, 1], [1, 0]))
+    assert math.isnan(cosine_similarity([math.inf, 1], [1, 0]))
+    for metric in ("cosine", "dot", "euclidean"):
+        found = find_most_similar([1, 0], [[NAN, 0], [-1, 0], [1, 0]], metric=metric)
+        assert [place for place, _ in found] == [2, 1, 0]
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-60, 1.0, 1e60, 1e200])
+def test_a_direction_does_not_depend_on_the_size(size: float) -> None:
+    assert cosine_similarity([size, size], [size, size]) == pytest.approx(1)
+    assert cosine_similarity([size, 0], [-size, 0]) == -1
+    assert cosine_similarity([size, 0], [0, size]) == 0
+
+
 def test_bounds_of_a_search() -> None:
     assert find_most_similar([1], [], top_k=3) == []
     assert find_most_similar([1], [[1]], top_k=0) == []

@@ -97,9 +97,10 @@ async def test_a_vector_that_is_none_is_an_error(family: Family, bad: Any) -> No
 
 
 @each_family
-async def test_an_answer_with_too_few_vectors_is_an_error(family: Family) -> None:
-    short = Reply.json(family.answer(["only one", "and two"]))
-    async with serving([short]) as server, await client_of(family, server) as client:
+@pytest.mark.parametrize("count", [2, 4])
+async def test_an_answer_with_too_few_or_too_many_vectors_is_an_error(family: Family, count: int) -> None:
+    other = Reply.json(family.answer(["x"] * count))
+    async with serving([other]) as server, await client_of(family, server) as client:
         with pytest.raises(PipelineError, match="3 embeddings"):
             await client.embed_batch(["a", "b", "c"])
 
@@ -133,6 +134,13 @@ async def test_openai_indexes_must_be_those_of_the_texts(rows: list[Any]) -> Non
             await client.embed_batch(["a", "b"])
 
 
+async def test_a_sum_of_tokens_is_those_that_were_read() -> None:
+    said = OPENAI.answer(["a"]) | {"usage": {"total_tokens": 7}}
+    async with serving([Reply.json(said)]) as server, await client_of(OPENAI, server) as client:
+        made = await client.embed("a")
+    assert (made.usage.prompt_tokens, made.usage.total_tokens) == (7, 7)
+
+
 async def test_base64_vectors_are_unpacked() -> None:
     def answer(request: Received) -> Reply:
         assert request.json()["encoding_format"] == "base64"
@@ -150,6 +158,7 @@ async def test_gemini_bodies() -> None:
         await client.embed("a", taskType="RETRIEVAL_QUERY")
         await client.embed_batch(["a", "b"], 8)
     one, two = server.requests
+    assert (one.path, two.path) == (GEMINI.path, GEMINI.batch_path)
     asked = {"model": "models/gemini-embedding-001", "content": {"parts": [{"text": "a"}]}}
     assert one.json() == asked | {"taskType": "RETRIEVAL_QUERY"}
     assert two.json()["requests"][0] == asked | {"outputDimensionality": 8}

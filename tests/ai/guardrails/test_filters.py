@@ -25,6 +25,7 @@ from dragoman.ai.guardrails import (
     UrlFilter,
 )
 from dragoman.ai.guardrails.patterns import is_ambiguous
+from dragoman.ai.guardrails.scanning import TextScanner
 
 pytestmark = pytest.mark.requirement("AIP-94")
 
@@ -86,6 +87,17 @@ def test_of_keywords_that_begin_alike_the_longest_counts() -> None:
 def test_letters_have_more_than_one_other_case() -> None:
     assert found(KeywordFilter("k", ["secret", "straße"]), "ſecret STRAßE") == ["ſecret", "STRAßE"]
     assert found(KeywordFilter("k", ["İstanbul"]), "in İstanbul") == ["İstanbul"]
+
+
+@pytest.mark.parametrize("keyword", ["caf\u00e9", "cafe\u0301"])
+@pytest.mark.parametrize("text", ["Caf\u00e9!", "Cafe\u0301!"])
+@pytest.mark.parametrize("substring", [True, False])
+def test_letters_with_accents_are_found_as_one_character_and_as_two(keyword: str, text: str, substring: bool) -> None:
+    rule = KeywordFilter("k", [keyword], match_substring=substring)
+    assert rule.filter(text) == "[REDACTED]!"
+    scanner = TextScanner(rule, "redact")
+    assert "".join(map(scanner.feed, text)) + scanner.end() == "[REDACTED]!"
+    assert rule.keywords == [keyword]
 
 
 def test_profanity_is_whole_words() -> None:

@@ -243,3 +243,25 @@ def test_windows_cost_what_the_text_is_long() -> None:
         return steps(lambda: [scanner.feed(letter) for letter in "sec ret " * size])
 
     assert work(800) < 2.5 * work(400)
+
+
+@pytest.mark.requirement("AIP-95")
+def test_what_was_found_when_it_was_flushed_is_not_found_again() -> None:
+    scanner = TextScanner(RegexFilter("t", r"TCK-\d{4}", replacement="[T]", reach=16), "redact")
+    given = scanner.feed("x TCK-1234 y") + scanner.flush() + scanner.feed(" and, much later, TCK-5678") + scanner.end()
+    assert given == "x [T] y and, much later, [T]"
+    assert [one.matched_text for one in scanner.violations] == ["TCK-1234", "TCK-5678"]
+
+
+@pytest.mark.requirement("AIP-95")
+def test_what_two_windows_see_is_told_once() -> None:
+    class Told(Guardrail):
+        def _check_impl(self, content: str) -> GuardrailResult:
+            found = [self._create_violation("found", "secret")] * content.count("secret")
+            return GuardrailResult.violated(found, content) if found else GuardrailResult.safe(content)
+
+    for size in (1, 7, 40):
+        scanner = TextScanner(Told("t"), "report", window=20)
+        text = "word " * 9 + "secret " + "word " * 20 + "secret"
+        assert "".join(scanner.feed(text[at : at + size]) for at in range(0, len(text), size)) + scanner.end() == text
+        assert len(scanner.violations) == 2

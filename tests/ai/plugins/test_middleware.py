@@ -135,3 +135,15 @@ def test_what_is_no_middleware_is_refused() -> None:
     chain = MiddlewareChain().use(Mark("a"))
     assert chain.copy().use(Mark("b")).middleware_names == ["a", "b"]
     assert chain.middleware_names == ["a"]
+
+
+async def test_a_plain_function_may_answer_or_hand_on() -> None:
+    async def end(ctx: MiddlewareContext) -> dict[str, Any]:
+        return {"out": "end"}
+
+    def own(ctx: MiddlewareContext, next: Handler) -> Any:
+        return {"out": "own"} if ctx.request.get("own") else next(ctx)
+
+    chain = MiddlewareChain().use(FunctionMiddleware("own", own))
+    assert await chain.execute(MiddlewareContext({"own": True}), end) == {"out": "own"}
+    assert await chain.execute(MiddlewareContext({}), end) == {"out": "end"}

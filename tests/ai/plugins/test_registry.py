@@ -239,3 +239,40 @@ def test_there_is_one_registry_in_a_process() -> None:
     set_plugin_registry(made)
     assert get_plugin_registry() is made
     set_plugin_registry(None)
+
+
+async def test_a_plugin_of_plain_functions_is_called_like_any_other() -> None:
+    told: list[str] = []
+
+    class Plain(Plugin):
+        name = "plain"
+
+    def request(ctx: PluginContext, value: dict[str, Any]) -> dict[str, Any]:
+        return {**value, "seen": True}
+
+    def error(ctx: PluginContext, error: Exception) -> Exception | None:
+        return None
+
+    plugin = Plain()
+    vars(plugin).update(on_request=request, on_error=error)
+    for stage in ("on_init", "on_shutdown", "on_stream_start", "on_stream_end"):
+        vars(plugin)[stage] = lambda ctx, stage=stage: told.append(stage)
+    for registry in (
+        PluginRegistry().register(plugin),
+        PluginRegistry().register(CompositePlugin("several", [plugin])),
+    ):
+        await registry.init_all()
+        assert await registry.process_request(CTX, {"a": 1}) == {"a": 1, "seen": True}
+        assert await registry.process_error(CTX, ValueError()) is None
+        await registry.on_stream_start(CTX)
+        await registry.on_stream_end(CTX)
+        await registry.shutdown_all()
+        assert (told, registry.failures) == (["on_init", "on_stream_start", "on_stream_end", "on_shutdown"], {})
+        told.clear()
+
+
+async def test_a_critical_plugin_among_several_is_named_itself() -> None:
+    several = CompositePlugin("several", [Failing("inner", critical=True)])
+    with pytest.raises(PluginError, match="'inner' failed in on_request") as caught:
+        await PluginRegistry().register(several).process_request(CTX, {})
+    assert caught.value.plugin == "inner"

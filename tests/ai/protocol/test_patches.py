@@ -29,15 +29,16 @@ def names(loader: ProtocolLoader, provider: str) -> list[str]:
                 "deepseek": ["quota-class-name", "reasoning-in-tool-loops"],
                 "groq": ["usage-beside-choices"],
                 "mistral": ["no-stream-options"],
+                "openai": ["newer-limit-of-tokens"],
             },
         ),
         (
             "v1",
             {
                 "groq": ["usage-beside-choices", "frames-with-usage-alone"],
-                "azure": ["api-version"],
+                "azure": ["api-version", "newer-limit-of-tokens-there-too"],
                 "deepseek": ["reasoning-in-tool-loops-v1"],
-                "openai": ["usage-in-streams"],
+                "openai": ["usage-in-streams", "newer-limit-of-tokens"],
                 "gemini": ["nested-stop-sequences", "nested-candidate-count", "class-of-401"],
             },
         ),

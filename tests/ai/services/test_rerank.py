@@ -50,6 +50,8 @@ async def test_without_documents_nothing_is_asked() -> None:
         {"results": [{"index": 3, "relevance_score": 1}]},
         {"results": [{"index": -1, "relevance_score": 1}]},
         {"results": [{"index": "0", "relevance_score": 1}]},
+        {"results": [{"index": True, "relevance_score": 1}]},
+        {"results": [{"index": 0, "relevance_score": float("nan")}]},
         {"results": [{"index": 0}]},
         {"results": ["x"]},
     ],

@@ -11,8 +11,10 @@ from tests.ai.wires.server import Reply, serving
 
 from dragoman.ai.errors import AiRuntimeError, ErrorClass, PipelineError, ProtocolError, RemoteError, ValidationError
 from dragoman.ai.generative import SpeechToTextClient, TextToSpeechClient
+from dragoman.ai.rerank import RerankerClient
 from dragoman.ai.resilience import RetryConfig
 from dragoman.ai.stt import SttClient, SttOptions, Transcription, TranscriptionSegment
+from dragoman.ai.telemetry import MetricsCollector
 from dragoman.ai.tts import AudioFormat, AudioOutput, TtsClient, TtsOptions
 
 pytestmark = pytest.mark.requirement("AIP-103")
@@ -77,6 +79,21 @@ async def test_an_answer_that_is_a_document_is_its_text(kind: str) -> None:
     async with serving([reply]) as server, await made(SttClient.builder(), server) as client:
         said = await client.transcribe(WAV, SttOptions(response_format="vtt"))
     assert said == Transcription(text)
+
+
+@pytest.mark.parametrize("said", ["{music} Hello", '{"text": "I said: brace"}'])
+async def test_a_document_that_begins_with_a_brace_is_its_text(said: str) -> None:
+    reply = Reply([said.encode()], headers={"content-type": "text/plain"}, framing="length")
+    async with serving([reply]) as server, await made(SttClient.builder(), server) as client:
+        assert (await client.transcribe(WAV, SttOptions(response_format="text"))).text == said
+
+
+@pytest.mark.parametrize("kind", ["audio/wav\r\nx-evil: 1", "a/b\n\n--"])
+async def test_a_media_type_adds_no_lines_to_the_form(kind: str) -> None:
+    async with serving([]) as server, await made(SttClient.builder(), server) as client:
+        with pytest.raises(ValidationError, match="media type"):
+            await client.transcribe(WAV, SttOptions(media_type=kind))
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(
@@ -150,7 +167,10 @@ async def test_the_format_is_what_the_provider_says_else_what_was_asked_for(
         assert (await client.synthesize("a", TtsOptions(response_format=asked))).format is found
 
 
-@pytest.mark.parametrize("reply", [Reply.json({"audio": "x"}), Reply([], headers={"content-type": "audio/mpeg"})])
+PAGE = Reply([b"<html>Sign in</html>"], headers={"content-type": "text/html; charset=utf-8"}, framing="length")
+
+
+@pytest.mark.parametrize("reply", [Reply.json({"audio": "x"}), Reply([], headers={"content-type": "audio/mpeg"}), PAGE])
 async def test_an_answer_without_a_recording_is_an_error(reply: Reply) -> None:
     async with serving([reply]) as server, await made(TtsClient.builder(), server) as client:
         with pytest.raises(PipelineError, match="expected a recording"):
@@ -186,6 +206,22 @@ async def test_policies_hold_for_services_too() -> None:
         async with await made(builder, server) as client:
             assert (await client.transcribe(WAV)).text == "x"
     assert len(server.requests) == 2
+
+
+async def test_requests_are_counted_under_their_operation() -> None:
+    replies = [Reply.json({"text": "x"}), Reply.json({}, 500), Reply.json({"results": []})]
+    collector = MetricsCollector()
+    async with serving(replies) as server:
+        await (await made(SttClient.builder().settings(metrics=collector), server)).transcribe(WAV)
+        with pytest.raises(RemoteError):
+            await (await made(TtsClient.builder().settings(metrics=collector), server)).synthesize("a")
+        await (await made(RerankerClient.builder().settings(metrics=collector), server)).rerank("a", ["b"])
+    told = {(one.operation, one.endpoint, one.status) for one in collector.get_all_labels() if one.status}
+    assert told == {
+        ("speech_to_text", "/hear", "success"),
+        ("text_to_speech", "/speak", "error"),
+        ("rerank", "/rank", "success"),
+    }
 
 
 async def test_a_secret_in_an_error_is_not_told() -> None:

@@ -55,6 +55,13 @@ async def test_a_wrong_answer_goes_back_once_with_what_is_wrong(client_of: Calla
     assert "- people: Input should be a valid integer" in second["messages"][2]["content"]
 
 
+async def test_the_model_is_told_of_only_so_many_errors(client_of: Callable[..., Any]) -> None:
+    client, io = await client_of([whole(json.dumps(["x"] * 30)), whole("[1]")])
+    assert await client.chat().user("x").execute_structured(list[int]) == [1]
+    told = body_of(io)["messages"][-1]["content"].splitlines()
+    assert (len(told), told[-2]) == (23, "- and 10 more")
+
+
 async def test_a_second_wrong_answer_is_an_error_with_all_of_them(client_of: Callable[..., Any]) -> None:
     client, io = await client_of([whole("no idea"), whole('{"city": "Bern"}')])
     with pytest.raises(
@@ -85,6 +92,7 @@ def ended(reason: str, text: str = "") -> Response:
         (ended("length", '{"city": "Be'), "cut off; ask for more max_tokens"),
         (ended("content_filter"), "refused"),
         (whole("", calls=[call_of("weather", "{}")]), "called a tool instead"),
+        (whole("I look it up.", calls=[call_of("weather", "{}")]), "called a tool instead"),
     ],
 )
 async def test_what_another_try_cannot_mend_is_not_tried_again(
@@ -94,6 +102,14 @@ async def test_what_another_try_cannot_mend_is_not_tried_again(
     with pytest.raises(StructuredOutputError, match=why):
         await client.chat().user("x").execute_structured(Place)
     assert len(io.requests) == 1
+
+
+async def test_a_number_that_was_cut_off_is_no_answer(client_of: Callable[..., Any]) -> None:
+    client, io = await client_of([ended("length", "13"), ended("length", '{"value": 134} (as of 20')])
+    with pytest.raises(StructuredOutputError, match="cut off"):
+        await client.chat().user("x").execute_structured(int)
+    assert len(io.requests) == 1
+    assert await client.chat().user("x").execute_structured(int) == 134
 
 
 async def test_an_empty_answer_is_not_sent_back(client_of: Callable[..., Any]) -> None:
@@ -127,6 +143,13 @@ async def test_any_type_or_schema_may_be_asked_for(
     client, io = await client_of([whole(text)])
     assert await client.chat().user("x").execute_structured(wanted) == value
     assert body_of(io)["response_format"]["json_schema"]["schema"].get("type") == "object"
+
+
+async def test_what_came_without_its_wrapping_is_taken_as_it_is(client_of: Callable[..., Any]) -> None:
+    client, io = await client_of([whole(GOOD), whole(f'{{"value": {GOOD}}}'), whole('{"value": null}')])
+    chat = client.chat().user("x")
+    assert [await chat.execute_structured(Place | None) for _ in range(3)] == [BERN, BERN, None]
+    assert len(io.requests) == 3
 
 
 async def test_json_mode_asks_for_json_and_no_more(client_of: Callable[..., Any]) -> None:
@@ -177,6 +200,24 @@ async def test_every_family_is_asked_in_its_words_and_understood(wire: str) -> N
     shown = getattr(JsonModeConfig.from_pydantic(Place), METHODS[wire])()
     sent = body_of(io)
     assert {name: sent[name] for name in shown} == shown
+
+
+class Branch(BaseModel):
+    length: float
+    branches: list[Branch] = []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answer"), [(Branch, '{"length": 1, "branches": []}'), (dict[str, int], '{"a": 1}')]
+)
+async def test_what_a_wire_cannot_say_is_told_in_words(wanted: Any, answer: str) -> None:
+    said = json.dumps({**ANSWERS["anthropic"], "content": [{"type": "text", "text": answer}]}).encode()
+    io = ScriptedIO([Response(200, Headers({"content-type": "application/json"}), said)])
+    async with await AiClient.from_manifest(family("anthropic"), "m-1", io=io) as client:
+        await client.chat().user("x").execute_structured(wanted)
+    body = body_of(io)
+    assert "output_config" not in body
+    assert "JSON Schema" in str(body["system"])
 
 
 METHODS = {

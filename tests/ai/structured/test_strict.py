@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field
+from tests.ai.adapters.families import request
 
 from dragoman.ai.errors import ValidationError
-from dragoman.ai.structured import json_schema_from_type, strict_schema
+from dragoman.ai.structured import JsonModeConfig, json_schema_from_type, strict_schema
+from dragoman.ai.structured.messages_schema import can_be_said
 
 pytestmark = pytest.mark.requirement("AIP-91", "AIP-92")
 
@@ -123,3 +125,51 @@ def test_a_schema_without_end_is_refused() -> None:
         deep = {"type": "array", "items": deep}
     with pytest.raises(ValidationError, match="too deeply"):
         strict_schema({"type": "object", "properties": {"a": deep}})
+
+
+class Hotel(BaseModel):
+    stars: Annotated[int, Field(ge=1, le=5, description="as the guide says")]
+    name: Annotated[str, Field(pattern="^[A-Z]")]
+    code: Annotated[str, Field(json_schema_extra={"pattern": r"\bx"})]
+    rooms: Annotated[list[int], Field(min_length=2, max_length=9)]
+    beds: Annotated[list[int], Field(min_length=1)]
+    pet: Cat | Dog | None = None
+
+
+def test_the_messages_wire_gets_no_limits_but_hears_of_them() -> None:
+    config = JsonModeConfig.from_pydantic(Hotel)
+    made = config.to_anthropic_format()["output_config"]["format"]["schema"]
+    fields = made["properties"]
+    assert fields["stars"] == {
+        "type": "integer",
+        "title": "Stars",
+        "description": "as the guide says (minimum: 1, maximum: 5)",
+    }
+    assert fields["name"]["pattern"] == "^[A-Z]"
+    assert (fields["code"].get("pattern"), fields["code"]["description"]) == (None, r'pattern: "\\bx"')
+    assert fields["rooms"].keys() == {"type", "items", "title", "description"}
+    assert fields["rooms"]["description"] == "maxItems: 9, minItems: 2"
+    assert fields["beds"]["minItems"] == 1
+    assert fields["pet"]["anyOf"][-1] == {"type": "null"}
+    assert all(one["additionalProperties"] is False for one in objects(made))
+    assert config.wire_schema is not None
+    assert config.wire_schema["properties"]["stars"]["maximum"] == 5  # on the other wires it stays
+    assert request("anthropic", response_format=config).body["output_config"]["format"]["schema"] == made
+
+
+def test_fields_that_are_named_like_words_of_schemas_stay() -> None:
+    given = {"type": "object", "properties": {"maximum": {"type": "integer", "maximum": 3}}}
+    made = JsonModeConfig.from_schema(given).to_anthropic_format()["output_config"]["format"]["schema"]
+    assert made["properties"] == {"maximum": {"type": "integer", "description": "maximum: 3"}}
+    assert made["required"] == ["maximum"]
+
+
+def test_what_the_messages_wire_can_say() -> None:
+    class Pair(BaseModel):
+        left: Cat
+        right: Cat
+
+    assert can_be_said(json_schema_from_type(Pair))
+    assert not can_be_said(json_schema_from_type(Tree))
+    assert not can_be_said({"type": "object", "properties": {"more": {"$ref": "#"}}})
+    assert not can_be_said({"type": "object", "additionalProperties": {"type": "integer"}})

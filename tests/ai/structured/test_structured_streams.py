@@ -76,11 +76,51 @@ async def test_without_repairs_it_is_an_error(client_of: Callable[..., Any]) -> 
         await client.chat().user("x").stream_structured(Place, repairs=0).result()
 
 
+async def test_whoever_looks_twice_at_a_failure_does_not_ask_again(client_of: Callable[..., Any]) -> None:
+    client, io = await client_of([streamed("no"), whole("no"), whole('{"city": "Bern"}')])
+    stream = client.chat().user("x").stream_structured(Place)
+    for _ in range(2):
+        with pytest.raises(StructuredOutputError):
+            await stream.result()
+    assert len(io.requests) == 2
+
+
+@pytest.mark.parametrize("before", ["See [1], [Note: {x} ", "<think>[ok]", '{"sights": 1} and ', "{} [2] {"])
+@pytest.mark.parametrize("size", [1, 3, 1000])
+async def test_what_was_not_the_answer_is_passed_by(client_of: Callable[..., Any], before: str, size: int) -> None:
+    text = before + '{"city": "Bern", "sights": ["bears"]} [3] {and so on}'
+    client, _ = await client_of([streamed(*(text[at : at + size] for at in range(0, len(text), size)))])
+    async with client.chat().user("x").stream_structured(Place) as stream:
+        partial = [one async for one in stream]
+        assert all(isinstance(one, dict) for one in partial)
+        assert partial[-1] == {"city": "Bern", "sights": ["bears"]}
+        assert await stream.result() == Place(city="Bern", sights=["bears"])
+
+
+def test_passing_brackets_by_costs_what_they_are_long() -> None:
+    async def read(size: int) -> None:
+        io = ScriptedIO([streamed("{x [y " * size + '{"city": "Bern"}')])
+        async with await AiClient.from_manifest(manifest(), "acme-1", io=io, api_key="k") as client:
+            async for _ in client.chat().user("x").stream_structured(Place):
+                pass
+
+    def work(size: int) -> int:
+        return steps(lambda: anyio.run(read, size))
+
+    assert work(4000) < 3 * work(2000)
+
+
 async def test_lists_come_out_of_their_wrapping(client_of: Callable[..., Any]) -> None:
     client, _ = await client_of([streamed('{"value": [1', ", 2", ", 3]}")])
     stream = client.chat().user("x").stream_structured(list[int])
     assert [one async for one in stream] == [[], [1], [1, 2, 3]]
     assert await stream.result() == [1, 2, 3]
+
+
+async def test_a_wrapping_that_is_still_empty_is_not_shown(client_of: Callable[..., Any]) -> None:
+    client, _ = await client_of([streamed("{", '"value": ', '"B', 'ern"}')])
+    stream = client.chat().user("x").stream_structured(str)
+    assert [one async for one in stream] == ["B", "Bern"]
 
 
 async def test_what_was_given_does_not_change_any_more(client_of: Callable[..., Any]) -> None:

@@ -250,3 +250,10 @@ def test_an_answer_without_json_is_not_valid() -> None:
 def test_an_answer_that_is_a_number_or_a_word_is_json_too() -> None:
     assert StructuredOutput.from_response("42", OutputValidator(int)).data == 42
     assert StructuredOutput.from_response("true").data is True
+
+
+def test_many_openings_before_a_long_broken_value_cost_no_more_than_a_few() -> None:
+    def work(openings: int) -> int:
+        return steps(lambda: extract_json("[" * openings + "1," * 2000 + "}"))
+
+    assert work(150) < 8 * work(1)

@@ -78,6 +78,13 @@ def test_a_label_may_say_anything_and_the_text_stays_valid() -> None:
     assert dict(labels) == {"provider": 'o"x', "model": "a\\b\nc"}
 
 
+def test_half_characters_in_labels_do_not_make_the_text_unsendable() -> None:
+    collector = MetricsCollector()
+    collector.record_request(MetricLabels("p", "m\ud800"), 0.1)
+    collector.record_request(MetricLabels("p", "m\udfff"), 0.1)
+    assert collector.to_prometheus().encode().count(b"ailib_requests_total{") == 1  # two are the same now
+
+
 @pytest.mark.requirement("AIP-113")
 def test_a_secret_in_a_label_is_taken_out_and_a_long_one_is_cut() -> None:
     collector = MetricsCollector()

@@ -10,12 +10,13 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from tests.ai.telemetry.otlp import attributes, collecting
 
 from dragoman.ai.telemetry import InMemoryExporter, SpanContext, SpanKind, SpanStatus, Tracer, get_current_span
+from dragoman.ai.telemetry.current import caller_span
 from dragoman.core.errors import MissingExtra
 
 pytestmark = pytest.mark.requirement("AIP-78")
@@ -146,3 +147,48 @@ def test_a_collector_reads_what_is_sent_to_it_by_otlp() -> None:
     assert found.trace_id.hex() == span.trace_id
     assert attributes(found) == {"n": 1, "password": "[redacted]"}
     assert b"hunter2" not in b"".join(collector.raw)
+
+
+def test_what_no_exporter_can_write_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    said = {"text": "a\ud800", "texts": ["\ud800"], "large": 1 << 70, "larger": 10**5000, "numbers": [1, -(1 << 70)]}
+    with collecting() as collector:
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{collector.url}/v1/traces")))
+        tracer = Tracer("shop", otel=provider)
+        span = tracer.start_span("chat \ud800", attributes=said)
+        span.add_event("retry", {"why": "\ud800"}).set_status("ERROR", "no \ud800").end()
+        tracer.start_span("other").end()
+        provider.shutdown()
+    first, second = collector.spans
+    assert (first.name, second.name) == ("chat \ufffd", "other")
+    assert first.status.message == "no \ufffd"
+    found = attributes(first)
+    assert found.keys() == said.keys()
+    assert (found["text"], found["texts"], found["large"]) == ("a\ufffd", ["\ufffd"], hex(1 << 70))
+    assert not caplog.records
+
+
+def test_a_caller_in_another_process_is_the_parent_where_nothing_nearer_is(
+    provider: TracerProvider, memory: InMemorySpanExporter
+) -> None:
+    far = SpanContext.generate()
+    tracer = Tracer("shop", otel=provider)
+    token = caller_span.set(far)
+    try:
+        with tracer.span("work"):
+            tracer.start_span("inner").end()
+        with provider.get_tracer("app").start_as_current_span("app"):
+            tracer.start_span("below").end()
+        alone = Tracer("alone", otel=False).start_span("alone")
+    finally:
+        caller_span.reset(token)
+    inner, work, below, app = memory.get_finished_spans()
+    assert work.parent is not None
+    assert work.parent.is_remote
+    assert (format(work.parent.span_id, "016x"), format(work.context.trace_id, "032x")) == (far.span_id, far.trace_id)
+    assert inner.parent is not None
+    assert not inner.parent.is_remote
+    assert inner.parent.span_id == work.context.span_id
+    assert below.parent is not None
+    assert below.parent.span_id == app.context.span_id
+    assert alone.parent_context == far

@@ -20,6 +20,7 @@ from dragoman.ai.tokens import (
     TokenCounter,
     get_token_counter,
     has_vocabulary,
+    vocabulary,
 )
 from dragoman.ai.tokens import counter as module
 from dragoman.ai.types import ContentBlock, Message, ToolCall
@@ -127,6 +128,45 @@ def test_claude_has_an_estimator_of_its_own() -> None:
 
 def test_a_vocabulary_counts_special_tokens_as_text() -> None:
     assert TiktokenCounter(vocabulary=BYTES).count("<|end|>") == 7
+
+
+GREEDY = tiktoken.Encoding(
+    "greedy", pat_str=r"\S+|\s+(?!\S)|\s+", mergeable_ranks={bytes([n]): n for n in range(256)}, special_tokens={}
+)
+"""Splits texts as published vocabularies do; too many blanks in a row are an error there."""
+
+
+def test_a_text_that_a_vocabulary_does_not_take_at_once_is_counted_in_pieces_and_says_so() -> None:
+    counter = TiktokenCounter(vocabulary=GREEDY)
+    text = " " * 1_000_000 + "a"
+    with pytest.raises(ValueError, match="stack"):
+        GREEDY.encode(text)
+    assert counter.measure(text) == (1_000_001, False)
+    assert counter.measure("a b") == (3, True)
+    assert len(counter.truncate_to_limit(text, 100)) == 100
+
+
+class Refusing:
+    """A vocabulary that takes nothing."""
+
+    def encode(self, text: str, *, disallowed_special: Any) -> list[int]:
+        raise ValueError("no")
+
+
+def test_what_a_vocabulary_does_not_take_at_all_is_estimated() -> None:
+    assert TiktokenCounter(vocabulary=Refusing()).measure("abcdefgh") == (2, False)
+    assert TiktokenCounter(vocabulary=Refusing()).measure("x" * 40_000) == (10_000, False)
+
+
+@pytest.mark.parametrize(
+    ("model", "exact"),
+    [("gpt-4o-mini", True), ("o3", True), ("gpt-4.1", True), ("gpt-6", False), ("gpt-4.9", False), ("gpt-12", False)],
+)
+def test_a_name_that_nobody_knows_yet_is_counted_and_not_exact(
+    model: str, exact: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(vocabulary._loaded, "o200k_base", BYTES)
+    assert get_token_counter(model).measure("abc") == (3, exact)
 
 
 def test_an_uncertain_vocabulary_is_not_exact() -> None:

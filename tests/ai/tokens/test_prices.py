@@ -124,6 +124,13 @@ def test_the_users_prices_come_first(acme: PriceBook) -> None:
     assert bare.pricing("vllm/house") == ModelPricing("house", 0.0, 0.0)
 
 
+def test_the_users_price_of_a_model_counts_under_each_of_its_names(acme: PriceBook) -> None:
+    acme.set("acme/acme-l", ModelPricing("acme/acme-l", 1.0, 2.0))
+    for name in ("acme/acme-l", "acme-l", "acme-l-2026-01-01"):
+        assert estimate_cost(1000, 0, name, book=acme).total_cost == 1.0
+    assert estimate_cost(1000, 0, "acme-l-mini", book=acme).source == "manifest"
+
+
 def test_a_price_below_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="not below 0"):
         ModelPricing("x", -1.0, 0.0)
@@ -198,6 +205,7 @@ def test_the_published_table_is_asked_last_and_only_by_the_whole_name() -> None:
     assert found.cached_input_price_per_1k is not None
     assert get_model_pricing("openai/gpt-4.1-of-my-own") is None
     assert get_model_pricing("unheard-of/gpt-4.1") is None
+    assert get_model_pricing("anthropic/claude-sonnet-4-5-of-my-own") is None  # which a rule of the table would fit
 
 
 def test_without_the_published_table_its_models_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,18 @@ async def test_one_model_is_told_whether_or_not_its_slash_is_encoded(
     assert (told["id"], told["object"]) == (path.replace("%2F", "/"), "model")
 
 
-@pytest.mark.parametrize("path", ["nobody", "agent/nobody", "a/b/c/d", "a/b/c/d/e"])
+async def test_names_of_models_have_as_many_slashes_as_their_providers_like(
+    start_inside: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIREWORKS_API_KEY", "k")
+    inside = await start_inside()
+    name = "fireworks/accounts/fireworks/models/llama-v3p1-8b-instruct"
+    for path in (name, name.replace("/", "%2F")):
+        reply = await inside.ask("GET", f"/v1/models/{path}")
+        assert (reply.status, reply.json().get("id")) == (200, name)
+
+
+@pytest.mark.parametrize("path", ["nobody", "agent/nobody", "a/b/c/d", "a/b/c/d/e", "a/b/c/d/e/f", "a/b/c/d/e/f/g"])
 async def test_a_model_that_is_not_there_is_not_found(start_inside: Any, path: str) -> None:
     inside = await start_inside()
     reply = await inside.ask("GET", f"/v1/models/{path}")
@@ -155,6 +166,21 @@ async def test_a_providers_vectors(start_inside: Any, given: Any) -> None:
     assert told["usage"] == {"prompt_tokens": 4, "total_tokens": 4}
     assert (asked["input"], asked["dimensions"], asked["user"]) == (given, 2, "u")
     assert asked["model"] == "text-embedding-3-small"
+
+
+@pytest.mark.parametrize("numbers", [[[1.0]], [[1e300], [1.0]]])
+async def test_vectors_that_cannot_be_told_are_the_models_failure(
+    start_inside: Any, numbers: list[list[float]]
+) -> None:
+    """Fewer than there are texts, or numbers that four bytes do not hold."""
+
+    async def embed(texts: Any) -> list[list[float]]:
+        return numbers
+
+    agents = [Agent("a", model=app_of().models["near"])]
+    inside = await start_inside(App("acme", agents=agents, embeddings={"own": embed}))
+    reply = await inside.ask("POST", EMBED, {"model": "own", "input": ["x", "y"], "encoding_format": "base64"})
+    assert (reply.status, reply.json()["error"]["type"]) == (502, "server_error")
 
 
 @pytest.mark.parametrize(("status", "told"), [(400, 400), (401, 502), (429, 429), (500, 502)])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.ai.wires.server import CUT, HOLD, Received, Reply, pieces, serving
-from tests.ai.wires.speak import TOKENS, speaker_of, stream
+from tests.ai.wires.speak import TOKENS, Call, speaker_of, stream
 from tests.server.openai.gateway import CHAT, LONG, app_of, asking, calling, frames, text_of
 
 from dragoman import Agent, App, provider_model
@@ -174,6 +174,60 @@ async def test_a_plain_answer_comes_with_all_that_the_provider_said(start_inside
     async with serving([Reply.json(answer)]) as provider:
         inside = await start_inside(app_of(provider.url))
         assert (await inside.ask("POST", CHAT, asking())).json() == answer
+
+
+@pytest.mark.parametrize("given", [None, 1.5, "absent"])
+async def test_what_a_plain_answer_lacks_is_put_in(start_inside: Any, given: Any) -> None:
+    """A client's types say that these are there."""
+    answer = OPENAI.plain("Hello")
+    for name in ("id", "created", "model", "object"):
+        answer[name] = given
+        if given == "absent":
+            del answer[name]
+    async with serving([Reply.json(answer)]) as provider:
+        inside = await start_inside(app_of(provider.url))
+        told = (await inside.ask("POST", CHAT, asking())).json()
+    assert told["id"].startswith("chatcmpl-")
+    assert (type(told["created"]), told["model"], told["object"]) == (int, "far", "chat.completion")
+
+
+@pytest.mark.parametrize("more", [{}, {"stream": True}, {"store": True}])
+async def test_a_conversation_that_is_too_long_is_told_as_openai_tells_it(
+    start_inside: Any, more: dict[str, Any]
+) -> None:
+    """Programs look for this code, and shorten what they send."""
+    error = {"message": "too long", "type": "invalid_request_error", "param": "messages"}
+    refused = Reply.json({"error": {**error, "code": "context_length_exceeded"}}, 400)
+    async with serving([refused]) as provider:
+        inside = await start_inside(app_of(provider.url))
+        reply = await inside.ask("POST", CHAT, asking(**more))
+    told = reply.json()["error"]
+    assert (reply.status, told["code"], told["message"]) == (400, "context_length_exceeded", "too long")
+    assert told["param"] == (None if more.get("store") else "messages")
+
+
+async def test_of_several_calls_the_predecessor_of_tools_has_the_first(start_inside: Any) -> None:
+    calls = [Call("add", {"a": 2}, "call_a"), Call("now", {"zone": "UTC"}, "call_b")]
+    async with serving([stream(OPENAI, OPENAI.calls(calls)), Reply.json(OPENAI.plain("", calls))]) as provider:
+        inside = await start_inside(app_of(provider.url))
+        body = asking(functions=[{"name": "add"}, {"name": "now"}])
+        streamed = frames((await inside.ask("POST", CHAT, {**body, "stream": True})).body)
+        plain = (await inside.ask("POST", CHAT, body)).json()["choices"][0]["message"]["function_call"]
+    pieces = [chunk["choices"][0]["delta"].get("function_call") or {} for chunk in streamed[:-1]]
+    told = {name: "".join(piece.get(name, "") for piece in pieces) for name in ("name", "arguments")}
+    assert told["name"] == plain["name"] == "add"
+    assert json.loads(told["arguments"]) == json.loads(plain["arguments"]) == {"a": 2}
+
+
+async def test_the_code_and_the_field_that_a_provider_names_are_told(start_inside: Any) -> None:
+    error = {"message": "no", "type": "invalid_request_error", "param": "seed", "code": "unsupported_parameter"}
+    odd = {"message": "no", "param": 5, "code": "Not A Word"}
+    async with serving([Reply.json({"error": each}, 400) for each in (error, odd)] + [Reply([b""], 413)]) as provider:
+        inside = await start_inside(app_of(provider.url))
+        told = [await inside.ask("POST", CHAT, asking()) for _ in range(3)]
+    assert told[0].json()["error"] == error
+    assert (told[1].json()["error"]["param"], told[1].json()["error"]["code"]) == (None, "invalid_request")
+    assert (told[2].status, told[2].json()["error"]["code"]) == (413, "request_too_large")
 
 
 async def test_a_fallback_is_asked_while_nothing_has_come(start_inside: Any) -> None:

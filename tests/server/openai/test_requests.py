@@ -9,6 +9,8 @@ from tests.ai.wires.server import Reply, serving
 from tests.ai.wires.speak import speaker_of
 from tests.server.openai.gateway import CHAT, app_of, asking
 
+from dragoman import Agent, App, provider_model
+
 TOOL = {"type": "function", "function": {"name": "add"}}
 
 WRONG: list[tuple[Any, str | None]] = [
@@ -18,7 +20,9 @@ WRONG: list[tuple[Any, str | None]] = [
     ({"model": "near", "messages": []}, "messages"),
     ({"model": "near", "messages": ["x"]}, "messages[0]"),
     ({"model": "near", "messages": [{"role": "nobody", "content": "x"}]}, "messages[0].role"),
+    ({"model": "near", "messages": [{"content": "x"}]}, "messages[0].role"),
     ({"model": "near", "messages": [{"role": "user"}]}, "messages[0].content"),
+    ({"model": "near", "messages": [{"role": "user", "content": 1}]}, "messages[0].content"),
     ({"model": "near", "messages": [{"role": "user", "content": [{"type": "x"}]}]}, "messages[0].content[0].type"),
     (
         {
@@ -26,6 +30,21 @@ WRONG: list[tuple[Any, str | None]] = [
             "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
         },
         "messages[0].content[0].image_url.url",
+    ),
+    (
+        {
+            "model": "near",
+            "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://[::1"}}]}],
+        },
+        "messages[0].content[0].image_url.url",
+    ),
+    (
+        {"model": "near", "messages": [{"role": "assistant", "thinking_blocks": [{"thinking": 1}]}]},
+        "messages[0].thinking_blocks[0].thinking",
+    ),
+    (
+        {"model": "near", "messages": [{"role": "assistant", "thinking_blocks": [{"data": 1}]}]},
+        "messages[0].thinking_blocks[0].data",
     ),
     (
         {"model": "near", "messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}}]}]},
@@ -52,6 +71,8 @@ WRONG: list[tuple[Any, str | None]] = [
     (asking(store="x"), "store"),
     (asking(metadata={"a": 1}), "metadata.a"),
     (asking(metadata={str(n): "x" for n in range(17)}), "metadata"),
+    (asking(metadata={"k" * 65: "x"}), "metadata"),
+    (asking(metadata={"k": "x" * 513}), "metadata.k"),
     (asking(top_logprobs=1), "top_logprobs"),
     (asking(logprobs=True, top_logprobs=21), "top_logprobs"),
     (asking(logit_bias=[]), "logit_bias"),
@@ -66,6 +87,21 @@ WRONG: list[tuple[Any, str | None]] = [
     (asking(tools=[TOOL], functions=[{"name": "x"}]), "functions"),
     (asking(tool_choice="auto"), "tool_choice"),
     (asking(tools=[TOOL], tool_choice="perhaps"), "tool_choice"),
+    (asking(tools=[TOOL], tool_choice={}), "tool_choice.type"),
+    (asking(tools=[TOOL], tool_choice={"type": "function"}), "tool_choice.function"),
+    (asking(tools=[TOOL], tool_choice={"type": "function", "function": {"name": "sub"}}), "tool_choice"),
+    (asking(tools=[TOOL], tool_choice={"type": "custom", "custom": {}}), "tool_choice.custom.name"),
+    (
+        asking(tools=[TOOL], tool_choice={"type": "allowed_tools", "allowed_tools": {}}),
+        "tool_choice.allowed_tools.mode",
+    ),
+    (
+        asking(tools=[TOOL], tool_choice={"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [1]}}),
+        "tool_choice.allowed_tools.tools[0]",
+    ),
+    (asking(function_call="auto"), "function_call"),
+    (asking(functions=[{"name": "add"}], function_call="required"), "function_call"),
+    (asking(functions=[{"name": "add"}], function_call={"name": "sub"}), "function_call"),
     (asking(parallel_tool_calls="x"), "parallel_tool_calls"),
     (asking(user=1), "user"),
     (asking(modalities="text"), "modalities"),
@@ -167,7 +203,50 @@ async def test_a_body_that_is_too_large_is_refused(start_inside: Any) -> None:
 async def test_who_is_not_known_is_told_so(start_inside: Any, token: str | None) -> None:
     inside = await start_inside(app_of())
     reply = await inside.ask("POST", CHAT, asking(model="near"), token=token)
-    assert (reply.status, reply.json()["error"]["code"]) == (401, "invalid_api_key")
+    error = reply.json()["error"]
+    assert (reply.status, error["type"], error["code"]) == (401, "invalid_request_error", "invalid_api_key")
+    assert reply.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_what_a_model_cannot_do_is_no_field_of_the_request(start_inside: Any) -> None:
+    """`param` names a field, and the manifest's word `capabilities` is none."""
+    picture = [{"type": "image_url", "image_url": {"url": "https://x.org/a.png"}}]
+    blind = provider_model("deepseek/deepseek-chat", api_key="k", base_url="http://127.0.0.1:1")
+    inside = await start_inside(App("acme", agents=[Agent("a", model=blind)], models={"far": blind}))
+    body = {"model": "far", "messages": [{"role": "user", "content": picture}]}
+    for more in ({}, {"stream": True}, {"store": True}):
+        reply = await inside.ask("POST", CHAT, {**body, **more})
+        error = reply.json()["error"]
+        assert (reply.status, error["param"], error["code"]) == (400, None, "unsupported_value")
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"logprobs": True}, "logprobs"),
+        ({"modalities": ["text", "audio"], "audio": {"voice": "x", "format": "wav"}}, "modalities"),
+    ],
+)
+@pytest.mark.parametrize("model", ["agent/helper", "near"])
+async def test_nobody_gets_another_answer_than_was_asked_for(
+    start_inside: Any, model: str, more: dict[str, Any], param: str
+) -> None:
+    inside = await start_inside(app_of())
+    for way in ({}, {"stream": True}, {"store": True}):
+        reply = await inside.ask("POST", CHAT, asking("json: {}", model, **more, **way))
+        if (model, param) == ("near", "response_format"):
+            assert reply.status == 200
+        else:
+            assert (reply.status, reply.json()["error"]["param"]) == (400, param)
+
+
+async def test_strictly_an_agent_is_told_nothing_that_it_does_not_hear(start_inside: Any) -> None:
+    inside = await start_inside(app_of(), settings={"openai.strict": True})
+    heard = {"metadata": {"a": "b"}, "store": True, "n": 1, "user": None}
+    assert (await inside.ask("POST", CHAT, asking("echo: x", "agent/helper", **heard))).status == 200
+    reply = await inside.ask("POST", CHAT, asking("echo: x", "agent/helper", temperature=0))
+    assert (reply.status, reply.json()["error"]["param"]) == (400, "temperature")
 
 
 @pytest.mark.parametrize("model", ["nobody", "agent/nobody", "openai/gpt-4o", "no/such", "x/" + "y" * 300])

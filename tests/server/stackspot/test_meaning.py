@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from tests.ai.wires.server import Provider, Received, Reply, serving
 from tests.server.conftest import Inside
 from tests.server.stackspot.filing import chat, files, form, post, token, uploaded, xml_code
 
+from dragoman.ai.tokens import ModelPricing, PriceBook, set_price_book
 from dragoman.core.errors import UsageError
 from dragoman.engine.agents import Agent
 from dragoman.engine.app import App
+from dragoman.server.credits import UNIT
 from dragoman.testing.model import ScriptedModel
 
 pytestmark = pytest.mark.requirement("STK-70")
@@ -22,6 +25,9 @@ pytestmark = pytest.mark.requirement("STK-70")
 Start = Callable[..., Awaitable[Inside]]
 TO_KNOWLEDGE: dict[str, Any] = {"target_type": "KNOWLEDGE_SOURCE", "target_id": "ks"}
 HANDBOOK = "\n\n".join([*(f"{'word ' * 200}filler {n}" for n in range(12)), f"{'purr ' * 200}A feline sleeps."])
+PRICE = Decimal("0.25")
+"""Dollars for a thousand tokens."""
+
 TOPICS = (("cat", "feline"), ("engine", "wheel"))
 
 
@@ -125,6 +131,72 @@ async def test_while_the_provider_is_away_uploads_are_refused_and_searches_go_by
         answers[0] = embedding
         assert (await post(inside, made, b"An engine.")).status == 204  # the form is still good
         assert await best(inside, "wheel") == "An engine."
+
+
+def counting(request: Received) -> Reply:
+    texts = request.json()["texts"]
+    said = {"embeddings": {"float": [topics_of(text) for text in texts]}}
+    return Reply.json({**said, "meta": {"billed_units": {"input_tokens": 1000 * len(texts)}}})
+
+
+async def test_vectors_are_measured_counted_and_paid_by_the_tenant(
+    start_inside: Start, tmp_path: Path, priced: None
+) -> None:
+    async with serving(counting) as server:
+        settings = {**manifests(tmp_path, server), **by("acme/e-1"), "credits": {"balances": {"demo": "1"}}}
+        inside = await start_inside(app_of(), settings=settings)
+        await uploaded(inside, await token(inside), "cats.md", b"A feline.", **TO_KNOWLEDGE)
+        await best(inside, "my cat")
+        await best(inside, "my cat", tenant="other")
+        spent = await inside.services.store.counter("demo", "", "credits", now=0.0)
+        assert spent is not None
+        assert spent.used * UNIT == 2 * PRICE
+        assert await inside.services.store.counter("other", "", "credits", now=0.0) is None
+        text = (await inside.ask("GET", "/metrics", token=None)).text
+    labels = 'gen_ai_operation_name="embeddings",gen_ai_provider_name="acme",gen_ai_request_model="e-1"'
+    assert 'dragoman_tokens_total{kind="prompt"} 3000' in text
+    assert f"gen_ai_client_operation_duration_seconds_count{{{labels}}} 3" in text
+    assert f'gen_ai_client_token_usage_sum{{{labels},gen_ai_token_type="input"}} 3000' in text
+    assert 'dragoman_model_cost_usd_total{provider="acme",model="e-1"} 0.75' in text
+
+
+@pytest.fixture
+def priced() -> Iterator[None]:
+    set_price_book(PriceBook({"acme/e-1": ModelPricing("acme/e-1", float(PRICE), 9.0)}, published=False))
+    yield
+    set_price_book(None)
+
+
+async def test_documents_of_another_model_are_told_at_the_start_and_found_by_words(
+    start_inside: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = app_of(embeddings={"topics": topics, "later": topics})
+    first = await start_inside(app, data=tmp_path, settings=by("topics"))
+    await uploaded(first, await token(first), "cats.md", HANDBOOK.encode(), **TO_KNOWLEDGE)
+    passages = len(await first.services.knowledge.search("demo", ["ks"], "", limit=100))
+    await first.application.stop()
+    assert "uploaded again" not in caplog.text
+    second = await start_inside(app, data=tmp_path, settings=by("later"))
+    (told,) = [record for record in caplog.records if "uploaded again" in record.message]
+    assert (told.__dict__["model"], told.__dict__["passages"]) == ("later", passages)
+    assert "feline" not in await best(second, "my cat")
+    assert "feline" in await best(second, "feline")
+
+
+async def test_the_apps_model_may_give_arrays_of_another_library(start_inside: Start) -> None:
+    async def arrays(texts: Sequence[str]) -> Any:
+        return Array([Array(topics_of(text)) for text in texts])
+
+    inside = await start_inside(app_of(embeddings={"arrays": arrays}), settings=by("arrays"))
+    await uploaded(inside, await token(inside), "cats.md", HANDBOOK.encode(), **TO_KNOWLEDGE)
+    assert "feline" in await best(inside, "my cat")
+
+
+class Array(list[Any]):
+    """As those of NumPy: of more than one number nobody knows whether it is true."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("the truth value of an array is ambiguous")
 
 
 @pytest.mark.parametrize(

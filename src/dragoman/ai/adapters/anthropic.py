@@ -18,6 +18,7 @@ from dragoman.ai.adapters.reading import answer_of, candidate, parts_of, text_of
 from dragoman.ai.errors import ValidationError
 from dragoman.ai.pipeline.answer import Answer
 from dragoman.ai.protocol import ProtocolManifest
+from dragoman.ai.structured.messages_schema import messages_schema
 from dragoman.ai.types.message import ContentBlock, ToolCall
 
 __all__ = ["Anthropic", "write_turns"]
@@ -88,7 +89,11 @@ class Anthropic(Adapter):
         if answer.kind == "json":
             draft.drop("response_format", "it takes a JSON Schema, not the bare word JSON")
             return
-        value = answer.raw if answer.kind == "raw" else {"type": "json_schema", "schema": dict(answer.schema or {})}
+        value = (
+            answer.raw
+            if answer.kind == "raw"
+            else {"type": "json_schema", "schema": messages_schema(answer.schema or {})}
+        )
         draft.shape("response_format", ("output_config", "format"), value)
         if "output_format" in draft.body:  # the older place, behind a beta header
             draft.headers["anthropic-beta"] = OLDER_FORMAT_BETA

@@ -145,6 +145,7 @@ class Turn:
     role: str
     parts: list[Part]
     name: str | None = None
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def only_text(self) -> bool:
@@ -209,7 +210,7 @@ def _turns(message: Message) -> list[Turn]:
             )
     turns = [Turn("tool", results)] if results else []
     if rest or not results:
-        turns.append(Turn("user" if message.role == "tool" else message.role, rest, name))
+        turns.append(Turn("user" if message.role == "tool" else message.role, rest, name, extras))
     return turns
 
 

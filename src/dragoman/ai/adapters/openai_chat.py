@@ -85,7 +85,7 @@ def write_messages(draft: Draft, turns: list[Turn], media: Any = openai_media) -
             }
             if turn.name:
                 message["name"] = turn.name
-            messages.append(message)
+            messages.append({**message, **_own(draft, turn.extras)})
     return messages
 
 
@@ -126,16 +126,22 @@ def read_content(content: Any) -> tuple[str, list[ContentBlock]]:
 def _content(draft: Draft, parts: list[Part], media: Any) -> Any:
     if all(isinstance(part, Text) for part in parts):
         texts = [part.text for part in parts if isinstance(part, Text)]
-        if len(texts) < 2:
+        if len(texts) < 2 and not any(_own(draft, part.extras) for part in parts if isinstance(part, Text)):
             return texts[0] if texts else ""
     return [_block(draft, part, media) for part in parts if not isinstance(part, Thinking)]
 
 
+def _own(draft: Draft, extras: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Fields that a caller of this dialect has given and that nobody here knows (see `backwards.messages`)."""
+    found = extras.get(OpenAiChat.name) if draft.adapter.name == OpenAiChat.name else None
+    return found if isinstance(found, Mapping) else {}
+
+
 def _block(draft: Draft, part: Part, media: Any) -> dict[str, Any]:
     if isinstance(part, Text):
-        return {"type": "text", "text": part.text}
+        return {"type": "text", "text": part.text, **_own(draft, part.extras)}
     if isinstance(part, Media):
-        return draft.media(part, media)
+        return {**draft.media(part, media), **_own(draft, part.extras)}
     if isinstance(part, Raw):
         return part.value
     raise TypeError(f"{type(part).__name__} is no content")
@@ -170,7 +176,7 @@ def _assistant(draft: Draft, turn: Turn, media: Any, *, with_reasoning: bool) ->
         message["reasoning_content"] = "".join(own)
     if calls:
         message["tool_calls"] = [_call(call) for call in calls]
-    return message
+    return {**message, **_own(draft, turn.extras)}
 
 
 def _call(call: Call) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def openai_usage(usage: Mapping[str, Any] | None) -> dict[str, Any] | None:
     created = _count(usage, "cache_creation_tokens")
     if created:
         made["cache_creation_input_tokens"] = created
+        made["prompt_tokens_details"].setdefault("cache_write_tokens", created)
     for name in _OUTSIDE:
         if isinstance(usage.get(name), int | float | Mapping):
             made[name] = usage[name]
@@ -131,13 +132,14 @@ def _arguments(call: ToolCall) -> str:
 
 
 def passed_completion(
-    body: Mapping[str, Any], usage: Mapping[str, Any] | None, *, id: str, created: int
+    body: Mapping[str, Any], usage: Mapping[str, Any] | None, *, id: str, created: int, model: str
 ) -> dict[str, Any]:
     """The plain answer of a provider of this dialect: as it came, with what a client may count on."""
     made = dict(body)
     made["object"] = "chat.completion"
-    made.setdefault("id", id)
-    made.setdefault("created", created)
+    for name, value in (("id", id), ("created", created), ("model", model)):
+        if not isinstance(made.get(name), type(value)):
+            made[name] = value
     choices = made.get("choices")
     if isinstance(choices, list):
         made["choices"] = [_completed(place, one) for place, one in enumerate(choices) if isinstance(one, Mapping)]

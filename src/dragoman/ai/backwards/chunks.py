@@ -69,6 +69,11 @@ class ChunkEncoder:
         """Whether anything was said."""
         return bool(self._candidates)
 
+    @property
+    def has_finished(self) -> bool:
+        """Whether a candidate has said why it ends."""
+        return bool(self._finishes)
+
     def event(self, event: StreamingEvent) -> bytes:
         """The frames that say this event; none for what this wire says at the end or not at all."""
         data: Any = event.data
@@ -133,6 +138,8 @@ class ChunkEncoder:
     def _call(self, data: Any) -> bytes:
         one, frames = self._of(data.candidate_index)
         place = one.calls.setdefault(data.tool_call_id, len(one.calls))
+        if place and self._old_functions:  # that form has one call; clients would run a second into the first
+            return frames
         one.silent.add(data.tool_call_id)
         start = self._head + b'{"index":%d,"delta":{' % data.candidate_index
         if self._old_functions:
@@ -161,11 +168,18 @@ class ChunkEncoder:
 
     def _call_ended(self, data: Any) -> bytes:
         """A call without arguments gets those of an empty object: clients read them as JSON."""
-        one = self._candidates.get(data.candidate_index)
-        if one is None or data.tool_call_id not in one.silent:
+        one, call = self._candidates.get(data.candidate_index), data.tool_call_id
+        if one is None or call not in one.heads:
             return b""
-        one.silent.discard(data.tool_call_id)
-        return one.heads[data.tool_call_id] + b'"{}"' + (b"}" if self._old_functions else b"}}]") + self._text_tail
+        frames = b""
+        if call in one.silent:
+            one.silent.discard(call)
+            frames = one.heads[call] + b'"{}"' + (b"}" if self._old_functions else b"}}]") + self._text_tail
+        mark = data.extras.get("signature")
+        if isinstance(mark, str) and not self._old_functions:
+            marked = {"index": one.calls[call], "extra_content": {"google": {"thought_signature": mark}}}
+            frames += self._delta(data.candidate_index, {"tool_calls": [marked]})
+        return frames
 
     # ------------------------------------------------------------------ the end
 

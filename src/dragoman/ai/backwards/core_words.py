@@ -34,12 +34,18 @@ STOPS: Mapping[str, str] = {
 
 
 def model_request(asked: Asked, *, run_id: str = "") -> core.ModelRequest:
-    """What a model of the app is asked; fields that only OpenAI documents are among the options."""
+    """What a model of the app is asked; fields that only OpenAI documents are among the options.
+
+    Raises ValidationError for what no such model can give.
+    """
+    fault = asked.refusal(None)
+    if fault is not None:
+        raise fault
     return core.ModelRequest(
         model=asked.model,
         messages=core_messages(asked.messages),
-        tools=tool_specs(asked.tools),
-        options={**asked.unknown, **asked.own, **asked.options(None)},
+        tools=tool_specs(asked.offered(None)[0]),
+        options=asked.options(None),
         run_id=run_id,
     )
 
@@ -53,8 +59,13 @@ def tool_specs(tools: Iterable[Any]) -> tuple[core.ToolSpec, ...]:
     )
 
 
-def core_messages(messages: Iterable[Message]) -> tuple[core.Message, ...]:
-    """The conversation; a result of a tool that is a JSON object or list is one."""
+def core_messages(
+    messages: Iterable[Message], origin: str | None = None, family: str | None = None
+) -> tuple[core.Message, ...]:
+    """The conversation; a result of a tool that is a JSON object or list is one.
+
+    What a provider wants back with its reasoning and its calls is kept for the provider `origin`, of this family.
+    """
     names: dict[str, str] = {}
     made: list[core.Message] = []
     for message in messages:
@@ -63,7 +74,7 @@ def core_messages(messages: Iterable[Message]) -> tuple[core.Message, ...]:
             result = core.ToolResultPart(call, names.get(call, ""), _output(message.get_text_content()))
             made.append(core.Message("tool", (result,)))
             continue
-        parts = tuple(_parts(message))
+        parts = tuple(_parts(message, origin, family))
         names.update((part.call_id, part.name) for part in parts if isinstance(part, core.ToolCallPart))
         role: core.Role = (
             "assistant" if message.role == "assistant" else "system" if message.role == "system" else "user"
@@ -72,22 +83,26 @@ def core_messages(messages: Iterable[Message]) -> tuple[core.Message, ...]:
     return tuple(made)
 
 
-def _parts(message: Message) -> Iterator[core.Part]:
+def _parts(message: Message, origin: str | None, family: str | None) -> Iterator[core.Part]:
     if isinstance(message.content, str):
         if message.content:
             yield core.TextPart(message.content)
     else:
         for block in message.content:
-            yield from _part(block)
+            yield from _part(block, origin)
     for call in message.tool_calls or ():
-        yield core.ToolCallPart(call.id, call.function_name, call.arguments)
+        mark = {"of": origin, "family": family, "signature": call.signature} if call.signature and origin else None
+        yield core.ToolCallPart(call.id, call.function_name, call.arguments, mark)
 
 
-def _part(block: ContentBlock) -> Iterator[core.Part]:
+def _part(block: ContentBlock, origin: str | None) -> Iterator[core.Part]:
     if block.type == "text":
         yield core.TextPart(block.text or "")
     elif block.type == "thinking":
-        yield core.ReasoningPart(block.text or "")
+        extras = block.model_extra or {}
+        said = {"signature": block.signature, "data": block.data, "family": extras.get("family")}
+        kept = {"of": origin, **{name: value for name, value in said.items() if value is not None}}
+        yield core.ReasoningPart(block.text or "", kept if origin else None)
     elif block.source is not None:
         source = block.source
         kind = source.media_type or _media_type(block.type, source.data)
@@ -194,6 +209,9 @@ class Fold:
         self._texts: dict[int, list[str]] = {}
         self._thoughts: dict[int, list[str]] = {}
         self._calls: dict[int, dict[str, tuple[str, list[str]]]] = {}
+        self._marks: dict[str, str] = {}
+        self._blocks: dict[int, list[ContentBlock]] = {}
+        self._sealed: dict[int, int] = {}
         self._stops: dict[int, str | None] = {}
 
     def take(self, event: StreamingEvent) -> None:
@@ -204,13 +222,30 @@ class Fold:
         if kind == "PartialContentDelta":
             self._texts.setdefault(index, []).append(data.content)
         elif kind == "ThinkingDelta":
-            self._thoughts.setdefault(index, []).append(data.thinking or "")
+            self._think(index, data)
         elif kind == "ToolCallStarted":
             self._calls.setdefault(index, {})[data.tool_call_id] = (data.tool_name, [])
         elif kind == "PartialToolCall":
             self._calls[index][data.tool_call_id][1].append(data.arguments)
+        elif kind == "ToolCallEnded":
+            mark = data.extras.get("signature")
+            if isinstance(mark, str):
+                self._marks[data.tool_call_id] = mark
         elif kind in ("FinalCandidate", "StreamEnd"):
             self._stops[index] = data.stop_reason
+
+    def _think(self, index: int, data: Any) -> None:
+        """A piece of reasoning; one with a seal ends a stretch that its provider wants back."""
+        thoughts = self._thoughts.setdefault(index, [])
+        thoughts.append(data.thinking or "")
+        sealed = data.extras.get("data")
+        if data.signature is None and sealed is None:
+            return
+        text = "".join(thoughts[self._sealed.get(index, 0) :])
+        self._sealed[index] = len(thoughts)
+        block = ContentBlock.thinking(text, data.signature, data=sealed)
+        family = {"family": data.extras.get("family")}
+        self._blocks.setdefault(index, []).append(block.model_copy(update=family))
 
     def candidates(self) -> list[Candidate]:
         """At least one."""
@@ -219,9 +254,11 @@ class Fold:
 
     def _candidate(self, index: int) -> Candidate:
         calls = [
-            ToolCall.from_openai_format(id, name, "".join(pieces) or "{}")
+            ToolCall.from_openai_format(id, name, "".join(pieces) or "{}").model_copy(
+                update={"signature": self._marks.get(id)}
+            )
             for id, (name, pieces) in self._calls.get(index, {}).items()
         ]
         stop = self._stops.get(index)
         text, thought = "".join(self._texts.get(index, ())), "".join(self._thoughts.get(index, ()))
-        return Candidate(index, text, thought, [], calls, stop, stop)
+        return Candidate(index, text, thought, self._blocks.get(index, []), calls, stop, stop)

@@ -10,7 +10,18 @@ from typing import Any, TypeAlias
 
 from dragoman.ai.errors import ValidationError
 
-__all__ = ["Check", "a_boolean", "a_list", "a_number", "a_text", "a_whole_number", "an_object", "one_of", "refusal"]
+__all__ = [
+    "Check",
+    "a_boolean",
+    "a_list",
+    "a_number",
+    "a_text",
+    "a_whole_number",
+    "an_object",
+    "kind_of",
+    "one_of",
+    "refusal",
+]
 
 Check: TypeAlias = Callable[[str, Any], Any]
 """Given a field's name and its value, gives the value. Raises ValidationError."""
@@ -22,11 +33,12 @@ def refusal(field: str, text: str, code: str = "invalid_value") -> ValidationErr
 
 
 def _wrong_type(field: str, expected: str, value: Any) -> ValidationError:
-    text = f"Invalid type for '{field}': expected {expected}, but got {_kind(value)} instead."
+    text = f"Invalid type for '{field}': expected {expected}, but got {kind_of(value)} instead."
     return refusal(field, text, "invalid_type")
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """A value's type, as an error names it."""
     if isinstance(value, bool):
         return "a boolean"
     for kind, name in ((int, "an integer"), (float, "a decimal"), (str, "a string"), (list, "an array")):

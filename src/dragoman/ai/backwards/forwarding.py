@@ -1,7 +1,7 @@
 """A provider's stream of OpenAI's own dialect, read as bytes that may go on as they are.
 
 One of these lives for one attempt, as `client.reading.StreamReader` does for answers that are translated: it is opened
-under the client's policies and read by whoever passes the bytes on. Nothing is read ahead of that.
+under the client's policies and read by whoever passes the bytes on, who gets all that is there as one piece.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 
+from dragoman.ai.backwards.ahead import ReadAhead
 from dragoman.ai.backwards.tapping import Tap
 from dragoman.ai.client.reading import MOST_BYTES, REST_SECONDS, EarlyFailure
 from dragoman.ai.errors import AiLibError, PipelineError, TransportError
@@ -40,7 +41,7 @@ class ForwardReader:
         self.response = response
         self.error: AiLibError | None = None
         self._tap = Tap(strip_usage=strip_usage, classification=manifest.error_classification)
-        self._reads = response.reads()
+        self._ahead = ReadAhead(response.reads())
         self._early: list[bytes] = []
         self._linger = linger
         self._bytes = 0
@@ -53,6 +54,11 @@ class ForwardReader:
     @property
     def has_output(self) -> bool:
         return self._tap.has_output
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether the answer has said why it ends; counts may follow."""
+        return self._tap.finished
 
     @property
     def usage(self) -> dict[str, Any] | None:
@@ -78,14 +84,11 @@ class ForwardReader:
     async def _read(self) -> bytes:
         tap = self._tap
         try:
-            if tap.finished:
-                piece = await self._late_piece()
-            else:
-                piece = await self._reads.__anext__()
-        except StopAsyncIteration:
-            return self._end(tap.close())
+            piece = await (self._late_piece() if tap.finished else self._ahead.take())
         except DragomanError as error:
             return self._broken(error)
+        if not piece:
+            return self._end(tap.close())
         self._bytes += len(piece)
         frames = tap.feed(piece)
         if tap.error is not None or tap.done:
@@ -97,9 +100,9 @@ class ForwardReader:
 
     async def _late_piece(self) -> bytes:
         """Behind a whole answer the counts and `[DONE]` may come, or nothing."""
-        with anyio.CancelScope(deadline=anyio.current_time() + self._linger):
-            return await self._reads.__anext__()
-        raise StopAsyncIteration
+        with anyio.move_on_after(self._linger):
+            return await self._ahead.take()
+        return b""
 
     def _end(self, frames: bytes) -> bytes:
         self._has_ended = True
@@ -133,11 +136,12 @@ class ForwardReader:
             try:
                 if self._has_ended and self.error is None:
                     with anyio.move_on_after(REST_SECONDS):
-                        async for _ in self._reads:
+                        while await self._ahead.take():
                             pass
             except DragomanError:  # it may break while it is closed
                 pass
             finally:
+                await self._ahead.aclose()
                 try:
                     await self.response.aclose()
                 except DragomanError:

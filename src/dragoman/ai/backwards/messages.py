@@ -1,7 +1,8 @@
 """The messages of OpenAI's chat dialect → `Message`: every role, every content part, calls and their results.
 
 What only this dialect can say (sounds that it made before, calls of tools that are no functions) is left to it:
-`Conversation.needs_own_dialect` names the first of these. Raises ValidationError that names the place.
+`Conversation.needs_own_dialect` names the first of these. Fields of a message or of a part that are not read here go
+to providers of this dialect as they came, under its name. Raises ValidationError that names the place.
 """
 
 from __future__ import annotations
@@ -12,14 +13,24 @@ import mimetypes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
-from dragoman.ai.backwards.fields import a_list, a_text, an_object, one_of, refusal
+from dragoman.ai.backwards.fields import a_list, a_text, an_object, kind_of, one_of, refusal
 from dragoman.ai.types.message import ContentBlock, ImageSource, Message, ToolCall
 
 __all__ = ["Conversation", "read_messages"]
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _SOUNDS = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+_OWN = "openai_chat"
+"""The family whose adapter is told the fields that are not read here."""
+_READ = frozenset(
+    {
+        *("role", "content", "name", "refusal", "audio", "tool_calls", "function_call", "tool_call_id"),
+        *("reasoning_content", "thinking_blocks"),
+        *("annotations", "parsed", "reasoning"),  # in answers alone: a client that sends one back means nothing by them
+    }
+)
 
 
 @dataclass(slots=True)
@@ -42,29 +53,36 @@ def read_messages(value: Any) -> Conversation:
     for place, one in enumerate(given):
         where = f"messages[{place}]"
         message = an_object(where, one)
-        role = one_of(_ROLES)(f"{where}.role", message.get("role"))
+        role = one_of(_ROLES)(f"{where}.role", _needed(where, message, "role"))
         said.messages.append(_READERS[role](where, message, said))
     return said
 
 
+def _needed(where: str, message: Mapping[str, Any], name: str) -> Any:
+    if message.get(name) is None:
+        raise refusal(f"{where}.{name}", f"Missing required parameter: '{where}.{name}'.", "missing_required_parameter")
+    return message[name]
+
+
 def _instructions(where: str, message: Mapping[str, Any], said: Conversation) -> Message:
-    return _named(Message.system(_text(where, message.get("content"))), where, message)
+    content = _text(where, _needed(where, message, "content"))
+    return _whole(Message(role="system", content=content), where, message)
 
 
 def _user(where: str, message: Mapping[str, Any], said: Conversation) -> Message:
-    content = message.get("content")
+    content = _needed(where, message, "content")
     if isinstance(content, str):
-        return _named(Message.user(content), where, message)
-    parts = a_list(f"{where}.content", content)
+        return _whole(Message.user(content), where, message)
+    parts = _parts_of(where, content)
     blocks = [_part(f"{where}.content[{place}]", part) for place, part in enumerate(parts)]
-    return _named(Message.with_content("user", blocks), where, message)
+    return _whole(Message.with_content("user", blocks), where, message)
 
 
 def _assistant(where: str, message: Mapping[str, Any], said: Conversation) -> Message:
     content, refused = message.get("content"), message.get("refusal")
-    text = _text(where, content, with_refusals=True) if content is not None else ""
+    said_so = _text(where, content, with_refusals=True) if content is not None else ""
     if refused is not None:
-        text += a_text(f"{where}.refusal", refused)
+        said_so = _with_text(said_so, a_text(f"{where}.refusal", refused))
     if message.get("audio") is not None:
         said.needs_own_dialect = said.needs_own_dialect or "A sound that a model made before"
     calls = _calls(where, message, said)
@@ -72,14 +90,16 @@ def _assistant(where: str, message: Mapping[str, Any], said: Conversation) -> Me
     if content is None and refused is None and not calls and not thoughts and said.needs_own_dialect is None:
         text = f"Invalid value for '{where}.content': expected a string, got null."
         raise refusal(f"{where}.content", text, "invalid_type")
-    blocks = [*thoughts, ContentBlock.text_block(text)] if thoughts and text else thoughts
-    made = Message(role="assistant", content=blocks or text, tool_calls=calls or None)
-    return _named(made, where, message)
+    if thoughts:
+        said_so = [*thoughts, *_with_text([], said_so)] if isinstance(said_so, str) else [*thoughts, *said_so]
+    made = Message(role="assistant", content=said_so, tool_calls=calls or None)
+    return _whole(made, where, message)
 
 
 def _tool(where: str, message: Mapping[str, Any], said: Conversation) -> Message:
     call = a_text(f"{where}.tool_call_id", message.get("tool_call_id"))
-    return Message.tool(call, _text(where, message.get("content")))
+    content = _text(where, _needed(where, message, "content"))
+    return Message(role="tool", content=content, tool_call_id=call)
 
 
 def _old_function(where: str, message: Mapping[str, Any], said: Conversation) -> Message:
@@ -99,24 +119,44 @@ _READERS: Mapping[str, Callable[[str, Mapping[str, Any], Conversation], Message]
 }
 
 
-def _named(made: Message, where: str, message: Mapping[str, Any]) -> Message:
+def _whole(made: Message, where: str, message: Mapping[str, Any]) -> Message:
+    """The message with its speaker's name, and with what is not read here."""
+    more: dict[str, Any] = {}
     name = message.get("name")
-    if name is None:
-        return made
-    return made.model_copy(update={"name": a_text(f"{where}.name", name)})
+    if name is not None:
+        more["name"] = a_text(f"{where}.name", name)
+    unread = {field: value for field, value in message.items() if field not in _READ and value is not None}
+    if unread:
+        more[_OWN] = unread
+    return made.model_copy(update=more) if more else made
 
 
-def _text(where: str, content: Any, *, with_refusals: bool = False) -> str:
-    """Content that is text alone."""
+def _parts_of(where: str, content: Any) -> list[Any]:
+    if not isinstance(content, list):
+        text = f"Invalid type for '{where}.content': expected a string or an array of objects, but got {kind_of(content)} instead."
+        raise refusal(f"{where}.content", text, "invalid_type")
+    return content
+
+
+def _text(where: str, content: Any, *, with_refusals: bool = False) -> str | list[ContentBlock]:
+    """Content that is text alone; in blocks where there is more to a part than its text."""
     if isinstance(content, str):
         return content
-    texts: list[str] = []
-    for place, part in enumerate(a_list(f"{where}.content", content)):
+    blocks: list[ContentBlock] = []
+    for place, part in enumerate(_parts_of(where, content)):
         at = f"{where}.content[{place}]"
         part = an_object(at, part)
         kind = one_of(("text", "refusal") if with_refusals else ("text",))(f"{at}.type", part.get("type"))
-        texts.append(a_text(f"{at}.{kind}", part.get(kind)))
-    return "".join(texts) if with_refusals else "\n".join(texts)
+        blocks.append(_marked_block(ContentBlock.text_block(a_text(f"{at}.{kind}", part.get(kind))), part, kind))
+    if any(block.model_extra for block in blocks):
+        return blocks
+    return ("" if with_refusals else "\n").join(block.text or "" for block in blocks)
+
+
+def _with_text(said: str | list[ContentBlock], text: str) -> Any:
+    if isinstance(said, str):
+        return said + text
+    return [*said, ContentBlock.text_block(text)] if text else said
 
 
 # --------------------------------------------------------------------------- parts
@@ -126,20 +166,37 @@ def _part(where: str, value: Any) -> ContentBlock:
     part = an_object(where, value)
     kind = one_of(("text", "image_url", "input_audio", "file"))(f"{where}.type", part.get("type"))
     if kind == "text":
-        return ContentBlock.text_block(a_text(f"{where}.text", part.get("text")))
+        return _marked_block(ContentBlock.text_block(a_text(f"{where}.text", part.get("text"))), part, kind)
     inner = an_object(f"{where}.{kind}", part.get(kind))
-    return _MEDIA[kind](f"{where}.{kind}", inner)
+    return _marked_block(_MEDIA[kind](f"{where}.{kind}", inner), part, kind)
+
+
+def _marked_block(block: ContentBlock, part: Mapping[str, Any], kind: str) -> ContentBlock:
+    """The block with what its part says besides; the mark for a prompt cache has a place on another wire too."""
+    more = {name: value for name, value in part.items() if name not in ("type", kind) and value is not None}
+    if not more:
+        return block
+    control = {"cache_control": more["cache_control"]} if isinstance(more.get("cache_control"), dict) else {}
+    return block.model_copy(update={_OWN: more, **control})
 
 
 def _image(where: str, image: Mapping[str, Any]) -> ContentBlock:
     url = a_text(f"{where}.url", image.get("url"))
-    if not url.startswith(("http://", "https://", "data:")):
+    if not _is_address(url):
         raise refusal(f"{where}.url", f"Invalid '{where}.url': expected an http(s) address or a data: URL.")
     block = ContentBlock.image_url(url)
     detail = image.get("detail")
     if detail is None:
         return block
     return block.model_copy(update={"detail": a_text(f"{where}.detail", detail)})
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # half an IPv6 address
+        return False
+    return url.startswith("data:") or (parts.scheme in ("http", "https") and bool(parts.netloc))
 
 
 def _sound(where: str, sound: Mapping[str, Any]) -> ContentBlock:
@@ -225,9 +282,15 @@ def _thoughts(where: str, message: Mapping[str, Any]) -> list[ContentBlock]:
     if isinstance(blocks, list) and blocks:
         made = []
         for place, one in enumerate(blocks):
-            block = an_object(f"{where}.thinking_blocks[{place}]", one)
-            thought = ContentBlock.thinking(block.get("thinking"), block.get("signature"), data=block.get("data"))
-            made.append(thought.model_copy(update={"family": block.get("family", "anthropic")}))
+            at = f"{where}.thinking_blocks[{place}]"
+            block = {name: value for name, value in an_object(at, one).items() if value is not None}
+            said = {
+                name: a_text(f"{at}.{name}", block[name])
+                for name in ("thinking", "signature", "data", "family")
+                if name in block
+            }
+            thought = ContentBlock.thinking(said.get("thinking"), said.get("signature"), data=said.get("data"))
+            made.append(thought.model_copy(update={"family": said.get("family", "anthropic")}))
         return made
     text = message.get("reasoning_content")
     if text is None:

@@ -8,7 +8,7 @@ others; where the answer would not be what was asked for without it, `Asked.refu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from dragoman.ai.adapters.call import ChatCall
@@ -24,15 +24,17 @@ from dragoman.ai.backwards.fields import (
     refusal,
 )
 from dragoman.ai.backwards.messages import Conversation, read_messages
+from dragoman.ai.backwards.tools import for_others, read_choice, read_tools
 from dragoman.ai.errors import ValidationError
+from dragoman.ai.protocol import ProtocolManifest
 from dragoman.ai.types.message import Message
-from dragoman.ai.types.tool import ToolDefinition
 
 __all__ = ["OPENAI_FAMILIES", "Asked", "read_request"]
 
 OPENAI_FAMILIES = ("openai_chat", "openai_responses")
 MOST_STOPS = 4
 MOST_TAGS = 16
+LONGEST_TAG, LONGEST_TAG_VALUE = 64, 512
 MOST_CANDIDATES = 128
 
 _PARAMETERS: Mapping[str, tuple[str, Check]] = {
@@ -50,13 +52,13 @@ _PARAMETERS: Mapping[str, tuple[str, Check]] = {
 
 _OWN: Mapping[str, Check] = {
     "audio": an_object,
-    "function_call": lambda name, value: value,
     "logit_bias": an_object,
     "modalities": a_list,
     "moderation": an_object,
     "parallel_tool_calls": a_boolean,
     "prediction": an_object,
     "prompt_cache_key": a_text,
+    "prompt_cache_options": an_object,
     "prompt_cache_retention": a_text,
     "safety_identifier": a_text,
     "service_tier": a_text,
@@ -73,6 +75,7 @@ _READ = frozenset(
     {
         *_PARAMETERS,
         *_OWN,
+        "function_call",
         "functions",
         "messages",
         "metadata",
@@ -88,6 +91,8 @@ _READ = frozenset(
         "tools",
     }
 )
+_STANDARD = frozenset({"stop_sequences", "system_message"})
+"""Words of `dragoman.ai` that are none of OpenAI's: as options they would mean something."""
 _NEEDED = ("audio", "web_search_options")
 """An answer without what these ask for is another answer."""
 
@@ -98,6 +103,7 @@ class Asked:
 
     `tools` hold definitions, and, in the form of the wire, tools that are no functions. `old_functions`: the caller
     uses `functions`, the predecessor of tools. `needs_own_dialect`: a message says what only this dialect can say.
+    `newer_limit`: the most tokens were given as `max_completion_tokens`.
     """
 
     model: str
@@ -118,23 +124,26 @@ class Asked:
     metadata: dict[str, str] = field(default_factory=dict)
     needs_own_dialect: str | None = None
     old_functions: bool = False
+    newer_limit: bool = False
 
-    def call(self, family: str | None, *, strict: bool = False) -> ChatCall:
-        """The call for a model of this family of wires (a manifest's adapter).
+    def call(self, manifest: ProtocolManifest, *, strict: bool = False) -> ChatCall:
+        """The call for a model behind this manifest. What fills a path of the manifest is not the caller's to say.
 
-        Raises ValidationError where that family cannot give what was asked for; `strict` raises it for every
-        parameter that would be left out.
+        Raises ValidationError where its wire cannot give what was asked for; `strict` raises it for every parameter
+        that would be left out.
         """
-        fault = self.refusal(family)
+        fault = self.refusal(manifest.adapter)
         if fault is not None:
             raise fault
+        tools, choice = self.offered(manifest.adapter)
+        parameters, limit = self._limited(manifest)
         return ChatCall(
             model=self.model,
-            messages=self._messages_for(family),
-            tools=self.tools,
-            tool_choice=self.tool_choice,
-            parameters=self.parameters,
-            extra=self.extra(family),
+            messages=self._messages_for(manifest.adapter),
+            tools=tools,
+            tool_choice=choice,
+            parameters=parameters,
+            extra={**self._extra(manifest), **limit},
             stream=self.stream,
             n=self.n,
             response_format=self.response_format,
@@ -142,19 +151,36 @@ class Asked:
             strict=strict,
         )
 
+    def _limited(self, manifest: ProtocolManifest | None) -> tuple[dict[str, Any], dict[str, int]]:
+        """The parameters, and the limit of tokens beside them where its newer name was given and is known."""
+        is_known = manifest is not None and bool(manifest.feature_flags.get("max_completion_tokens"))
+        if not (is_known and self.newer_limit):
+            return self.parameters, {}
+        rest = {name: value for name, value in self.parameters.items() if name != "max_tokens"}
+        return rest, {"max_completion_tokens": self.parameters["max_tokens"]}
+
+    def offered(self, family: str | None) -> tuple[list[Any], Any]:
+        """The tools and the choice among them, as this family can be told; without one, `none` leaves no tools."""
+        if family == OPENAI_FAMILIES[0]:
+            return self.tools, self.tool_choice
+        tools, choice = for_others(self.tools, self.tool_choice)
+        return ([], choice) if family is None and choice == "none" else (tools, choice)
+
     def _messages_for(self, family: str | None) -> list[Message]:
         """Signatures on calls say in `extra_content` whose they are; a server of this dialect wants them back."""
         if family != OPENAI_FAMILIES[0]:
             return self.messages
         return [_adopted(message) if message.tool_calls else message for message in self.messages]
 
-    def extra(self, family: str | None) -> dict[str, Any]:
+    def _extra(self, manifest: ProtocolManifest) -> dict[str, Any]:
         """What goes into the body as it came."""
-        if family == "openai_responses":
+        if manifest.adapter == "openai_responses":
             return {name: value for name, value in self.own.items() if name in _SHARED}
-        if family != "openai_chat":
+        if manifest.adapter != "openai_chat":
             return {}
-        made = {**self.unknown, **self.own}
+        streamed = manifest.endpoints.get("stream_chat")
+        paths = manifest.operation("chat").path + (streamed.path if streamed is not None else "")
+        made = {name: value for name, value in {**self.unknown, **self.own}.items() if f"{{{name}}}" not in paths}
         if self.needs_own_dialect is not None:
             made["messages"] = list(self.body["messages"])
         if self.stream_options is not None and self.include_usage:
@@ -162,7 +188,7 @@ class Asked:
         return made
 
     def refusal(self, family: str | None) -> ValidationError | None:
-        """Why a model of this family cannot answer; None if it can."""
+        """Why a model of this family, or of none, cannot answer; None if it can."""
         if family == "openai_chat":
             return None
         if self.needs_own_dialect is not None:
@@ -179,19 +205,23 @@ class Asked:
             return _unsupported("tools", "This model takes tools of type 'function' alone.")
         return None
 
-    def options(self, family: str | None) -> dict[str, Any]:
-        """The same as `call` without the messages and the tools: what a model's options are called one by one."""
-        given: dict[str, Any] = {**self.parameters, **self.extra(family)}
-        for name in ("tool_choice", "response_format", "reasoning_effort"):
-            value = getattr(self, name)
-            if value is not None:
-                given[name] = value
+    def options(self, manifest: ProtocolManifest | None) -> dict[str, Any]:
+        """The same as `call` without the messages and the tools: what a model's options are called one by one.
+
+        Without a manifest, for a model of the app's own: all that was given.
+        """
+        parameters, limit = self._limited(manifest)
+        more = self._extra(manifest) if manifest is not None else {**self.unknown, **self.own}
+        more = {name: value for name, value in more.items() if name not in _STANDARD}
+        given: dict[str, Any] = {**more, **parameters, **limit}
+        shaped = {
+            "tool_choice": self.offered(manifest.adapter if manifest is not None else None)[1],
+            "response_format": self.response_format,
+            "reasoning_effort": self.reasoning_effort,
+        }
+        given.update((name, value) for name, value in shaped.items() if value is not None)
         given.pop("stream_options", None)
         return given
-
-    def once(self) -> Asked:
-        """The same request for a single candidate."""
-        return replace(self, n=1)
 
 
 def read_request(body: Any) -> Asked:
@@ -202,17 +232,16 @@ def read_request(body: Any) -> Asked:
     if not model:
         raise refusal("model", "You must provide a model parameter.", "missing_required_parameter")
     said: Conversation = read_messages(_required(given, "messages"))
-    tools, old = _tools(given)
+    tools, old = read_tools(given)
     stream = "stream" in given and a_boolean("stream", given["stream"])
     options = _stream_options(given, stream)
     own = {name: check(name, given[name]) for name, check in _OWN.items() if name in given}
-    choice = _tool_choice(given, own.pop("function_call", None) if old else None, tools)
     return Asked(
         model=model,
         messages=said.messages,
         body=body,
         tools=tools,
-        tool_choice=choice,
+        tool_choice=read_choice(given, tools, old=old),
         parameters=_parameters(given),
         own=own,
         unknown={name: value for name, value in given.items() if name not in _READ},
@@ -226,6 +255,7 @@ def read_request(body: Any) -> Asked:
         metadata=_metadata(given),
         needs_own_dialect=said.needs_own_dialect,
         old_functions=old,
+        newer_limit="max_completion_tokens" in given,
     )
 
 
@@ -286,7 +316,14 @@ def _metadata(given: Mapping[str, Any]) -> dict[str, str]:
     if len(tags) > MOST_TAGS:
         text = f"Invalid 'metadata': too many properties. Expected at most {MOST_TAGS}."
         raise refusal("metadata", text, "object_above_max_properties")
-    return {name: a_text(f"metadata.{name}", value) for name, value in tags.items()}
+    for name, value in tags.items():
+        if len(name) > LONGEST_TAG:
+            text = f"Invalid 'metadata': a key is too long. Expected at most {LONGEST_TAG} characters."
+            raise refusal("metadata", text, "string_above_max_length")
+        if len(a_text(f"metadata.{name}", value)) > LONGEST_TAG_VALUE:
+            text = f"Invalid 'metadata.{name}': string too long. Expected at most {LONGEST_TAG_VALUE} characters."
+            raise refusal(f"metadata.{name}", text, "string_above_max_length")
+    return tags
 
 
 def _format(given: Mapping[str, Any]) -> Any:
@@ -301,48 +338,3 @@ def _format(given: Mapping[str, Any]) -> Any:
         if "schema" not in named:
             form = {**form, "json_schema": {**named, "schema": {"type": "object"}}}
     return None if kind == "text" else form
-
-
-def _tools(given: Mapping[str, Any]) -> tuple[list[Any], bool]:
-    if "functions" in given:
-        if "tools" in given:
-            text = "'functions' and 'tools' cannot be used together."
-            raise refusal("functions", text, "invalid_parameter_combination")
-        functions = a_list("functions", given["functions"])
-        return [_function(f"functions[{place}]", one) for place, one in enumerate(functions)], True
-    tools = a_list("tools", given.get("tools", []))
-    return [_tool(f"tools[{place}]", one) for place, one in enumerate(tools)], False
-
-
-def _tool(place: str, value: Any) -> Any:
-    value = an_object(place, value)
-    kind = a_text(f"{place}.type", value.get("type", "function"))
-    return dict(value) if kind != "function" else _function(f"{place}.function", value.get("function"))
-
-
-def _function(place: str, value: Any) -> ToolDefinition:
-    value = an_object(place, value)
-    name = a_text(f"{place}.name", value.get("name"))
-    if not name:
-        raise refusal(f"{place}.name", f"Invalid '{place}.name': empty string.", "empty_string")
-    description, strict = value.get("description"), value.get("strict")
-    return ToolDefinition.from_function(
-        name,
-        None if description is None else a_text(f"{place}.description", description),
-        None if value.get("parameters") is None else an_object(f"{place}.parameters", value["parameters"]),
-        None if strict is None else a_boolean(f"{place}.strict", strict),
-    )
-
-
-def _tool_choice(given: Mapping[str, Any], old: Any, tools: list[Any]) -> Any:
-    choice = given.get("tool_choice", {"type": "function", "function": old} if isinstance(old, Mapping) else old)
-    if choice is None:
-        return None
-    if isinstance(choice, str):
-        one_of(("none", "auto", "required"))("tool_choice", choice)
-    else:
-        an_object("tool_choice", choice)
-    if not tools and choice != "none":
-        text = "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified."
-        raise refusal("tool_choice", text)
-    return choice if tools else None

@@ -34,16 +34,15 @@ _NAMED = rb'\g<0>"object":"chat.completion.chunk",'
 
 
 def _says_little(frames: bytes) -> bool:
-    """Whether these frames are JSON objects that hold no counts, no end and no error, as nearly all do.
+    """Whether these frames are JSON objects of a line each that hold no counts, no end and no error, as nearly all do.
 
     In the text of a model each quote has a backslash before it, so these words are never text.
     """
     ends = frames.count(b'"finish_reason"')
     return (
         (ends == frames.count(b'"finish_reason":null') or ends == frames.count(b'"finish_reason": null'))
-        and frames.count(b"\n\n") == frames.count(b"}\n\n")
+        and frames.count(b"\n") == 2 * frames.count(b"}\n\n")
         and b'"error"' not in frames
-        and b'"x_groq"' not in frames
         and (b'"usage"' not in frames or _USAGE.search(frames) is None)
     )
 

@@ -6,6 +6,7 @@ One that fails leaves the others alone, unless the first failure is to end them 
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import time
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import anyio
+from anyio import get_cancelled_exc_class
 
 from dragoman.ai.client.cancel import CancelToken
 from dragoman.ai.errors import AiRuntimeError, ErrorClass
@@ -147,12 +149,20 @@ class _Run(Generic[T, R]):
             try:
                 self._results[place] = await self._operation(item)
                 self._errors[place] = None
+            except get_cancelled_exc_class() as error:
+                task = asyncio.current_task() if isinstance(error, asyncio.CancelledError) else None
+                if task is None or task.cancelling():  # this is meant, and not something that the operation waited for
+                    raise
+                self._failed(place, _cut())
             except Exception as error:
-                self._errors[place] = error
-                if self._fail_fast:
-                    self.stop()
+                self._failed(place, error)
             self._done += 1
             await self._tell()
+
+    def _failed(self, place: int, error: Exception) -> None:
+        self._errors[place] = error
+        if self._fail_fast:
+            self.stop()
 
     async def _tell(self) -> None:
         if self._on_progress is None:

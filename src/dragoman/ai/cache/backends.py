@@ -7,6 +7,7 @@ backend of one's own implements the five abstract methods. `disk` holds the one 
 from __future__ import annotations
 
 import heapq
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
@@ -76,8 +77,8 @@ class MemoryCache(CacheBackend):
     """At most `max_size` values, and `max_bytes` of texts; what is over goes first, then what was not used for longest.
 
     Values are kept as they are given, not copied. Only texts and bytes count for `max_bytes`, and
-    one that is larger is not kept. `clock` gives seconds and never goes back. For one event loop, or
-    several: no method waits in the middle.
+    one that is larger is not kept. `clock` gives seconds and never goes back. For any number of tasks,
+    event loops and threads.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class MemoryCache(CacheBackend):
         self.max_bytes = max_bytes
         self.evictions = 0
         self._clock = clock
+        self._lock = threading.Lock()
         self._entries: OrderedDict[str, CacheEntry] = OrderedDict()
         self._ends: list[tuple[float, str]] = []
         self._bytes = 0
@@ -108,40 +110,45 @@ class MemoryCache(CacheBackend):
         return (await self.find(key))[1]
 
     async def find(self, key: str) -> tuple[bool, Any]:
-        entry = self._alive(key)
-        if entry is None:
-            return False, None
-        entry.hits += 1
-        self._entries.move_to_end(key)
-        return True, entry.value
+        with self._lock:
+            entry = self._alive(key)
+            if entry is None:
+                return False, None
+            entry.hits += 1
+            self._entries.move_to_end(key)
+            return True, entry.value
 
     async def set(self, key: str, value: Any, ttl: float | None = None) -> None:
-        self._drop(key)
         ttl = self.default_ttl if ttl is None else ttl
         size = len(value) if isinstance(value, str | bytes) else 0
-        if (ttl is not None and ttl <= 0) or size > self.max_bytes:
-            return
-        entry = CacheEntry(value, self._clock(), ttl, size=size)
-        self._entries[key] = entry
-        self._bytes += size
-        if entry.ends_at is not None:
-            heapq.heappush(self._ends, (entry.ends_at, key))
-        self._make_room()
+        with self._lock:
+            self._drop(key)
+            if (ttl is not None and ttl <= 0) or size > self.max_bytes:
+                return
+            entry = CacheEntry(value, self._clock(), ttl, size=size)
+            self._entries[key] = entry
+            self._bytes += size
+            if entry.ends_at is not None:
+                heapq.heappush(self._ends, (entry.ends_at, key))
+            self._make_room()
 
     async def delete(self, key: str) -> bool:
-        alive = self._alive(key) is not None
-        self._drop(key)
-        return alive
+        with self._lock:
+            alive = self._alive(key) is not None
+            self._drop(key)
+            return alive
 
     async def clear(self) -> None:
-        self._entries.clear()
-        self._ends.clear()
-        self._bytes = 0
+        with self._lock:
+            self._entries.clear()
+            self._ends.clear()
+            self._bytes = 0
 
     async def exists(self, key: str) -> bool:
-        return self._alive(key) is not None
+        with self._lock:
+            return self._alive(key) is not None
 
-    # ------------------------------------------------------------------------------------ inside
+    # ---------------------------------------------------------------------- inside, under the lock
 
     def _alive(self, key: str) -> CacheEntry | None:
         entry = self._entries.get(key)

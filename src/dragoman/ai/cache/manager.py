@@ -161,12 +161,14 @@ class CacheManager:
                     return True, kept
             value = await call()
             own.append(Shared(value, "call"))
-            text = _text(value, encode)
-            if text is not None and keep(value):
-                await self._keep(key, text, ttl)
-            return False, text
+            return False, _text(value, encode)
 
-        (kept, text), _ = await self._flights.join(f"{key.key} {key.digest}", look_or_ask)
+        async def keep_it(found: tuple[bool, str | None]) -> None:
+            was_kept, text = found
+            if not was_kept and text is not None and keep(own[0].value):
+                await self._keep(key, text, ttl)
+
+        (kept, text), _ = await self._flights.join(f"{key.key} {key.digest}", look_or_ask, keep_it)
         if own:
             found = own[0]
         elif text is None:  # what has no JSON cannot be given to two

@@ -42,6 +42,9 @@ from dragoman.ai.plugins.middleware import Handler, MiddlewareContext
 
 __all__ = ["Around", "Send", "unanswered"]
 
+LATE_SECONDS = 5.0
+"""So long plugins and hooks may take to hear that a call took too long."""
+
 _KEY_NAMES = {"model", "messages", "scope", "settings"}
 
 Send: TypeAlias = Callable[[ChatCall], Awaitable[ChatResponse]]
@@ -144,12 +147,22 @@ class Around:
             answered = await self._kept_or_sent(mine, options, stats, send, ctx)
             return await self._answered(answered, ctx)
         except Exception as error:
-            told = await self.failed(error, ctx)
-            if told is None:
-                return unanswered()
-            if told is error:
-                raise
-            raise told from error
+            return await self._unless_failed(error, ctx)
+
+    async def late(self, stats: CallStats, error: Exception) -> ChatResponse:
+        """What becomes of a call that took too long: it was interrupted, so nobody here has heard of it."""
+        with anyio.move_on_after(LATE_SECONDS):
+            return await self._unless_failed(error, self.context(stats))
+        raise error
+
+    async def _unless_failed(self, error: Exception, ctx: PluginContext) -> ChatResponse:
+        """Raise the error as the caller is to get it, or give what there is in its place."""
+        told = await self.failed(error, ctx)
+        if told is None:
+            return unanswered()
+        if told is error:
+            raise error
+        raise told from error
 
     async def asked(self, call: ChatCall, ctx: PluginContext) -> ChatCall:
         """The call after plugins, hooks and the guards of what is asked."""
@@ -203,14 +216,18 @@ class Around:
                 return await send(call)
 
             found = await self.cache.shared(
-                key, ask, keep=lambda _: self.is_own(stats), encode=answer_to_json, decode=answer_from_json
+                key,
+                ask,
+                keep=lambda said: self._is_to_keep(said, stats),
+                encode=answer_to_json,
+                decode=answer_from_json,
             )
             answered = found.value
             if found.hit:
                 stats.from_cache = True
                 stats.provider, stats.model = self.target.manifest.id, self.target.model_id
                 await self.hooked(HookType.CACHE_HIT, {**told, "source": found.source})
-            elif self.is_own(stats):
+            elif self._is_to_keep(answered, stats):
                 await self.hooked(HookType.CACHE_SET, told)
         await self.hooked(HookType.POST_REQUEST, self.told(ctx, stream=False))
         return answered
@@ -233,6 +250,10 @@ class Around:
         }
         scope = await self.target.cache_scope(call.headers, options.tenant)
         return cache.key(self.target.name, list(call.messages), scope=scope, settings=settings, **given)
+
+    def _is_to_keep(self, answered: ChatResponse, stats: CallStats) -> bool:
+        reasons = [answered.finish_reason, *(one.finish_reason for one in answered.candidates)]
+        return "error" not in reasons and self.is_own(stats)
 
     def is_own(self, stats: CallStats) -> bool:
         """Whether the client's own model answered: what a fallback says is not kept as its word."""

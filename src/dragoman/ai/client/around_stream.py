@@ -104,15 +104,15 @@ class AroundStream(EventStream):
                 async for event in source:
                     if self._is_cancelled:
                         return
-                    for changed in await self._changed(event):
+                    for changed in await self._heard(event):
                         yield changed
             await self._keep()
             return
         except Exception as error:
             failure = self._error = error
         early, self._early = self._early, []
-        for event in early:  # reports of what went wrong before there was any output
-            for changed in await self._changed(event):
+        for event in [one for one in early if one.is_stream_error]:  # output that was not let through stays here
+            for changed in await self._heard(event):
                 yield changed
         told = self._error = await self._around.failed(failure, self._ctx)
         if told is None:
@@ -127,11 +127,17 @@ class AroundStream(EventStream):
     def _is_cancelled(self) -> bool:
         return self._options.token is not None and self._options.token.is_cancelled
 
+    async def _heard(self, event: StreamingEvent) -> list[StreamingEvent]:
+        """The event after plugins and hooks, who wait no longer than the stream is read."""
+        if not self._by_plugins and not self._by_hooks:
+            return [event]
+        with anyio.CancelScope() as self._scope:
+            return await bounded(self._changed(event), token=self._options.token) or []
+        return []
+
     async def _changed(self, event: StreamingEvent) -> list[StreamingEvent]:
         """The event as plugins and hooks leave it; nothing when they left it out."""
         plugins, hooks = self._around.plugins, self._around.hooks
-        if not self._by_plugins and not self._by_hooks:
-            return [event]
         chunk: Mapping[str, Any] = event.to_dict()
         if self._by_plugins and plugins is not None:
             chunk = await plugins.process_stream_chunk(self._ctx, event.to_dict(), _check)
@@ -229,9 +235,7 @@ class AroundStream(EventStream):
             return False
         told = around.told(self._ctx, key=str(self._key))
         kept = await cache.get(self._key)
-        if isinstance(kept, Mapping):
-            self._early = events_from_json(kept["events"])
-            self._whole = answer_from_json(kept["answer"])
+        if self._is_read(kept):
             self._key = None
             self.stats.from_cache = True
             self.stats.provider, self.stats.model = around.target.manifest.id, around.target.model_id
@@ -240,6 +244,14 @@ class AroundStream(EventStream):
         await around.hooked(HookType.CACHE_MISS, told)
         self._kept = []
         return False
+
+    def _is_read(self, kept: Any) -> bool:
+        """Take the events of what was kept; False when there is nothing, or what cannot be read any more."""
+        try:
+            self._early, self._whole = events_from_json(kept["events"]), answer_from_json(kept["answer"])
+        except Exception:
+            return False
+        return True
 
     def _hold(self, event: StreamingEvent) -> None:
         if self._kept is not None:

@@ -179,21 +179,22 @@ class AiClient:
         return self._stream(self._own(call), CallOptions())[0]
 
     async def ask_bytes(self, call: ChatCall, make: Callable[[HttpResponse, ProtocolManifest], Read]) -> Lease[Read]:
-        """The same, read by a reader of the caller's up to its first output; to be closed and released.
+        """Either of them, read by a reader of the caller's: of a stream up to its first output. To be closed and released.
 
-        For whoever passes a stream of the provider's own dialect on: the client's model alone is asked.
+        For whoever passes an answer of the provider's own dialect on: the client's model alone is asked.
         """
         self._require_open()
         target = self._target
-        mine = self._addressed(self._own(call), target)
+        mine = self._own(call, target.model_id)
         stats = CallStats(clock=self._settings.clock)
-        return await target.open_with(make, mine, CallOptions(), stats, EarlyFailure())
+        return await target.open_with(make, mine, CallOptions(), stats, EarlyFailure(), streaming=call.stream)
 
-    def _own(self, call: ChatCall) -> ChatCall:
-        """The call with what holds for all calls of this client."""
+    def _own(self, call: ChatCall, model: str | None = None) -> ChatCall:
+        """The call with what holds for all calls of this client, to its own model where that is named."""
         settings = self._settings
         return replace(
             call,
+            model=call.model if model is None else model,
             headers={**settings.headers, **call.headers},
             strict=call.strict or settings.strict,
             strict_capabilities=settings.strict_capabilities,
@@ -243,8 +244,11 @@ class AiClient:
         async def send(mine: ChatCall) -> ChatResponse:
             return await self._sent(mine, options, stats)
 
-        answering = send(call) if self._around is None else self._around.execute(call, options, stats, send)
-        answered = await bounded(answering, token=options.token, timeout=options.timeout)
+        around, late = self._around, None
+        if around is not None:
+            late = partial(around.late, stats)
+        answering = send(call) if around is None else around.execute(call, options, stats, send)
+        answered = await bounded(answering, token=options.token, timeout=options.timeout, late=late)
         stats.record_end()
         if answered is None:
             assert options.token is not None  # nothing else ends a call without an answer

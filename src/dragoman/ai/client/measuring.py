@@ -103,6 +103,17 @@ class Measuring:
         return self._prices[1](usage) if self._prices is not None else None
 
 
+class _OnePrice(PriceBook):
+    """A book with a single price, which nothing need be looked up for."""
+
+    def __init__(self, pricing: ModelPricing) -> None:
+        super().__init__(published=False)
+        self._only = pricing
+
+    def pricing(self, model: str) -> ModelPricing | None:
+        return self._only
+
+
 def _costs(manifest: ProtocolManifest, model: str, book: PriceBook) -> Callable[[Mapping[str, Any]], float | None]:
     """Usage → dollars: by the user's price, by the manifest at hand, by whatever else is known."""
     name = f"{manifest.id}/{model}"
@@ -120,7 +131,7 @@ def _costs(manifest: ProtocolManifest, model: str, book: PriceBook) -> Callable[
             )
     if pricing is None:
         return _unknown
-    own = PriceBook({name: pricing}, published=False)
+    own = _OnePrice(pricing)
 
     def cost(usage: Mapping[str, Any]) -> float | None:
         found = cost_of(usage, name, book=own)

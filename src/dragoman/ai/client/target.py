@@ -49,6 +49,7 @@ class Reading(Protocol):
 
 
 Read = TypeVar("Read", bound=Reading)
+T = TypeVar("T")
 
 
 class Target:
@@ -162,6 +163,37 @@ class Target:
         except ProtocolError:  # a variable is missing, as the request will say
             return None
 
+    async def ask(
+        self,
+        attempt: Callable[[], Awaitable[T]],
+        *,
+        operation: str,
+        endpoint: str,
+        usage: Callable[[T], Mapping[str, Any] | None],
+    ) -> T:
+        """What `attempt` gives, which is a request of another operation than chat, under the policies.
+
+        Measured under the operation's name; `usage` reads from its value what it took.
+        """
+        watch = self.measuring.watch()
+        if watch is None:
+            return await self.executor.execute(attempt)
+
+        async def on_retry(number: int, error: BaseException, delay: float) -> None:
+            watch.retried(number, error, delay)
+
+        await self.measuring.learn_prices(self.manifest)
+        watch.begin(None, endpoint=endpoint, url=self._address(), operation=operation)
+        try:
+            with watch.current():
+                found = await self.executor.execute(attempt, on_retry)
+        except BaseException as error:
+            watch.end(error=error, cancelled=not isinstance(error, Exception))
+            raise
+        took = usage(found)
+        watch.end(usage=took, cost=self.measuring.cost(took))
+        return found
+
     async def open(
         self, call: ChatCall, options: CallOptions, stats: CallStats, failure: EarlyFailure
     ) -> Lease[StreamReader]:
@@ -182,8 +214,10 @@ class Target:
         options: CallOptions,
         stats: CallStats,
         failure: EarlyFailure,
+        *,
+        streaming: bool = True,
     ) -> Lease[Read]:
-        """The same with a reader of the caller's making.
+        """The same with a reader of the caller's making; one that is not `streaming` gets the whole answer at once.
 
         What it has of `usage`, `error`, `is_over` and `has_output` is measured, where anybody wants to know.
         """
@@ -191,7 +225,7 @@ class Target:
         readers: list[Read] = []
 
         async def attempt() -> Read:
-            response = await self._send(request, body, options, streaming=True)
+            response = await self._send(request, body, options, streaming=streaming)
             reader = make(response, manifest)
             readers.append(reader)
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
@@ -17,12 +17,16 @@ T = TypeVar("T")
 
 
 async def bounded(
-    operation: Coroutine[Any, Any, T], *, token: CancelToken | None = None, timeout: float | None = None
+    operation: Coroutine[Any, Any, T],
+    *,
+    token: CancelToken | None = None,
+    timeout: float | None = None,
+    late: Callable[[TransportError], Awaitable[T]] | None = None,
 ) -> T | None:
     """What `operation` gives; None when the token was cancelled first.
 
-    Raises TransportError (class timeout) when `timeout` seconds pass. Either way the operation is
-    interrupted wherever it waits.
+    Raises TransportError (class timeout) when `timeout` seconds pass, or gives what `late` makes of
+    it. Either way the operation is interrupted wherever it waits.
     """
     if token is None and timeout is None:
         return await operation
@@ -34,7 +38,10 @@ async def bounded(
             return await operation
         with anyio.move_on_after(timeout):
             return await operation
-        raise TransportError(f"no answer within the {timeout:g} s that the call may take", kind="timeout_read")
+        error = TransportError(f"no answer within the {timeout:g} s that the call may take", kind="timeout_read")
+        if late is None:
+            raise error
+        return await late(error)
     return None
 
 

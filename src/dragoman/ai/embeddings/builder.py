@@ -7,9 +7,7 @@ from typing import Self
 
 import anyio.to_thread
 
-from dragoman.ai.cache.key import cache_scope
 from dragoman.ai.cache.manager import CacheManager
-from dragoman.ai.client.target import Target
 from dragoman.ai.embeddings.client import EmbeddingClient
 from dragoman.ai.protocol.loader import ProtocolLoader, ResolvedModel
 from dragoman.ai.services.building import ServiceBuilder
@@ -41,22 +39,12 @@ class EmbeddingClientBuilder(ServiceBuilder[EmbeddingClient]):
 
     async def build(self) -> EmbeddingClient:
         """The client. Raises MissingModel, and ProtocolError when the name leads to no manifest."""
-        target = await self._made()
-        scope = await anyio.to_thread.run_sync(self._scope, target) if self._cache is not None else None
         return EmbeddingClient(
-            target, endpoint=self._given_endpoint(), dimensions=self._dimensions, cache=self._cache, scope=scope
-        )
-
-    def _scope(self, target: Target) -> str:
-        """For a thread: it may ask the keyring."""
-        transport = target.transport
-        return cache_scope(
-            provider=transport.provider_id,
-            base_url=transport.base_url,
-            credential=transport.credential(allow_keyring=True).secret,
+            await self._made(),
+            endpoint=self._given_endpoint(),
+            dimensions=self._dimensions,
+            cache=self._cache,
             tenant=self._tenant,
-            headers=dict(target.settings.headers),
-            endpoint=self._endpoint,
         )
 
     async def _resolved(self, loader: ProtocolLoader, model: str) -> ResolvedModel:

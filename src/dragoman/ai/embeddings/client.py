@@ -29,7 +29,7 @@ class EmbeddingClient(ServiceClient):
     """Make one with `create` or `builder`; close it, or use it in `async with`.
 
     `dimensions` is the default length of vectors. With a `cache` the vectors of texts that were asked
-    for before are not asked for again; `scope` says who shares them.
+    for before are not asked for again by the same `tenant` with the same credential at the same address.
     """
 
     operation = EMBEDDINGS
@@ -41,12 +41,12 @@ class EmbeddingClient(ServiceClient):
         endpoint: Endpoint | None = None,
         dimensions: int | None = None,
         cache: CacheManager | None = None,
-        scope: Any = None,
+        tenant: str | None = None,
     ) -> None:
         super().__init__(target, endpoint=endpoint)
         self._dimensions = dimensions
         self._cache = cache
-        self._scope = scope
+        self._tenant = tenant
 
     @classmethod
     async def create(
@@ -98,12 +98,13 @@ class EmbeddingClient(ServiceClient):
         if purpose is not None:
             manifest, endpoint = await self._place()
             options = {**wire_of(self._family(manifest, endpoint)).told(purpose), **options}
-        known = await self._known(asked, size, options)
+        scope = await self._scope()
+        known = await self._known(asked, size, options, scope)
         missing = [place for place in range(len(asked)) if known[place] is None]
         made = await self._asked([asked[place] for place in missing], size, batch_size, options)
         for place, vector in zip(missing, made.vectors, strict=True):
             known[place] = vector
-        await self._keep([(asked[place], known[place]) for place in missing], size, options)
+        await self._keep([(asked[place], known[place]) for place in missing], size, options, scope)
         return EmbeddingResponse(
             [Embedding(place, vector) for place, vector in enumerate(known) if vector is not None],
             made.model or self.model,
@@ -157,26 +158,38 @@ class EmbeddingClient(ServiceClient):
             lambda response: wire.read(json_of(response, manifest), len(texts)),
             path=wire.path(endpoint.path, len(texts)),
             json=wire.body(self.model, texts, dimensions, options),
+            usage=lambda read: read.usage.to_dict(),
         )
 
-    async def _known(
-        self, texts: Sequence[str], dimensions: int | None, options: dict[str, Any]
-    ) -> list[list[float] | None]:
+    async def _scope(self) -> Any:
+        """Who shares what is kept: asked for each call, since credentials and manifests may change."""
         if self._cache is None or not self._cache.enabled:
+            return None
+        _, endpoint = await self._place()
+        return [await self._target.cache_scope(self._target.settings.headers, self._tenant), endpoint.path]
+
+    async def _known(
+        self, texts: Sequence[str], dimensions: int | None, options: dict[str, Any], scope: Any
+    ) -> list[list[float] | None]:
+        if self._cache is None:
             return [None] * len(texts)
         found: list[list[float] | None] = []
         for text in texts:
-            kept = await self._cache.get_embedding(self._target.name, text, dimensions, scope=self._scope, **options)
+            kept = await self._cache.get_embedding(self._target.name, text, dimensions, scope=scope, options=options)
             found.append(kept[0] if kept else None)
         return found
 
     async def _keep(
-        self, made: Iterable[tuple[str, list[float] | None]], dimensions: int | None, options: dict[str, Any]
+        self,
+        made: Iterable[tuple[str, list[float] | None]],
+        dimensions: int | None,
+        options: dict[str, Any],
+        scope: Any,
     ) -> None:
         if self._cache is None:
             return
         for text, vector in made:
             if vector is not None:
                 await self._cache.cache_embedding(
-                    self._target.name, text, [vector], dimensions, scope=self._scope, **options
+                    self._target.name, text, [vector], dimensions, scope=scope, options=options
                 )

@@ -29,6 +29,8 @@ __all__ = [
 
 Vector: TypeAlias = Sequence[float]
 
+_SMALL = 1e-100
+
 
 def dot_product(a: Vector, b: Vector) -> float:
     """The sum of the products, place by place."""
@@ -48,10 +50,14 @@ def normalize_vector(v: Vector) -> list[float]:
 
 
 def cosine_similarity(a: Vector, b: Vector) -> float:
-    """From -1 to 1; 0 when one of them is zero."""
+    """From -1 to 1; 0 when one of them is zero, NaN when one has a number that is not finite."""
     _check(a, b)
     sizes = magnitude(a) * magnitude(b)
-    return max(-1.0, min(1.0, dot_product(a, b) / sizes)) if sizes else 0.0
+    if _SMALL < sizes < math.inf:
+        cosine = dot_product(a, b) / sizes
+    else:  # a product of very small or large numbers says nothing
+        cosine = dot_product(normalize_vector(a), normalize_vector(b))
+    return cosine if math.isnan(cosine) else max(-1.0, min(1.0, cosine))
 
 
 def euclidean_distance(a: Vector, b: Vector) -> float:
@@ -79,14 +85,14 @@ def find_most_similar(
 ) -> list[tuple[int, float]]:
     """(place among the candidates, value), the best first: `cosine` and `dot` high, `euclidean` low.
 
-    Of equal ones the earlier is the better. Raises ValueError for another metric.
+    Of equal ones the earlier is the better; NaN is the worst. Raises ValueError for another metric.
     """
     if metric not in _METRICS:
         raise ValueError(f"unknown metric {metric!r}, expected one of {', '.join(_METRICS)}")
     measure, more = _METRICS[metric]
     measured = [(place, measure(query, one)) for place, one in enumerate(candidates)]
     sign = -1 if more else 1
-    return heapq.nsmallest(max(top_k, 0), measured, key=lambda found: (sign * found[1], found[0]))
+    return heapq.nsmallest(max(top_k, 0), measured, key=lambda found: (math.isnan(found[1]), sign * found[1], found[0]))
 
 
 def find_most_similar_embeddings(

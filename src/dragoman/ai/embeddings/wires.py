@@ -220,8 +220,9 @@ def _counted(vectors: list[list[float]], count: int) -> list[list[float]]:
 
 def _usage(raw: Any) -> EmbeddingUsage:
     told = normalise_usage(raw) or {}
-    prompt = _count(told.get("prompt_tokens"))
-    return EmbeddingUsage(prompt, _count(told.get("total_tokens")) or prompt)
+    whole = _count(told.get("total_tokens"))
+    prompt = _count(told.get("prompt_tokens")) or whole  # some tell the sum alone
+    return EmbeddingUsage(prompt, whole or prompt)
 
 
 def _count(value: Any) -> int:

@@ -7,6 +7,7 @@ repetition repeats a repetition, `(a+)+`, are refused. A search looks at bounded
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
@@ -42,7 +43,10 @@ _LONGEST_KEYWORD = 64
 
 
 class KeywordFilter(Guardrail):
-    """Words and phrases, as parts of words too unless `match_substring` is False. Empty ones are left aside."""
+    """Words and phrases, as parts of words too unless `match_substring` is False. Empty ones are left aside.
+
+    Letters with accents are found as one character and as two.
+    """
 
     default_message: ClassVar[str] = "a forbidden keyword"
 
@@ -60,9 +64,10 @@ class KeywordFilter(Guardrail):
         self._fold: Callable[[str], str] = str if case_sensitive else _lower
         self._ascii_only = not case_sensitive
         self._replacement = REDACTED if replacement is None else replacement
-        folded = list(dict.fromkeys(map(self._fold, self._keywords)))
+        spelt = [unicodedata.normalize(form, word) for word in self._keywords for form in ("NFC", "NFD")]
+        folded = list(dict.fromkeys(map(self._fold, [*self._keywords, *spelt])))
         self._pattern = _any_of(folded, whole=not match_substring, flags=0 if case_sensitive else re.IGNORECASE)
-        longest = max(map(len, self._keywords), default=0)
+        longest = max(map(len, folded), default=0)
         self.reach = longest + 1
         self._longest = longest
         self._begins: frozenset[str] | None = None

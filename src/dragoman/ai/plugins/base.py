@@ -6,6 +6,7 @@ they have. Nothing here calls a plugin: a registry does.
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from typing import Any
 
 from dragoman.ai.plugins.failures import FailureLog
 
-__all__ = ["CompositePlugin", "Plugin", "PluginContext", "PluginPriority", "overrides"]
+__all__ = ["CompositePlugin", "Plugin", "PluginContext", "PluginPriority", "called", "overrides"]
 
 
 class PluginPriority(IntEnum):
@@ -47,7 +48,7 @@ class PluginContext:
 
 
 class Plugin(ABC):
-    """Override what is needed; the rest changes nothing.
+    """Override what is needed, with coroutine functions or plain ones; the rest changes nothing.
 
     One that fails is named in the log and passed by. If `critical` is true its failure ends the call
     with PluginError; a PluginRefusal ends it in any case.
@@ -103,7 +104,7 @@ class Plugin(ABC):
         """The methods that printed examples have, which are given the context alone and look at `value` there."""
         documented = getattr(self, method, None)
         if documented is not None:
-            await documented(ctx)
+            await called(self, method, ctx)
         return value
 
 
@@ -117,6 +118,12 @@ def overrides(plugin: Plugin, method: str) -> bool:
     if isinstance(plugin, CompositePlugin):
         return any(overrides(one, method) for one in plugin.plugins)
     return getattr(type(plugin), method) is not getattr(Plugin, method) or method in vars(plugin)
+
+
+async def called(plugin: Plugin, stage: str, *arguments: Any) -> Any:
+    """What a plugin's method gives, which may be a plain function too."""
+    told = getattr(plugin, stage)(*arguments)
+    return await told if inspect.isawaitable(told) else told
 
 
 class CompositePlugin(Plugin):
@@ -171,7 +178,7 @@ class CompositePlugin(Plugin):
     async def on_error(self, ctx: PluginContext, error: Exception) -> Exception | None:
         for plugin in self._active():
             try:
-                told = await plugin.on_error(ctx, error)
+                told = await called(plugin, "on_error", ctx, error)
             except Exception as failure:
                 self.failures.judge(plugin, "on_error", failure)
                 continue
@@ -186,7 +193,7 @@ class CompositePlugin(Plugin):
     async def _tell(self, stage: str, ctx: PluginContext, plugins: list[Plugin]) -> None:
         for plugin in plugins:
             try:
-                await getattr(plugin, stage)(ctx)
+                await called(plugin, stage, ctx)
             except Exception as error:
                 self.failures.judge(plugin, stage, error)
 
@@ -195,7 +202,7 @@ class CompositePlugin(Plugin):
     ) -> dict[str, Any]:
         for plugin in plugins:
             try:
-                told = await getattr(plugin, stage)(ctx, value)
+                told = await called(plugin, stage, ctx, value)
             except Exception as error:
                 self.failures.judge(plugin, stage, error)
                 continue

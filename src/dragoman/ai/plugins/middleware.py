@@ -59,10 +59,12 @@ class Middleware(ABC):
 
 
 class FunctionMiddleware(Middleware):
-    """A function `(ctx, next)` as a middleware."""
+    """A function `(ctx, next)` as a middleware; a plain one gives an answer of its own, or what `next(ctx)` gives."""
 
     def __init__(
-        self, name: str, func: Callable[[MiddlewareContext, Handler], Awaitable[dict[str, Any] | None]]
+        self,
+        name: str,
+        func: Callable[[MiddlewareContext, Handler], Awaitable[dict[str, Any] | None] | dict[str, Any] | None],
     ) -> None:
         self._name = name
         self._func = func
@@ -72,7 +74,7 @@ class FunctionMiddleware(Middleware):
         return self._name
 
     async def process(self, ctx: MiddlewareContext, next: Handler) -> dict[str, Any] | None:
-        return await self._func(ctx, next)
+        return await _given(self._func(ctx, next))
 
 
 Which: TypeAlias = type[Middleware] | str | Middleware
@@ -161,7 +163,7 @@ class MiddlewareChain:
                 raise
 
         try:
-            return await layer.process(ctx, going_on)
+            return await _given(layer.process(ctx, going_on))
         except Exception as error:
             if not any(error is one for one in passed):
                 error.add_note(f"raised by middleware {layer.name!r}")
@@ -172,6 +174,11 @@ class MiddlewareChain:
         made = copy.copy(self)
         made._layers = list(self._layers)
         return made
+
+
+async def _given(told: Awaitable[dict[str, Any] | None] | dict[str, Any] | None) -> dict[str, Any] | None:
+    """What a layer gave, awaited where it is to be."""
+    return await told if isinstance(told, Awaitable) else told
 
 
 def _checked(middleware: Middleware) -> Middleware:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import anyio
 
 from dragoman.ai.errors import ValidationError
-from dragoman.ai.plugins.base import Plugin, PluginContext, overrides
+from dragoman.ai.plugins.base import Plugin, PluginContext, called, overrides
 from dragoman.ai.plugins.failures import FailureLog
 
 Check: TypeAlias = Callable[[Mapping[str, Any]], object]
@@ -130,7 +130,7 @@ class PluginRegistry:
                 if plugin.name in self._begun or plugin.name in self._disabled or not plugin.enabled:
                     continue
                 try:
-                    await plugin.on_init(ctx or PluginContext())
+                    await called(plugin, "on_init", ctx or PluginContext())
                 except Exception as error:
                     self._failures.judge(plugin, "on_init", error)
                     self._disabled.add(plugin.name)
@@ -143,7 +143,7 @@ class PluginRegistry:
             begun, self._begun = self._begun, {}
             for plugin in reversed([one for one in self._plugins if begun.get(one.name) is one]):
                 try:
-                    await plugin.on_shutdown(ctx or PluginContext())
+                    await called(plugin, "on_shutdown", ctx or PluginContext())
                 except Exception as error:
                     self._failures.add(plugin.name, "on_shutdown", error)
 
@@ -200,7 +200,7 @@ class PluginRegistry:
         """The error after all plugins; None when one of them swallows it."""
         for plugin in self._active("on_error"):
             try:
-                told = await plugin.on_error(ctx, error)
+                told = await called(plugin, "on_error", ctx, error)
             except Exception as failure:
                 self._failures.judge(plugin, "on_error", failure)
                 continue
@@ -218,7 +218,7 @@ class PluginRegistry:
     async def _tell(self, stage: str, ctx: PluginContext, plugins: list[Plugin]) -> None:
         for plugin in plugins:
             try:
-                await getattr(plugin, stage)(ctx)
+                await called(plugin, stage, ctx)
             except Exception as error:
                 self._failures.judge(plugin, stage, error)
 
@@ -234,7 +234,7 @@ class PluginRegistry:
     ) -> dict[str, Any]:
         for plugin in plugins:
             try:
-                told = await getattr(plugin, stage)(ctx, copy.deepcopy(value))
+                told = await called(plugin, stage, ctx, copy.deepcopy(value))
                 if told is None:
                     continue
                 if not isinstance(told, Mapping):

@@ -141,6 +141,10 @@ class Lease(Generic[T]):
         await self.release(error)
 
 
+def _nothing(error: BaseException | None) -> None:
+    """There is no place to give back."""
+
+
 class ResilientExecutor:
     """Runs operations through the policies of a configuration; `name` is for statistics.
 
@@ -178,6 +182,10 @@ class ResilientExecutor:
         self.backpressure = Backpressure(chosen.backpressure, clock=clock, sleep=sleep) if chosen.backpressure else None
 
     @property
+    def _has_no_policy(self) -> bool:
+        return not (self.retry or self.limiter or self.breaker or self.backpressure)
+
+    @property
     def name(self) -> str:
         return self._name
 
@@ -211,6 +219,8 @@ class ResilientExecutor:
 
         The operation is to return as soon as the first event of its stream is there.
         """
+        if self._has_no_policy:
+            return Lease(await operation(), ExecutionStats(success=True, circuit_state=self.circuit_state), _nothing)
         stats = ExecutionStats(success=False, inflight_at_start=self.current_inflight)
         last = _Attempt()
 

@@ -17,6 +17,7 @@ from dragoman.ai.errors import AiLibError, AiRuntimeError, ProtocolError, Valida
 from dragoman.ai.protocol.adapter_choice import adapter_named
 from dragoman.ai.protocol.config import Endpoint
 from dragoman.ai.protocol.manifest import ProtocolManifest
+from dragoman.ai.telemetry.current import traceparent
 from dragoman.ai.transport.forms import Upload
 from dragoman.ai.transport.response import HttpResponse
 
@@ -89,6 +90,10 @@ def json_of(response: HttpResponse, manifest: ProtocolManifest) -> Any:
     return value
 
 
+def _nothing(value: Any) -> None:
+    """Nobody counts."""
+
+
 class ServiceClient:
     """A client of one operation. Make one by its builder; close it, or use it in `async with`."""
 
@@ -154,8 +159,12 @@ class ServiceClient:
         data: Mapping[str, Any] | None = None,
         files: Mapping[str, Upload] | None = None,
         accept: str = "application/json",
+        usage: Callable[[T], Mapping[str, Any] | None] = _nothing,
     ) -> T:
-        """What `read` makes of the answer, under the target's policies. Raises as a chat does."""
+        """What `read` makes of the answer, under the target's policies; `usage` says what that took, for telemetry.
+
+        Raises as a chat does.
+        """
         target = self._target
         contract = manifest.contract.request_mapping if manifest.contract is not None else None
         headers = {
@@ -166,8 +175,10 @@ class ServiceClient:
         place = filled(path or endpoint.path, self.model)
 
         async def attempt() -> T:
+            trace = traceparent()
+            told = headers if trace is None else {"traceparent": trace, **headers}
             response = await target.transport.request(
-                endpoint.method.upper(), place, json=json, data=data, files=files, headers=headers
+                endpoint.method.upper(), place, json=json, data=data, files=files, headers=told
             )
             try:
                 return read(response)
@@ -175,4 +186,4 @@ class ServiceClient:
                 response.told(error)
                 raise
 
-        return await target.executor.execute(attempt)
+        return await target.ask(attempt, operation=self.operation.name, endpoint=place, usage=usage)

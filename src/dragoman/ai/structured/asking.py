@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from dragoman.ai import errors
+from dragoman.ai.structured.extract import extract_json
+from dragoman.ai.structured.messages_schema import can_be_said
 from dragoman.ai.structured.output import StructuredOutput
 from dragoman.ai.structured.validator import ValidationError
 from dragoman.ai.structured.wanted import Wanted
@@ -17,6 +19,7 @@ from dragoman.ai.types.message import Message
 
 if TYPE_CHECKING:
     from dragoman.ai.client.chat import ChatRequestBuilder
+    from dragoman.ai.client.client import AiClient
     from dragoman.ai.client.response import ChatResponse
 
 __all__ = ["StructuredAnswer", "StructuredOutputError", "ask_structured", "mended", "prepared"]
@@ -77,7 +80,8 @@ async def ask_structured(
     """What the model answers, as a value of a type or by a schema. `builder` is not changed.
 
     `repairs` is how often an answer that is not valid goes back. `native` False tells the model in
-    words instead of by the provider's own means; None does so where the manifest says that there are none.
+    words instead of by the provider's own means; None does so where the manifest says that there are none,
+    and where they cannot say the schema.
     Raises StructuredOutputError when no answer was valid, and what `execute` raises.
     """
     wanted = Wanted.of(output_type, name, strict)
@@ -89,12 +93,19 @@ def prepared(builder: ChatRequestBuilder, wanted: Wanted, native: bool | None) -
     """A copy of the builder that asks for it."""
     chat = builder.copy()
     if native is None:
-        client = builder._client
-        native = client.manifest.supports("structured_output", client.model_id) != "no"
+        native = _is_native(builder._client, wanted)
     if native:
         return chat.json_mode(wanted.config)
     chat.response_format(None)
     return chat.messages([Message.system(wanted.instructions), *chat._messages])
+
+
+def _is_native(client: AiClient, wanted: Wanted) -> bool:
+    """Whether the provider has means of its own, and they can say this schema."""
+    if client.manifest.supports("structured_output", client.model_id) == "no":
+        return False
+    schema = wanted.config.wire_schema
+    return schema is None or client.manifest.adapter != "anthropic" or can_be_said(schema)
 
 
 async def mended(
@@ -104,7 +115,7 @@ async def mended(
     responses = [response]
     while True:
         output = wanted.read(response.content)
-        if output.is_valid:
+        if output.is_valid and _is_whole(response):
             return StructuredAnswer(output.validated, output, responses)
         _require_mendable(output, responses)
         if len(responses) > repairs:
@@ -113,6 +124,11 @@ async def mended(
             chat.add_message(response.to_message())
         response = await chat.add_message(Message.user(_complaint(output))).execute()
         responses.append(response)
+
+
+def _is_whole(response: ChatResponse) -> bool:
+    """Whether what was read has an end: of a bare number or word nobody knows, once an answer was cut off."""
+    return response.stop_reason != "max_tokens" or extract_json(response.content) is not None
 
 
 def _complaint(output: StructuredOutput) -> str:
@@ -131,7 +147,7 @@ def _require_mendable(output: StructuredOutput, responses: list[ChatResponse]) -
         raise _failed(output, responses, "the answer was cut off; ask for more max_tokens")
     if response.stop_reason == "refusal":
         raise _failed(output, responses, "the model refused to answer")
-    if response.tool_calls and not response.content:
+    if response.tool_calls:  # without their results no provider takes the conversation further
         raise _failed(output, responses, "the model called a tool instead; let run_tools answer it first")
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from dragoman.ai.errors import ValidationError
+from dragoman.ai.structured.messages_schema import messages_schema
 from dragoman.ai.structured.schema import json_schema_from_type
 from dragoman.ai.structured.strict import copied, strict_schema
 
@@ -119,7 +120,9 @@ class JsonModeConfig:
     def to_anthropic_format(self) -> dict[str, Any]:
         """`{"output_config": {"format": …}}` of messages; nothing without a schema, since that wire needs one."""
         schema = self.wire_schema
-        return {} if schema is None else {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
+        if schema is None:
+            return {}
+        return {"output_config": {"format": {"type": "json_schema", "schema": messages_schema(schema)}}}
 
     def to_gemini_format(self) -> dict[str, Any]:
         """`{"generationConfig": …}` of generateContent."""

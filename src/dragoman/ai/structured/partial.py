@@ -82,12 +82,14 @@ class PartialJson:
     """`feed` it pieces; `value` is what is there so far, an object or array that goes on growing.
 
     What stands before the first bracket is passed by. `is_broken` says that this is no JSON, after
-    which nothing changes any more; `is_complete` that the value is whole.
+    which nothing changes any more; `is_complete` that the value is whole. `stopped` is where in the
+    last piece reading stopped.
     """
 
     def __init__(self) -> None:
         self.value: Any = None
         self.is_too_deep = False
+        self.stopped = 0
         self._state = _BEFORE
         self._stack: list[Any] = []
         self._names: list[str] = []
@@ -104,10 +106,10 @@ class PartialJson:
     def is_broken(self) -> bool:
         return self._state == _BROKEN
 
-    def feed(self, text: str) -> bool:
-        """Read the next piece; whether `value` looks different now."""
+    def feed(self, text: str, at: int = 0) -> bool:
+        """Read the next piece, from a place in it on; whether `value` looks different now."""
         self._changed = False
-        self.read(text, 0)
+        self.stopped = self.read(text, at)
         if self._state == _STRING and self._text.grown >= max(1, len(self._text.shown) // _SHARE):
             self._set(self._text.show())
         return self._changed
@@ -137,7 +139,7 @@ class PartialJson:
         at = blank.end() if blank is not None else at
         if at < len(text):
             self._at_mark(text[at])
-            if self._state == _WORD:
+            if self._state in (_WORD, _BROKEN):
                 return at
         return at + 1
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from dragoman.ai.structured.asking import StructuredAnswer, mended
+from dragoman.ai.structured.asking import StructuredAnswer, StructuredOutputError, mended
 from dragoman.ai.structured.partial import PartialJson
 from dragoman.ai.types.events import PartialContentDelta
 
@@ -38,9 +38,11 @@ class StructuredStream(Generic[T]):
         self._repairs = repairs
         self.events = chat.stream()
         self._partial = PartialJson()
+        self._is_found = False
         self._read = self._given = 0
         self._iterator: AsyncGenerator[Any, None] | None = None
         self._answer: StructuredAnswer[T] | None = None
+        self._failure: StructuredOutputError | None = None
 
     async def _values(self) -> AsyncGenerator[Any, None]:
         waiting = False
@@ -50,13 +52,35 @@ class StructuredStream(Generic[T]):
                 if not isinstance(data, PartialContentDelta) or data.candidate_index:
                     continue
                 self._read += len(data.content)
-                waiting = self._partial.feed(data.content) or waiting
+                waiting = self._feed(data.content) or waiting
                 due = self._read <= _ALWAYS or self._read - self._given >= self._given // _SHARE
                 if waiting and (due or self._partial.is_complete):
                     waiting, self._given = False, self._read
-                    value = self._wanted.unwrapped(self._partial.value)
+                    value = self._partial.value
+                    value = self._wanted.unwrapped(value) if self._is_like_it(value) else None
                     if value is not None:
                         yield _copy(value)
+
+    def _feed(self, text: str) -> bool:
+        """Read on; whether there may be more to show. What was not the answer is passed by for what follows it."""
+        changed = self._partial.feed(text)
+        while self._partial.stopped < len(text) and self._is_passed_by():
+            at, self._partial = self._partial.stopped, PartialJson()
+            changed = self._partial.feed(text, at) or changed
+        return changed
+
+    def _is_passed_by(self) -> bool:
+        """Whether what was read is not the answer: brackets in prose, or a value that is not what is wanted."""
+        partial = self._partial
+        if partial.is_broken:
+            return not partial.is_too_deep and not (self._is_like_it(partial.value) and partial.value)
+        if not self._is_found:
+            self._is_found = self._wanted.fits(partial.value)
+        return not self._is_found
+
+    def _is_like_it(self, value: Any) -> bool:
+        """Whether it may become the answer; objects are all that is asked for."""
+        return isinstance(value, dict) or (self._wanted.wrapped and value is not None)
 
     def __aiter__(self) -> AsyncIterator[Any]:
         if self._iterator is None:
@@ -73,10 +97,16 @@ class StructuredStream(Generic[T]):
 
     async def answer(self) -> StructuredAnswer[T]:
         """`result`, and what it took."""
+        if self._failure is not None:
+            raise self._failure
         if self._answer is None:
             async for _ in self:
                 pass
-            self._answer = await mended(self._chat, self._wanted, self.events.response(), self._repairs)
+            try:
+                self._answer = await mended(self._chat, self._wanted, self.events.response(), self._repairs)
+            except StructuredOutputError as error:
+                self._failure = error  # asking once more is not for whoever looks a second time
+                raise
         return self._answer
 
     async def aclose(self) -> None:

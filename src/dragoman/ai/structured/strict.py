@@ -8,12 +8,12 @@ still reads it; the answer is validated against the schema as it was given.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dragoman.ai.errors import ValidationError
 
-__all__ = ["copied", "strict_schema"]
+__all__ = ["copied", "noted", "strict_schema"]
 
 _REFUSED = frozenset(
     {"not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties", "prefixItems"}
@@ -111,7 +111,7 @@ def _strict(schema: Any) -> Any:
     made = {name: value for name, value in schema.items() if name not in _DROPPED and name != "oneOf"}
     if "oneOf" in schema:
         made["anyOf"] = schema["oneOf"]
-    _note(made)
+    noted(made, _NOTED)
     for name in _SCHEMAS:
         if name in made:
             made[name] = _strict(made[name])
@@ -127,9 +127,9 @@ def _strict(schema: Any) -> Any:
     return _lone_reference(made)
 
 
-def _note(made: dict[str, Any]) -> None:
-    """Move what only narrows a value into the description."""
-    notes = [f"{name}: {json.dumps(made.pop(name), ensure_ascii=False)}" for name in _NOTED if name in made]
+def noted(made: dict[str, Any], words: Iterable[str]) -> None:
+    """Move what only narrows a value into the description: these words, and formats that nobody knows."""
+    notes = [f"{name}: {json.dumps(made.pop(name), ensure_ascii=False)}" for name in words if name in made]
     if isinstance(made.get("format"), str) and made["format"] not in _FORMATS:
         notes.append(f"format: {made.pop('format')}")
     if notes:

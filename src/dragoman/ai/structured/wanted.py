@@ -65,6 +65,10 @@ class Wanted:
         output = StructuredOutput.from_response(content)  # a number, a text, a word, or no JSON at all
         return self._judged(content, output.parsed) if output.is_valid else output
 
+    def fits(self, value: Any) -> bool:
+        """Whether a value that was read is what is wanted."""
+        return self.validator.validate(self.unwrapped(value)).valid
+
     def _judged(self, content: str, found: Any) -> StructuredOutput:
         parsed = self.unwrapped(found)
         result = self.validator.validate(parsed)

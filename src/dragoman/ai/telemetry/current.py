@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dragoman.ai.telemetry.metrics import MetricsCollector
-    from dragoman.ai.telemetry.spans import Span
+    from dragoman.ai.telemetry.spans import Span, SpanContext
     from dragoman.ai.telemetry.tracer import Tracer
 
-__all__ = ["PROCESS", "current_span", "traceparent"]
+__all__ = ["PROCESS", "caller_span", "current_span", "traceparent"]
 
 
 class Process:
@@ -30,8 +30,12 @@ PROCESS = Process()
 
 current_span: ContextVar[Span | None] = ContextVar("dragoman_ai_span", default=None)
 
+caller_span: ContextVar[SpanContext | None] = ContextVar("dragoman_ai_caller_span", default=None)
+"""The span of another process that this work is part of, where it told us; a server sets it."""
+
 
 def traceparent() -> str | None:
-    """The W3C header value of the current span; None without one."""
+    """The W3C header value of the current span, else of the caller's; None without either."""
     span = current_span.get()
-    return None if span is None else span.context.to_w3c_traceparent()
+    context = span.context if span is not None else caller_span.get()
+    return None if context is None else context.to_w3c_traceparent()

@@ -65,9 +65,13 @@ _USAGE = {
 _PORTS = {"https": 443, "http": 80}
 
 
-def request_attributes(provider: str, model: str, call: ChatCall, url: str | None) -> dict[str, Any]:
-    """What is known before anything is sent; of `url` only host and port."""
-    found: dict[str, Any] = {OPERATION: CHAT, PROVIDER: provider, REQUEST_MODEL: model, **_place(url)}
+def request_attributes(
+    provider: str, model: str, call: ChatCall | None, url: str | None, operation: str = CHAT
+) -> dict[str, Any]:
+    """What is known before anything is sent; of `url` only host and port. Operations but chats have no `call`."""
+    found: dict[str, Any] = {OPERATION: operation, PROVIDER: provider, REQUEST_MODEL: model, **_place(url)}
+    if call is None:
+        return found
     found.update((name, call.parameters[key]) for key, name in _PARAMETERS.items() if key in call.parameters)
     if call.n > 1:
         found[CHOICES] = call.n
@@ -136,7 +140,8 @@ def content_of_answer(candidates: Iterable[Any]) -> dict[str, Any]:
 
 def _parts(message: Message) -> list[dict[str, Any]]:
     blocks = message.content
-    parts = [{"type": "text", "content": blocks}] if isinstance(blocks, str) else [_part(block) for block in blocks]
+    whole = [{"type": "text", "content": blocks}] if blocks else []
+    parts = whole if isinstance(blocks, str) else [_part(block) for block in blocks]
     if message.role == "tool" and message.tool_call_id is not None and isinstance(blocks, str):
         parts = [{"type": "tool_call_response", "id": message.tool_call_id, "response": blocks}]
     return [*parts, *(_call(call) for call in message.tool_calls or ())]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dragoman.core.redact import redact_text
+from dragoman.wire.json_text import sound
 
 __all__ = ["MERGED", "OTHER", "MetricLabels", "clean"]
 
@@ -17,18 +18,19 @@ MOST_CHARACTERS = 120
 
 OTHER = "other"
 
-_NAMES = ("provider", "model", "endpoint", "status", "error_class")
+_NAMES = ("provider", "model", "endpoint", "status", "error_class", "operation")
 
 
 @dataclass(frozen=True, slots=True)
 class MetricLabels:
-    """Whom something was measured of; None is a label that is not set."""
+    """Whom something was measured of; None is a label that is not set. `operation` is set of all but chats."""
 
     provider: str | None = None
     model: str | None = None
     endpoint: str | None = None
     status: str | None = None
     error_class: str | None = None
+    operation: str | None = None
 
     def to_dict(self) -> dict[str, str]:
         """The labels that are set."""
@@ -44,8 +46,10 @@ class MetricLabels:
 
 
 def clean(labels: MetricLabels) -> MetricLabels:
-    """The same without secrets, and short."""
-    return MetricLabels(**{name: redact_text(value)[:MOST_CHARACTERS] for name, value in labels.to_dict().items()})
+    """The same without secrets, short, and without half characters, for which no text format has bytes."""
+    return MetricLabels(
+        **{name: redact_text(sound(value))[:MOST_CHARACTERS] for name, value in labels.to_dict().items()}
+    )
 
 
 MERGED = MetricLabels(provider=OTHER, model=OTHER)

@@ -37,12 +37,19 @@ class Bridge:
         self._tracer = tracer
 
     def start(
-        self, name: str, kind: SpanKind, given: SpanContext | None, current: SpanContext | None, began: float
+        self,
+        name: str,
+        kind: SpanKind,
+        given: SpanContext | None,
+        current: SpanContext | None,
+        began: float,
+        *,
+        is_far: bool = False,
     ) -> tuple[OtelTwin, SpanContext, SpanContext | None]:
         """The twin, its context, and that of its parent.
 
-        The parent is the `given` one, else OpenTelemetry's current span, else our `current` one. Where
-        nothing records spans, ours have ids of their own.
+        The parent is the `given` one, else OpenTelemetry's current span, else our `current` one, which
+        `is_far` when it is of another process. Where nothing records spans, ours have ids of their own.
         """
         from opentelemetry import trace
 
@@ -50,8 +57,9 @@ class Bridge:
         parent = given if given is not None else _ours(above) if above.is_valid else current
         context = None
         if parent is not None and not (above.is_valid and parent == _ours(above)):
+            is_remote = is_far or given is not None
             flags = trace.TraceFlags(parent.trace_flags & 0xFF)
-            far = trace.SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), given is not None, flags)
+            far = trace.SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), is_remote, flags)
             context = trace.set_span_in_context(trace.NonRecordingSpan(far))
         kinds = trace.SpanKind
         span = self._tracer.start_span(name, context=context, kind=kinds[kind.name], start_time=nanoseconds(began))

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from dragoman.core.redact import REDACTED, is_secret_name, redact, redact_text
+from dragoman.wire.json_text import sound
 
 __all__ = ["Span", "SpanContext", "SpanEvent", "SpanKind", "SpanStatus", "Twin"]
 
@@ -24,6 +25,9 @@ MOST_EVENTS = 128
 
 MOST_CHARACTERS = 65_536
 """What is kept of a text; contents of messages are the longest."""
+
+_LARGEST = (1 << 63) - 1
+"""Of whole numbers, as exporters of spans write them."""
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII | re.DOTALL)
 
@@ -161,7 +165,7 @@ class Span:
 
     def set_status(self, status: SpanStatus | str, message: str = "") -> Span:
         if self.end_time is None:
-            self.status, self.status_message = SpanStatus(status), redact_text(message)[:MOST_CHARACTERS]
+            self.status, self.status_message = SpanStatus(status), plain_text(message)
             if self.twin is not None:
                 self.twin.set_status(self.status, self.status_message)
         return self
@@ -203,7 +207,9 @@ class Span:
 
 
 def safe(key: str, value: Any) -> Any:
-    """The value as an attribute may hold it: no secrets, no other types than tracing knows."""
+    """The value as an attribute may hold it: no secrets, nothing that exporters cannot write."""
+    if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+        return hex(value)
     if isinstance(value, bool | int | float):
         return value
     if is_secret_name(key):
@@ -213,4 +219,9 @@ def safe(key: str, value: Any) -> Any:
         alike = len({type(one) for one in plain}) <= 1
         return plain if alike else [str(one) for one in plain]
     text = value if isinstance(value, str) else str(redact(value))
-    return redact_text(text)[:MOST_CHARACTERS]
+    return plain_text(text)
+
+
+def plain_text(text: str) -> str:
+    """The text without secrets, without half characters, and short enough."""
+    return redact_text(sound(text))[:MOST_CHARACTERS]

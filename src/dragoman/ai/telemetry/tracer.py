@@ -21,9 +21,9 @@ from contextvars import Token
 from functools import partial
 from typing import Any, TextIO
 
-from dragoman.ai.telemetry.current import PROCESS, current_span
+from dragoman.ai.telemetry.current import PROCESS, caller_span, current_span
 from dragoman.ai.telemetry.otel import Bridge, bridge_of
-from dragoman.ai.telemetry.spans import Span, SpanContext, SpanKind, SpanStatus
+from dragoman.ai.telemetry.spans import Span, SpanContext, SpanKind, SpanStatus, plain_text
 from dragoman.core.redact import redact_text
 
 __all__ = [
@@ -129,14 +129,15 @@ class Tracer:
     ) -> Span:
         """A span that has begun, for its maker to end; it does not become the current one.
 
-        Without `parent` it is a child of the current span, of OpenTelemetry's if there is none of ours.
+        Without `parent` it is a child of the current span, of OpenTelemetry's if there is none of ours,
+        of the caller's in another process if there is neither.
         """
         current = current_span.get()
-        above = current.context if current is not None else None
-        began = self._clock()
+        above = current.context if current is not None else caller_span.get()
+        began, name = self._clock(), plain_text(name)
         twin = None
         if self._bridge is not None:
-            twin, context, parent = self._bridge.start(name, kind, parent, above, began)
+            twin, context, parent = self._bridge.start(name, kind, parent, above, began, is_far=current is None)
         else:
             parent = parent if parent is not None else above
             context = SpanContext.generate(parent)

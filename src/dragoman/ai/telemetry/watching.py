@@ -71,11 +71,12 @@ class Watch:
         self._tracer = tracer
         self._who = MetricLabels(provider, model)
         self._endpoint: str | None = None
+        self._operation: str | None = None
         self._clock = clock
         self._began = clock()
         self._first: float | None = None
         self._span: Span | None = None
-        self._is_over = False
+        self._is_over = True  # nothing to end before it has begun
 
     @property
     def records_content(self) -> bool:
@@ -86,20 +87,24 @@ class Watch:
     def is_traced(self) -> bool:
         return self._tracer is not None
 
-    def begin(self, call: ChatCall, *, endpoint: str | None, url: str | None) -> None:
-        """The request is about to be sent."""
-        self._endpoint = endpoint
+    def begin(
+        self, call: ChatCall | None, *, endpoint: str | None, url: str | None, operation: str | None = None
+    ) -> None:
+        """The request is about to be sent; one that is no chat names its `operation` and has no `call`."""
+        self._endpoint, self._operation = endpoint, operation
         self._began = self._clock()
+        self._is_over = False
         if self._metrics is not None:
             safely(self._metrics.add_inflight, self._who, 1)
         if self._tracer is not None:
             safely(self._start_span, self._tracer, call, url)
 
-    def _start_span(self, tracer: Tracer, call: ChatCall, url: str | None) -> None:
+    def _start_span(self, tracer: Tracer, call: ChatCall | None, url: str | None) -> None:
         provider, model = self._who.provider or "", self._who.model or ""
-        facts = request_attributes(provider, model, call, url)
-        self._span = tracer.start_span(f"{CHAT} {model}", SpanKind.CLIENT, attributes=facts)
-        if tracer.record_content:
+        operation = self._operation or CHAT
+        facts = request_attributes(provider, model, call, url, operation)
+        self._span = tracer.start_span(f"{operation} {model}", SpanKind.CLIENT, attributes=facts)
+        if call is not None and tracer.record_content:
             self._span.set_attributes(content_of_call(call))
 
     def current(self) -> AbstractContextManager[Any]:
@@ -131,7 +136,7 @@ class Watch:
         error: BaseException | None = None,
         cancelled: bool = False,
     ) -> None:
-        """It is over: answered, failed with `error`, or `cancelled`. Again, it does nothing."""
+        """It is over: answered, failed with `error`, or `cancelled`. Again, or before it began, it does nothing."""
         if self._is_over:
             return
         self._is_over = True
@@ -154,7 +159,7 @@ class Watch:
         cost: float | None,
     ) -> None:
         metrics.add_inflight(self._who, -1)
-        labels = MetricLabels(self._who.provider, self._who.model, self._endpoint, status, name)
+        labels = MetricLabels(self._who.provider, self._who.model, self._endpoint, status, name, self._operation)
         tokens = (_tokens(usage, "prompt_tokens"), _tokens(usage, "completion_tokens"))
         metrics.record_request(labels, seconds, status, *tokens)
         if cost is not None:

@@ -40,6 +40,9 @@ FRAME_TOKENS = 3
 _LONG_TEXT = 512
 """Characters from which on a text is remembered by its digest."""
 
+_PIECE = 10_000
+"""Characters that are counted at once of a text that the vocabulary does not take as a whole."""
+
 _log = logging.getLogger("dragoman.ai.tokens")
 
 _LATER, _EARLIER = "o200k_base", "cl100k_base"
@@ -194,6 +197,8 @@ class CachingCounter(TokenCounter):
 class TiktokenCounter(TokenCounter):
     """Counts with a vocabulary of tiktoken; estimates, with one warning, while the vocabulary is not on this machine.
 
+    A text that the vocabulary does not take at once is counted in pieces; `measure` says that this is not exact.
+
     Raises MissingExtra when tiktoken is not installed. `vocabulary` is one of your own.
     """
 
@@ -217,9 +222,18 @@ class TiktokenCounter(TokenCounter):
         return self._sure and self._vocabulary is not None
 
     def count(self, text: str) -> int:
+        return self.measure(text).tokens
+
+    def measure(self, text: str) -> TokenCount:
         if self._vocabulary is None:
-            return self._estimator.count(text)
-        return len(self._vocabulary.encode(text, disallowed_special=())) if text else 0
+            return TokenCount(self._estimator.count(text), False)
+        try:
+            return TokenCount(len(self._vocabulary.encode(text, disallowed_special=())), self._sure)
+        except ValueError:  # such as a hundred thousand blanks, which it does not take at once
+            if len(text) <= _PIECE:
+                return TokenCount(self._estimator.count(text), False)
+        starts = range(0, len(text), _PIECE)
+        return TokenCount(sum(self.measure(text[start : start + _PIECE]).tokens for start in starts), False)
 
     @classmethod
     def for_model(cls, model: str) -> TiktokenCounter:

@@ -100,12 +100,16 @@ class PriceBook:
         self._own.pop(_folded(name), None)
 
     def pricing(self, model: str) -> ModelPricing | None:
-        """What a model costs, None when nobody knows. A bare name that several providers price differently is unknown."""
+        """What a model costs, None when nobody knows. A bare name that several providers price differently is unknown.
+
+        A name by which manifests know a model costs what is set for that model in full.
+        """
         for find in (self._from_own, self._from_manifests, self._from_published):
             for name in _names(model):
                 found = find(name)
                 if found is not None:
-                    return found
+                    own = self._from_own(_folded(found.model)) if found.source == "manifest" else None
+                    return own or found
         return None
 
     def context_window(self, model: str) -> int:

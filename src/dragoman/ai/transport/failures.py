@@ -20,7 +20,7 @@ def named_failure(error: core.DragomanError, url: str) -> AiLibError:
     if isinstance(error, AiLibError):
         return error
     if isinstance(error, core.UsageError):
-        return ValidationError(error.message, field="request", actual=url)
+        return ValidationError(error.message, field="request", actual=url, code=error.code)
     if isinstance(error, core.ProtocolError):
         return PipelineError(error.message, operator="http")
     return TransportError(error.message, url=url, cause=error, kind=failure_kind(error))

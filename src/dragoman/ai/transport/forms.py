@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
+from dragoman.ai.errors import ValidationError
+
 Upload: TypeAlias = bytes | tuple[str, bytes] | tuple[str, bytes, str]
 """The bytes of a file; or (name, bytes); or (name, bytes, media type)."""
 
@@ -26,6 +28,8 @@ def encode_multipart(data: Mapping[str, Any], files: Mapping[str, Upload]) -> tu
         filename, content, *rest = (name, upload) if isinstance(upload, bytes) else upload
         disposition = f'name="{_quoted(name)}"; filename="{_quoted(str(filename))}"'
         media_type = str(rest[0]) if rest else "application/octet-stream"
+        if not media_type.isprintable():  # it would add lines to the form
+            raise ValidationError("a media type has no control characters", field="media_type", actual=media_type)
         parts.append(_part(boundary, disposition, media_type, bytes(content)))
     return b"".join([*parts, f"--{boundary}--\r\n".encode()]), f"multipart/form-data; boundary={boundary}"
 

@@ -7,7 +7,7 @@ counts, unless the caller wants it kept; an agent's answer is a run, as on every
 from __future__ import annotations
 
 from dragoman.server.http import Cors, Face
-from dragoman.server.openai import completions, embeddings, models
+from dragoman.server.openai import completions, embeddings, models, stored
 from dragoman.server.openai.context import Context
 from dragoman.server.openai.errors import encode_error
 from dragoman.server.services import Services
@@ -30,5 +30,6 @@ CORS = Cors(
 def face(services: Services) -> Face:
     """The OpenAI-compatible face over these services."""
     context = Context(services)
-    routes = (*completions.routes(context), *models.routes(context), *embeddings.routes(context))
+    parts = (completions, stored, models, embeddings)
+    routes = tuple(route for part in parts for route in part.routes(context))
     return Face("openai", routes, encode_error, cors=CORS, close=context.close)

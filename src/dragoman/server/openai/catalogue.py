@@ -1,7 +1,7 @@
 """What can be asked by name: the app's agents and models, and models of providers that this server can use.
 
-A name is `agent/NAME`, a name of `App(models=…)`, or `provider/model`. One that cannot be used, for whatever reason, is
-the same as one that there is not.
+A name is `agent/NAME`, a name of `App(models=…)`, or `provider/model`. One of a provider that cannot be used, for
+whatever reason, is the same as one that there is not; one that the app promises is a fault of this server.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from dragoman.ai.listing import list_providers
 from dragoman.ai.model import ProviderModel
 from dragoman.ai.protocol import ProtocolLoader
-from dragoman.core.errors import DragomanError, NotFound
+from dragoman.core.errors import DragomanError, NotFound, Unavailable
 from dragoman.core.ports import Embedder, Model
 from dragoman.core.turns import AgentInfo
 from dragoman.engine.agents import as_model
@@ -71,6 +71,7 @@ class Catalogue:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._agents = {agent.name: agent for agent in services.engine.agents()}
+        self._found: dict[str, OwnModel | Provided] = {}
         self._looking = asyncio.Lock()
         self._kept: tuple[float, list[dict[str, Any]]] | None = None
         self._began = services.clock()
@@ -84,10 +85,15 @@ class Catalogue:
             return OneAgent(name, agent)
         own = self._services.app.models
         if name in own:
-            model = as_model(own[name], own, self._services.providers.resolve)
-            if isinstance(model, ProviderModel):
-                return Provided(name, await self._prepared(name, model))
-            return OwnModel(name, model)
+            found = self._found.get(name)
+            if found is None:
+                model = as_model(own[name], own, self._services.providers.resolve)
+                if not isinstance(model, ProviderModel):
+                    found = OwnModel(name, model)
+                else:
+                    found = Provided(name, await self._prepared(name, model))
+                self._found[name] = found
+            return found
         is_offered = "/" in name and len(name) <= LONGEST_NAME and self._is_allowed(name)
         if not is_offered:
             raise unknown(name)
@@ -104,9 +110,10 @@ class Catalogue:
         try:
             await asyncio.to_thread(model.prepare)
         except DragomanError as error:
-            level = logging.WARNING if name in self._services.app.models else logging.DEBUG
+            is_own = name in self._services.app.models
+            level = logging.WARNING if is_own else logging.DEBUG
             logger.log(level, "model cannot be used", extra={"model": model.name, "error": error.message})
-            raise unknown(name) from error
+            raise (_unconfigured(name) if is_own else unknown(name)) from error
         return model
 
     def _is_allowed(self, name: str) -> bool:
@@ -132,7 +139,8 @@ class Catalogue:
 
     def _look(self) -> list[dict[str, Any]]:
         app = self._services.app
-        names = [*app.models, *app.embedders, *(AGENT + name for name in self._agents)]
+        usable = [name for name in app.models if name not in self._services.providers.unusable]
+        names = [*usable, *app.embedders, *(AGENT + name for name in self._agents)]
         made = [self._entry(name, app.name) for name in names]
         loader = ProtocolLoader(place_of_manifests(self._services.settings.models))
         for row in list_providers(loader, loader.models()):
@@ -142,6 +150,14 @@ class Catalogue:
 
     def _entry(self, name: str, owner: str) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": int(self._began), "owned_by": owner}
+
+
+def _unconfigured(name: str) -> Unavailable:
+    """The error for a name that the app gives a model which cannot be used here; why not is for the log."""
+    return Unavailable(
+        f"The model `{name[:_SHOWN]}` is not configured on this server; its operator can mend that.",
+        code="model_not_configured",
+    )
 
 
 def unknown(name: str) -> NotFound:

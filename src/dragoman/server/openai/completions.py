@@ -10,13 +10,14 @@ from collections.abc import Callable
 from functools import partial
 
 from dragoman.ai.backwards.request import Asked, read_request
+from dragoman.server.closing import ServerClosing
 from dragoman.server.http import Answer, Call, EventStream, Reply, Route
 from dragoman.server.limits import ClientGone
-from dragoman.server.openai.catalogue import Found, OneAgent, Provided, most_of
+from dragoman.server.openai.catalogue import Found, OneAgent, OwnModel, Provided, most_of
 from dragoman.server.openai.context import Context
-from dragoman.server.openai.direct import Label, ask_own, ask_provider, stream_own, stream_provider
+from dragoman.server.openai.direct import Label, Way, ask_own, ask_provider, stream_own, stream_provider
 from dragoman.server.openai.errors import Told, encode_told, judge
-from dragoman.server.openai.outgoing import Outgoing, begin
+from dragoman.server.openai.outgoing import Outgoing
 from dragoman.server.openai.runs import RunStream, abandon, answering, key_of, whole
 
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -40,10 +41,10 @@ class Completions:
         context.limits.take_request(who, context.now())
         asked = read_request(await call.json())
         found = await context.catalogue.find(asked.model)
-        await context.spending.look(who)
         stored = asked.store or context.settings.store
         if stored or isinstance(found, OneAgent) or key_of(call) is not None:
             return await self._kept(call, asked, found, stored=stored)
+        await context.spending.look(who)
         place = context.limits.take(who, found.name, most_of(found))
         try:
             await context.spending.take(who)
@@ -58,38 +59,44 @@ class Completions:
 
     # ------------------------------------------------------------------ passing through
 
-    async def _plain(self, call: Call, asked: Asked, found: Found) -> Answer:
+    async def _plain(self, call: Call, asked: Asked, found: Provided | OwnModel) -> Answer:
         context = self._context
-        label, used = Label(asked, context.now()), partial(context.spending.count, call.principal, found.name)
+        label, used = Label(asked, context.now()), partial(context.spending.settle, call.principal, found.name, asked)
+        last_call = context.last_call()
         try:
-            async with call.while_present():
+            async with last_call, call.while_present():
                 if isinstance(found, Provided):
                     strict = context.settings.strict
                     body = await ask_provider(found.model, asked, label, used, strict=strict)
                 else:
-                    body = await ask_own(found.model, asked, label, used)  # type: ignore[union-attr]  # agents are runs
-        except ClientGone:
+                    body = await ask_own(found.model, asked, label, used)
+        except (ClientGone, ServerClosing):
+            if isinstance(found, Provided):  # it has been asked
+                used(None, is_whole=False)
             raise
         except Exception as error:
             return encode_told(judge(error, found.name, expose=context.expose))
+        finally:
+            last_call.close()
         return Answer.json(body)
 
-    async def _streamed(self, call: Call, asked: Asked, found: Found, release: Callable[[], None]) -> Reply:
+    async def _streamed(
+        self, call: Call, asked: Asked, found: Provided | OwnModel, release: Callable[[], None]
+    ) -> Reply:
         context = self._context
-        label, used = Label(asked, context.now()), partial(context.spending.count, call.principal, found.name)
-        judged = partial(judge, model=found.name, expose=context.expose)
+        label, used = Label(asked, context.now()), partial(context.spending.settle, call.principal, found.name, asked)
+        way = Way(used, partial(judge, model=found.name, expose=context.expose), context.last_call())
         if isinstance(found, Provided):
-            strict = context.settings.strict
-            source = stream_provider(found.model, asked, label, used, judged, strict=strict)
+            source = stream_provider(found.model, asked, label, way, strict=context.settings.strict)
         else:
-            source = await stream_own(found.model, asked, label, used, judged)  # type: ignore[union-attr]
+            source = stream_own(found.model, asked, label, way)
         source.after = release
         try:
-            await begin(source, call, context.settings.head_seconds)
-        except ClientGone:
+            await source.begin(call, context.settings.head_seconds)
+        except (ClientGone, ServerClosing):
             raise
         except Exception as error:
-            return encode_told(judged(error))
+            return encode_told(way.judge(error))
         return _stream(source)
 
     # ------------------------------------------------------------------ runs
@@ -99,7 +106,7 @@ class Completions:
         made = await answering(context, call, asked, found, stored=stored)
         if asked.stream:
             source = RunStream(context, made)
-            await begin(source, call, context.settings.head_seconds)
+            await source.begin(call, context.settings.head_seconds)
             fault = source.first_fault
             if fault is not None:
                 await source.aclose()

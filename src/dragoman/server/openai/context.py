@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dragoman.server.openai.catalogue import Catalogue
 from dragoman.server.openai.limits import Limits
+from dragoman.server.openai.outgoing import LAST_WORDS, LastCall
 from dragoman.server.openai.spending import Spending
 from dragoman.server.services import Services
 
@@ -22,6 +23,11 @@ class Context:
     def now(self) -> float:
         """Seconds since the epoch."""
         return self.services.clock()
+
+    def last_call(self) -> LastCall:
+        """For one answer that passes through: when the server closes, it gets the time that is left."""
+        seconds = self.services.settings.limits.shutdown_seconds - LAST_WORDS
+        return LastCall(self.services.closing, seconds)
 
     async def close(self) -> None:
         """Let go of what watches runs whose clients have gone, and of what still counts."""

@@ -12,6 +12,7 @@ from dragoman.ai.embeddings.wires import EMBEDDINGS
 from dragoman.ai.model import ProviderModel
 from dragoman.ai.protocol.adapter_choice import adapter_named
 from dragoman.ai.services.operation import resolve_operation
+from dragoman.core.errors import ServerError
 from dragoman.core.ports import Embedded, Embedder
 from dragoman.server.http import Answer, Call, Route
 from dragoman.server.limits import ClientGone
@@ -47,6 +48,7 @@ class Embeddings:
         try:
             async with call.while_present():
                 found = await (_own(own, asked) if own is not None else _by_provider(model, asked))
+            body = embedding_list(found.vectors, model=asked.model, encoding=asked.encoding, tokens=found.tokens)
         except ClientGone:
             raise
         except Exception as error:
@@ -57,7 +59,6 @@ class Embeddings:
         context.spending.count(
             who, asked.model, {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
         )
-        body = embedding_list(found.vectors, model=asked.model, encoding=asked.encoding, tokens=found.tokens)
         return Answer.json(body)
 
     async def _provided(self, name: str) -> ProviderModel:
@@ -70,7 +71,11 @@ class Embeddings:
 async def _own(embedder: Embedder, asked: AskedVectors) -> Embedded:
     if asked.tokens is not None:
         raise refusal("input", "This model takes texts alone, no tokens.", "unsupported_value")
-    return await embedder.embed(asked.texts, dimensions=asked.dimensions)
+    found = await embedder.embed(asked.texts, dimensions=asked.dimensions)
+    if len(found.vectors) != len(asked.texts):
+        text = f"{asked.model!r} gave {len(found.vectors)} vectors for {len(asked.texts)} texts"
+        raise ServerError(text, code="model_error", status=502)
+    return found
 
 
 async def _by_provider(model: ProviderModel | None, asked: AskedVectors) -> Embedded:

@@ -7,11 +7,13 @@ the server's account with it, is for the log; `errors.expose` tells the first of
 from __future__ import annotations
 
 import logging
+import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from dragoman.ai.errors import AiLibError, ErrorClass, ValidationError
+from dragoman.ai.errors import AiLibError, ErrorClass, RemoteError, ValidationError
 from dragoman.core import errors as core
 from dragoman.core.failures import told as told_text
 from dragoman.core.redact import redact_text
@@ -25,14 +27,14 @@ ACCOUNT = "The provider of this model refused the server's own credentials; the 
 QUOTA = "The server's account with the provider of this model is used up."
 FAILED = "The model failed to answer."
 LATE = "The model did not answer in time."
+REPLAY_MISS = "replay_miss"
+UNRECORDED = "This server answers from a recording, which has no answer to this request."
+_WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_LONGEST_PARAM = 200
 BUSY = ("unavailable:requests", "unavailable:streams", "unavailable:runs")
 """Codes of limits of ours that other wires tell with 503."""
 
-_TYPES: dict[int, str] = {
-    401: "authentication_error",
-    403: "permission_error",
-    429: "requests",
-}
+_TYPES: dict[int, str] = {429: "requests"}
 _CODES: dict[int, str] = {
     401: "invalid_api_key",
     403: "permission_denied",
@@ -87,7 +89,7 @@ def encode_error(error: core.DragomanError, surface: str) -> Answer:
 def encode_told(told: Told, *, run_id: str | None = None) -> Answer:
     """The answer that tells it."""
     headers: dict[str, str] = {}
-    if told.status in (408, 429, 503):
+    if told.status in (408, 429, 503) and (told.again or told.retry_after is not None):
         headers["retry-after"] = str(max(1, int((told.retry_after or 1.0) + 0.999)))
     if told.status == 401:
         headers["www-authenticate"] = 'Bearer error="invalid_token"'
@@ -98,6 +100,8 @@ def encode_told(told: Told, *, run_id: str | None = None) -> Answer:
 
 def _of_ours(error: core.DragomanError) -> Told:
     """An error of this server's own."""
+    if isinstance(error, ValidationError):
+        return _invalid(error)
     status = error.status if error.status is not None and 400 <= error.status <= 599 else 500
     code, param = error.code or "", error.__dict__.get("field")
     message = error.message or FAILED
@@ -108,7 +112,16 @@ def _of_ours(error: core.DragomanError) -> Told:
             429, message, "insufficient_quota", type="insufficient_quota", retry_after=error.retry_after, again=False
         )
     is_word = bool(code) and code.replace("_", "").isalnum() and code not in _OUR_WORDS
-    return Told(status, message, code if is_word else None, param, retry_after=error.retry_after)
+    again = status != 409 and code != "model_not_configured"  # nor will a key of another request be free the next time
+    return Told(status, message, code if is_word else None, param, retry_after=error.retry_after, again=again)
+
+
+def _invalid(error: ValidationError) -> Told:
+    """A request that is wrong, or asks for what its model has not."""
+    if error.field == "capabilities":  # which is no field of a request
+        return Told(400, error.message, "unsupported_value", again=False)
+    code = error.code if error.code not in (None, "usage") else "invalid_value"
+    return Told(400, error.message, code, error.field, again=False)
 
 
 _OUR_WORDS = frozenset(
@@ -133,7 +146,7 @@ _OUR_WORDS = frozenset(
 _BY_CLASS: dict[str, tuple[int, str | None]] = {
     "invalid_request": (400, "invalid_request"),
     "not_found": (404, "model_not_found"),
-    "request_too_large": (413, "request_too_large"),
+    "request_too_large": (400, "context_length_exceeded"),
     "rate_limited": (429, "rate_limit_exceeded"),
     "quota_exhausted": (429, "insufficient_quota"),
     "timeout": (504, "timeout"),
@@ -148,6 +161,7 @@ _BY_CODE: dict[str, tuple[int, str | None]] = {
     "circuit_open": (503, "overloaded"),
     "gateway_timeout": (504, "timeout"),
     "internal": (500, "internal_error"),
+    REPLAY_MISS: (502, REPLAY_MISS),
     "limit_exceeded": (429, "rate_limit_exceeded"),
     "too_large": (413, "request_too_large"),
     "too_many_rounds": (500, "too_many_rounds"),
@@ -163,11 +177,14 @@ _ACCOUNTS = ("authentication", "permission_denied", "unauthorized", "forbidden")
 
 def judge(error: BaseException, model: str, *, expose: bool) -> Told:
     """What to tell of a model call's failure. It is logged here, with a reference that what is told names too."""
+    ours = error if isinstance(error, core.DragomanError) else None
+    if ours is not None and ours.code == REPLAY_MISS:
+        logger.warning("replay miss", extra={"model": model, "error": redact_text(ours.message)})
+        return Told(502, UNRECORDED, REPLAY_MISS, again=False)
     if isinstance(error, ValidationError):
-        return Told(400, error.message, _word(error.code, "invalid_value"), error.field, again=False)
+        return _invalid(error)
     if isinstance(error, core.FileRefused):
         return Told(400, error.message, "invalid_file", "messages", again=False)
-    ours = error if isinstance(error, core.DragomanError) else None
     text = redact_text(ours.message if ours is not None else str(error) or type(error).__name__)
     code = error.error_class.value if isinstance(error, AiLibError) else (ours.code if ours is not None else None)
     if isinstance(error, core.TimedOut) or code == ErrorClass.TIMEOUT:
@@ -178,7 +195,24 @@ def judge(error: BaseException, model: str, *, expose: bool) -> Told:
     logger.warning("model call failed", exc_info=None if known else error, extra=extra)
     after = ours.retry_after if ours is not None else None
     again = ours is not None and ours.retryable
-    return judge_run(code or "model_error", text, ref, expose=expose, retry_after=after, again=again)
+    told = judge_run(code or "model_error", text, ref, expose=expose, retry_after=after, again=again)
+    return _in_its_words(told, error) if isinstance(error, RemoteError) and told.status in (400, 404) else told
+
+
+def _in_its_words(told: Told, error: RemoteError) -> Told:
+    """With the code and the field that the provider names, if it has OpenAI's form: programs look for these."""
+    if error.status_code == 413:
+        return replace(told, status=413, code="request_too_large")
+    body = error.raw_error
+    said = body.get("error", body) if isinstance(body, Mapping) else None
+    if not isinstance(said, Mapping):
+        return told
+    code, param = said.get("code"), said.get("param")
+    if isinstance(code, str) and _WORD.fullmatch(code):
+        told = replace(told, code=code)
+    if isinstance(param, str) and 0 < len(param) <= _LONGEST_PARAM:
+        told = replace(told, param=redact_text(param))
+    return told
 
 
 def judge_run(
@@ -202,7 +236,3 @@ def judge_run(
     if found == 504 and not expose:
         hidden = LATE
     return Told(found, hidden or FAILED, word, retry_after=retry_after, again=again or found in (503, 504))
-
-
-def _word(code: str | None, default: str) -> str:
-    return default if code in (None, "usage") else str(code)

@@ -6,7 +6,7 @@ tools are the server's. Values only; who reads the journal, and when, is not kno
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic_core import to_json
@@ -55,6 +55,9 @@ class Telling:
                 self._blocks[body.block] = body.kind
             case ev.BlockDelta():
                 yield self._delta(body)
+            case ev.BlockEnded(provider=kept) if kept is not None and self._calls:
+                if self._blocks.get(body.block) == "reasoning":
+                    yield _sealed(kept)
             case ev.ToolStarted() if self._calls:
                 yield self._started(body)
             case ev.ToolInputDelta() if self._calls:
@@ -98,7 +101,8 @@ class Telling:
         return StreamingEvent.tool_call_started(_spelt(body.call), body.name, number)
 
     def _ended(self, body: ev.ToolInput) -> StreamingEvent:
-        return StreamingEvent.tool_call_ended(_spelt(body.call))
+        mark = (body.provider or {}).get("signature")
+        return StreamingEvent.tool_call_ended(_spelt(body.call), signature=mark)
 
     def _count(self, step: str | None, body: ev.UsageCounted) -> None:
         self._usage[step] = self._usage.get(step, Usage()) + body.usage
@@ -109,6 +113,13 @@ class Telling:
     def usage(self) -> dict[str, Any] | None:
         """The counts of all model calls of the run."""
         return usage_of(sum(self._usage.values(), Usage()), self._cost)
+
+
+def _sealed(kept: Mapping[str, Any]) -> StreamingEvent:
+    """The end of a stretch of reasoning, with what its provider wants back."""
+    signature, data, family = kept.get("signature"), kept.get("data"), kept.get("family")
+    more = {} if data is None else {"data": data}
+    return StreamingEvent.thinking_delta("", signature=signature, family=family, **more)
 
 
 def _spelt(call: str) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dragoman.server.http import Answer, Call, Route
 from dragoman.server.openai.context import Context
 
-_PARTS = ("one", "two", "three", "four")
-"""As many segments as the names of models have."""
+_PARTS = ("one", "two", "three", "four", "five", "six")
+"""As many segments as the names of models have: `fireworks/accounts/fireworks/models/x` has five."""
 
 
 def routes(context: Context) -> tuple[Route, ...]:

@@ -9,43 +9,37 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import to_json
 
 from dragoman.ai.backwards.chunks import ChunkEncoder, error_frame
-from dragoman.ai.backwards.core_words import Fold, core_messages, tool_specs
+from dragoman.ai.backwards.core_words import Fold
 from dragoman.ai.backwards.request import Asked
 from dragoman.core.errors import BadRequest, Conflict, Unavailable
 from dragoman.core.events import Event
-from dragoman.core.messages import FilePart, Message, TextPart
 from dragoman.core.principal import Principal
 from dragoman.core.records import Repeat, Run
-from dragoman.core.turns import Completion, Tail, Turn
+from dragoman.core.turns import Tail
 from dragoman.server.closing import ServerClosing
 from dragoman.server.http import Call
-from dragoman.server.openai.catalogue import Found, OneAgent, Provided, most_of
+from dragoman.server.occupancy import Place
+from dragoman.server.openai.catalogue import AGENT, Found, OneAgent, most_of
 from dragoman.server.openai.context import Context
 from dragoman.server.openai.direct import Label
-from dragoman.server.openai.errors import Told, refuse
+from dragoman.server.openai.errors import Told
 from dragoman.server.openai.journal import SPOILT, Telling
-from dragoman.server.openai.limits import Place
-from dragoman.server.openai.outgoing import Outgoing
-from dragoman.server.preferences import preferred
+from dragoman.server.openai.outgoing import CLOSING, LAST_WORDS, Outgoing
+from dragoman.server.openai.turns import FACE, turn_of
 
-__all__ = ["Answering", "RunStream", "answering", "key_of", "whole"]
+__all__ = ["Answering", "RunStream", "again", "answering", "key_of", "whole"]
 
-FACE = "openai"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _MOST_TRIES = 50
 """Failed runs of one key that are looked behind."""
 _PAGE = 2000
-_LAST_WORDS = 1.0
-"""Seconds before the end of a shutdown at which an answer that is not ready is given up."""
-
-CLOSING = Told(503, "The server is shutting down; ask again.")
 GONE = Told(404, "The answer has been deleted.", "not_found")
 INTERRUPTED = Told(502, SPOILT, "interrupted")
 
@@ -87,9 +81,10 @@ async def answering(context: Context, call: Call, asked: Asked, found: Found, *,
     repeat, known = await _repeat(context, who, asked, key, now)
     if known is not None:
         return _of(context, known, asked, found, kept=True)
+    await context.spending.look(who)  # who only fetches what was paid for already need have nothing left
     place = context.limits.take(who, found.name, most_of(found))
     try:
-        turn = await _turn(context, who, asked, found, repeat, kept=stored or key is not None)
+        turn = await turn_of(context, who, asked, found, repeat, kept=stored or key is not None)
         started = await context.services.engine.start(turn)
     except BaseException:
         place.release()
@@ -104,8 +99,12 @@ async def answering(context: Context, call: Call, asked: Asked, found: Found, *,
 
 def _of(context: Context, run: Run, asked: Asked, found: Found, *, kept: bool) -> Answering:
     telling = Telling(calls=not isinstance(found, OneAgent), expose=context.expose)
-    label = Label(asked, run.created, run.id.replace("-", ""))
+    label = Label(asked, run.created, _short(run))
     return Answering(run, telling, label, kept)
+
+
+def _short(run: Run) -> str:
+    return run.id.replace("-", "")
 
 
 async def _repeat(
@@ -137,89 +136,6 @@ def _digest(asked: Asked) -> str:
     """What tells a repeat from another call: all that was asked, but not how the answer is told."""
     told = {name: value for name, value in asked.body.items() if name not in _HOW and value is not None}
     return hashlib.sha256(to_json(dict(sorted(told.items())))).hexdigest()
-
-
-# --------------------------------------------------------------------------- the turn
-
-
-async def _turn(
-    context: Context, who: Principal, asked: Asked, found: Found, repeat: Repeat | None, *, kept: bool
-) -> Turn:
-    if asked.n > 1:
-        raise refuse(400, "unsupported_value", "An answer that is kept has one choice; 'n' must be 1.", param="n")
-    services = context.services
-    messages = core_messages(asked.messages)
-    metadata: dict[str, Any] = dict(context.spending.payer(who))
-    if asked.metadata:
-        metadata["metadata"] = asked.metadata
-    shared: dict[str, Any] = {
-        "tenant": who.tenant,
-        "owner": who.user,
-        "approvals": "deny",
-        "keep_failed": False,
-        "quota": context.spending.quota(who),
-        "face": FACE,
-        "kind": "completion",
-        "max_seconds": services.settings.run.max_seconds,
-        "metadata": metadata,
-        "aside": True,
-        "repeat": repeat,
-        "resume": kept,
-    }
-    if isinstance(found, OneAgent):
-        return await _agents_turn(context, asked, found, messages, shared)
-    options = await _options(asked, found, strict=context.settings.strict)
-    specs = tool_specs(asked.tools)
-    return Turn(
-        agent=found.name,
-        parts=_prompt(messages),
-        history=messages,
-        completion=Completion(found.name, specs, options),
-        **shared,
-    )
-
-
-async def _agents_turn(
-    context: Context, asked: Asked, found: OneAgent, messages: Sequence[Message], shared: Mapping[str, Any]
-) -> Turn:
-    if asked.tools:
-        text = f"'{found.name}' has tools of its own; 'tools' can be given to models alone."
-        raise refuse(400, "unsupported_parameter", text, param="functions" if asked.old_functions else "tools")
-    if messages[-1].role != "user":
-        text = "The last message to an agent must be the user's."
-        raise refuse(400, "invalid_value", text, param=f"messages[{len(messages) - 1}]")
-    parts = _prompt(messages[-1:])
-    if not parts:
-        raise refuse(400, "invalid_value", "The last message is empty.", param=f"messages[{len(messages) - 1}].content")
-    turn = Turn(agent=found.info.name, parts=parts, history=tuple(messages[:-1]), knowledge=True, **shared)
-    return await preferred(context.services.store, turn)
-
-
-async def _options(asked: Asked, found: Found, *, strict: bool) -> dict[str, Any]:
-    """What goes to the model besides messages and tools. Raises ValidationError for what its wire cannot give."""
-    if not isinstance(found, Provided):
-        return {**asked.unknown, **asked.own, **asked.options(None)}
-    async with found.model.in_use() as client:
-        family = client.manifest.adapter
-    asked.call(family, strict=strict)
-    foreign = [tool for tool in asked.tools if isinstance(tool, Mapping)]
-    if foreign or asked.needs_own_dialect is not None or asked.parameters.get("logprobs"):
-        text = "An answer that is kept can hold neither 'logprobs' nor tools that are no functions."
-        raise refuse(400, "unsupported_value", text, param="store")
-    return asked.options(family)
-
-
-def _prompt(messages: Sequence[Message]) -> tuple[dict[str, Any], ...]:
-    """The parts of the last message of the user's, for people to read; at least an empty text."""
-    last = next((one for one in reversed(messages) if one.role == "user"), None)
-    parts: list[dict[str, Any]] = []
-    for part in last.parts if last is not None else ():
-        if isinstance(part, TextPart):
-            parts.append({"type": "text", "text": part.text})
-        elif isinstance(part, FilePart):
-            told = {"type": "file", "url": part.url, "media_type": part.media_type}
-            parts.append({**told, "name": part.name} if part.name else told)
-    return tuple(parts) or ({"type": "text", "text": ""},)
 
 
 # --------------------------------------------------------------------------- reading
@@ -256,7 +172,7 @@ class Reader:
                 async with self._services.closing.interrupts():
                     return await tail.next()
             except ServerClosing:
-                left = self._services.settings.limits.shutdown_seconds - _LAST_WORDS
+                left = self._services.settings.limits.shutdown_seconds - LAST_WORDS
                 self._until = asyncio.get_running_loop().time() + max(0.0, left)
         left = self._until - asyncio.get_running_loop().time()
         try:
@@ -289,6 +205,15 @@ async def whole(context: Context, answering: Answering) -> dict[str, Any] | Told
     if answering.fault is not None:
         return answering.fault
     return answering.label.whole(fold.candidates(), telling.usage)
+
+
+async def again(context: Context, run: Run) -> dict[str, Any] | Told:
+    """The body of a plain answer that a run has given before, or is about to give."""
+    alone = run.options.get("completion")
+    name = run.name if alone is not None else AGENT + run.name
+    telling = Telling(calls=alone is not None, expose=context.expose)
+    label = Label(Asked(name, [], {}), run.created, _short(run))
+    return await whole(context, Answering(run, telling, label, kept=True))
 
 
 class RunStream(Outgoing):

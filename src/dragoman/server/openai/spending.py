@@ -7,21 +7,26 @@ answered; where none of them is set the store is not asked. Answers that are run
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
+from pydantic_core import to_json
+
+from dragoman.ai.backwards.request import Asked
+from dragoman.ai.backwards.said import Said
+from dragoman.ai.tokens.counter import get_token_counter
 from dragoman.core.errors import LimitExceeded
 from dragoman.core.principal import Principal
 from dragoman.core.turns import Quota
 from dragoman.core.writes import Count
-from dragoman.server.credits import BUDGET_OF, NEVER, UNIT, StoredLedger, counter_name, dollars
+from dragoman.server.credits import BUDGET_OF, StoredLedger, charge
 from dragoman.server.kai.quota import COUNTER, window_end
 from dragoman.server.metric_table import TOKENS
 from dragoman.server.services import Services
 
-logger = logging.getLogger("dragoman.server")
+PROMPT, COMPLETION = "prompt_tokens", "completion_tokens"
+ESTIMATED = "_estimated"
+"""Behind the kind of tokens that nobody has counted."""
 
 
 class Spending:
@@ -34,20 +39,25 @@ class Spending:
 
     def quota(self, who: Principal) -> Quota:
         """The messages of the day, counted over all wires."""
-        own, all_users = who.message_limit, self._services.settings.kai.limits.messages_per_day
-        return Quota(COUNTER, own if own is not None else all_users, window_end(self._services.clock()))
+        return Quota(COUNTER, self._messages(who), window_end(self._services.clock()))
+
+    def _messages(self, who: Principal) -> int | None:
+        own = who.message_limit
+        return own if own is not None else self._services.settings.kai.limits.messages_per_day
 
     async def look(self, who: Principal) -> None:
         """Raises LimitExceeded where the balance or the budget is used up."""
+        if not self._is_charged(who):
+            return
         left = await self._ledger.left(who)
         if left is not None and left <= 0:
             raise LimitExceeded("You exceeded your current quota: the credits are used up.", code="insufficient_quota")
 
     async def take(self, who: Principal) -> None:
         """Count a message that no run counts. Raises LimitExceeded."""
-        quota = self.quota(who)
-        if quota.limit is None:
+        if self._messages(who) is None:
             return
+        quota = self.quota(who)
         now = self._services.clock()
         await self._services.store.commit(Count(who.tenant, who.user, quota.name, now, quota.resets, 1, quota.limit))
 
@@ -59,32 +69,69 @@ class Spending:
         """Count what an answer has used; in the background where the store must know."""
         if not usage:
             return
-        metrics = self._services.metrics
-        metrics.count(TOKENS, (("kind", "prompt"),), _tokens(usage, "prompt_tokens"))
-        metrics.count(TOKENS, (("kind", "completion"),), _tokens(usage, "completion_tokens"))
-        if who.budget is None and who.tenant not in self._services.settings.credits.balances:
-            return
-        task = asyncio.create_task(self._charge(who, model, usage), name="what an answer has cost")
-        self._counting.add(task)
-        task.add_done_callback(self._counting.discard)
+        self._tell(usage)
+        if self._is_charged(who):
+            self._later(self._charge(who, model, usage))
+
+    def settle(
+        self,
+        who: Principal,
+        name: str,
+        asked: Asked,
+        usage: Mapping[str, Any] | None,
+        *,
+        model: str | None = None,
+        said: Said | None = None,
+        is_whole: bool = True,
+    ) -> None:
+        """Count a chat answer of `model`, by default the one that was asked for by `name`.
+
+        Where it was left or cut before its counts came, or has none, what is missing is estimated and called so.
+        """
+        has_counts = usage is not None and any(_tokens(usage, one) for one in (PROMPT, COMPLETION))
+        if is_whole and (has_counts or said is None or not said.has_begun):
+            self.count(who, model or name, usage)
+        else:
+            tokens = said.tokens() if said is not None else 0
+            self._later(self._settle_cut(who, model or name, asked, usage or {}, tokens))
+
+    async def _settle_cut(self, who: Principal, model: str, asked: Asked, usage: Mapping[str, Any], said: int) -> None:
+        reported = {one: _tokens(usage, one) for one in (PROMPT, COMPLETION)}
+        whole = {PROMPT: reported[PROMPT] or await asyncio.to_thread(_prompt_tokens, asked, model)}
+        whole[COMPLETION] = max(reported[COMPLETION], said)
+        self._tell(reported)
+        self._tell({one: whole[one] - reported[one] for one in whole}, ESTIMATED)
+        told = {"model": model, "tenant": who.tenant, "reported": reported, "counted": whole}
+        self._services.log.info("an answer without its counts was estimated", **told)
+        if self._is_charged(who):
+            await self._charge(who, model, {**usage, **whole})
+
+    def _tell(self, usage: Mapping[str, Any], suffix: str = "") -> None:
+        for kind, one in (("prompt", PROMPT), ("completion", COMPLETION)):
+            self._services.metrics.count(TOKENS, (("kind", kind + suffix),), _tokens(usage, one))
+
+    def _is_charged(self, who: Principal) -> bool:
+        return who.budget is not None or who.tenant in self._services.settings.credits.balances
 
     async def _charge(self, who: Principal, model: str, usage: Mapping[str, Any]) -> None:
-        cost = await asyncio.to_thread(dollars, usage, model)
-        if not cost:
-            return
-        amount = int((Decimal(repr(cost)) / UNIT).to_integral_value())
-        names = [""] if who.budget is None else ["", who.key_id or ""]
-        now = self._services.clock()
-        counts = [Count(who.tenant, "", counter_name(name), now=now, resets=NEVER, amount=amount) for name in names]
-        try:
-            await self._services.store.commit(*counts)
-        except Exception:  # the answer has been given
-            logger.exception("what an answer has cost could not be counted")
+        services, key = self._services, None if who.budget is None else who.key_id or ""
+        await charge(services.store, services.clock, who.tenant, key, model, usage)
+
+    def _later(self, counting: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(counting, name="what an answer has cost")
+        self._counting.add(task)
+        task.add_done_callback(self._counting.discard)
 
     async def close(self) -> None:
         """Finish counting."""
         if self._counting:
             await asyncio.wait(list(self._counting))
+
+
+def _prompt_tokens(asked: Asked, model: str) -> int:
+    counter = get_token_counter(model)
+    tools = asked.body.get("tools")
+    return counter.count_messages(asked.messages) + (counter.count(to_json(tools).decode()) if tools else 0)
 
 
 def _tokens(usage: Mapping[str, Any], name: str) -> int:

@@ -15,8 +15,8 @@ from dragoman.core.events import Event
 from dragoman.core.records import Run
 from dragoman.core.turns import Tail
 from dragoman.server.closing import ServerClosing
+from dragoman.server.occupancy import Place
 from dragoman.server.stackspot.context import Context
-from dragoman.server.stackspot.limits import Place
 from dragoman.stackspot.translate import AnswerFold, Failure, Told
 
 _PAGE = 2000

@@ -31,6 +31,23 @@ def a_stored_stream_is_a_run(visit: Visit) -> None:
 
 
 @scenario.at(DEMO, GATEWAY, *FAMILIES)
+def a_stored_answer_is_retrieved(visit: Visit) -> None:
+    completions = visit.client.chat.completions
+    answer = visit.ask(saying(visit), store=True, metadata={"order": "7"})
+    found = completions.retrieve(answer.id)
+    assert (found.id, found.choices, found.usage, found.metadata) == (
+        answer.id,
+        answer.choices,
+        answer.usage,
+        {"order": "7"},
+    )
+    stranger = visit.other().client.chat.completions
+    assert raised(lambda: stranger.retrieve(answer.id), visit.sdk.NotFoundError).code == "not_found"
+    for doing in (lambda: completions.list().data, lambda: completions.delete(answer.id)):
+        assert raised(doing, visit.sdk.NotFoundError).code == "not_supported"
+
+
+@scenario.at(DEMO, GATEWAY, *FAMILIES)
 def the_same_key_gives_the_same_answer(visit: Visit) -> None:
     told = {"extra_headers": {"Idempotency-Key": "order-7"}}
     create = visit.client.chat.completions.with_raw_response.create
