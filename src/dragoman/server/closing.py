@@ -82,6 +82,33 @@ class Closing(asyncio.Event):
         return Interruption(self)
 
 
+LAST_WORDS = 1.0
+"""Seconds before the end of `limits.shutdown_seconds` in which a stream says that it ends."""
+
+
+class PatientTail:
+    """A tail that is read on while the server closes: answers under way get the time that is left."""
+
+    def __init__(self, tail: Tail, closing: Closing, shutdown_seconds: float) -> None:
+        self._tail = tail
+        self._closing = closing
+        self._seconds = max(0.0, shutdown_seconds - LAST_WORDS)
+        self._until: float | None = None
+
+    async def next(self, timeout: float | None = None) -> Sequence[Event]:
+        """As `Tail.next`; raises ServerClosing once no time is left."""
+        now = asyncio.get_running_loop().time
+        if self._until is None:
+            try:
+                return await read(self._tail, self._closing, timeout)
+            except ServerClosing:
+                self._until = now() + self._seconds
+        try:
+            return await self._tail.next(max(0.0, self._until - now()))
+        except TimeoutError:
+            raise ServerClosing from None
+
+
 async def read(tail: Tail, closing: Closing, timeout: float | None = None) -> Sequence[Event]:
     """`tail.next(timeout)`, ended early with ServerClosing when the server shuts down."""
     async with closing.interrupts():

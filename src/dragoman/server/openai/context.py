@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dragoman.server.closing import LAST_WORDS
 from dragoman.server.openai.catalogue import Catalogue
 from dragoman.server.openai.limits import Limits
-from dragoman.server.openai.outgoing import LAST_WORDS, LastCall
+from dragoman.server.openai.outgoing import LastCall
 from dragoman.server.openai.spending import Spending
 from dragoman.server.services import Services
 

@@ -15,11 +15,9 @@ from dragoman.server.closing import Closing, Interruption, ServerClosing
 from dragoman.server.http import Call
 from dragoman.server.openai.errors import Told
 
-__all__ = ["CLOSING", "LAST_WORDS", "LastCall", "Outgoing"]
+__all__ = ["CLOSING", "LastCall", "Outgoing"]
 
 CLOSING = Told(503, "The server is shutting down; ask again.")
-LAST_WORDS = 1.0
-"""Seconds before the end of a shutdown at which an answer that is not ready is given up."""
 
 
 class LastCall(Interruption):

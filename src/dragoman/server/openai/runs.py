@@ -6,7 +6,6 @@ key gets the same. A caller who leaves ends the run, unless it is kept for a rep
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 from collections.abc import Sequence
@@ -22,8 +21,7 @@ from dragoman.core.errors import BadRequest, Conflict, Unavailable
 from dragoman.core.events import Event
 from dragoman.core.principal import Principal
 from dragoman.core.records import Repeat, Run
-from dragoman.core.turns import Tail
-from dragoman.server.closing import ServerClosing
+from dragoman.server.closing import PatientTail
 from dragoman.server.http import Call
 from dragoman.server.occupancy import Place
 from dragoman.server.openai.catalogue import AGENT, Found, OneAgent, most_of
@@ -31,7 +29,7 @@ from dragoman.server.openai.context import Context
 from dragoman.server.openai.direct import Label
 from dragoman.server.openai.errors import Told
 from dragoman.server.openai.journal import SPOILT, Telling
-from dragoman.server.openai.outgoing import CLOSING, LAST_WORDS, Outgoing
+from dragoman.server.openai.outgoing import CLOSING, Outgoing
 from dragoman.server.openai.turns import FACE, turn_of
 
 __all__ = ["Answering", "RunStream", "again", "answering", "key_of", "whole"]
@@ -147,16 +145,17 @@ class Reader:
     def __init__(self, context: Context, answering: Answering) -> None:
         self._services = context.services
         self._answering = answering
-        self._tail: Tail | None = None
-        self._until: float | None = None
+        self._tail: PatientTail | None = None
 
     async def more(self) -> Sequence[Event]:
         """The next events; none when it is over, or has become hopeless (`Answering.failure`)."""
         answering = self._answering
         if self._tail is None:
-            self._tail = self._services.engine.tail(answering.run.id, after=answering.seen)
+            services = self._services
+            tail = services.engine.tail(answering.run.id, after=answering.seen)
+            self._tail = PatientTail(tail, services.closing, services.settings.limits.shutdown_seconds)
         try:
-            events = await self._next(self._tail)
+            events = await self._tail.next()
         except Unavailable:
             answering.failure = CLOSING
             return ()
@@ -165,20 +164,6 @@ class Reader:
             return ()
         answering.seen = events[-1].seq
         return events
-
-    async def _next(self, tail: Tail) -> Sequence[Event]:
-        if self._until is None:
-            try:
-                async with self._services.closing.interrupts():
-                    return await tail.next()
-            except ServerClosing:
-                left = self._services.settings.limits.shutdown_seconds - LAST_WORDS
-                self._until = asyncio.get_running_loop().time() + max(0.0, left)
-        left = self._until - asyncio.get_running_loop().time()
-        try:
-            return await tail.next(max(0.0, left))
-        except TimeoutError:
-            raise ServerClosing from None
 
 
 async def _stored(context: Context, answering: Answering) -> list[Event]:

@@ -6,22 +6,18 @@ runs on. When the server closes, answers that are under way get the time that is
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dragoman.core.errors import Unavailable
 from dragoman.core.events import Event
 from dragoman.core.records import Run
-from dragoman.core.turns import Tail
-from dragoman.server.closing import ServerClosing
+from dragoman.server.closing import PatientTail
 from dragoman.server.occupancy import Place
 from dragoman.server.stackspot.context import Context
 from dragoman.stackspot.translate import AnswerFold, Failure, Told
 
 _PAGE = 2000
-_LAST_WORDS = 1.0
-"""Seconds before the end of a shutdown at which an answer that is not ready is given up."""
 
 CLOSING = Failure(503, "SERVICE_UNAVAILABLE", "The server is shutting down; ask again.")
 GONE = Failure(404, "NOT_FOUND", "The answer has been deleted.")
@@ -61,8 +57,7 @@ class Reader:
     def __init__(self, context: Context, answering: Answering) -> None:
         self._services = context.services
         self._answering = answering
-        self._tail: Tail | None = None
-        self._until: float | None = None
+        self._tail: PatientTail | None = None
 
     async def catch_up(self) -> None:
         """Read what is stored: of a run that went on after a crash, parts are void."""
@@ -86,9 +81,11 @@ class Reader:
         """The texts that come next. Raises builtin TimeoutError after so many seconds without any event."""
         answering = self._answering
         if self._tail is None:
-            self._tail = self._services.engine.tail(answering.run.id, after=answering.seen)
+            services = self._services
+            tail = services.engine.tail(answering.run.id, after=answering.seen)
+            self._tail = PatientTail(tail, services.closing, services.settings.limits.shutdown_seconds)
         try:
-            events = await self._next(self._tail, seconds)
+            events = await self._tail.next(seconds)
         except Unavailable:
             answering.failure = CLOSING
             return []
@@ -96,20 +93,6 @@ class Reader:
             answering.failure = GONE
             return []
         return answering.feed(events)
-
-    async def _next(self, tail: Tail, seconds: float | None) -> Sequence[Event]:
-        if self._until is None:
-            try:
-                async with self._services.closing.interrupts():
-                    return await tail.next(seconds)
-            except ServerClosing:
-                left = self._services.settings.limits.shutdown_seconds - _LAST_WORDS
-                self._until = asyncio.get_running_loop().time() + max(0.0, left)
-        left = self._until - asyncio.get_running_loop().time()
-        try:
-            return await tail.next(max(0.0, left))
-        except TimeoutError:
-            raise ServerClosing from None
 
 
 async def abandon(context: Context, answering: Answering) -> None:
