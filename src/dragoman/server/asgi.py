@@ -14,6 +14,7 @@ import threading
 import time
 import types
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -186,11 +187,7 @@ class Application:
         self._providers.measure(ModelMetrics(metrics), self._tracing.tracer)
         try:
             blobs = _blobs(settings, opened.directory)
-            expense = Expense(store, settings.credits.balances, metrics, self._clock)
-            meaning = await meaning_of(settings.stackspot.knowledge, self.app, self._providers, expense)
-            knowledge = as_knowledge(self.app.knowledge, store, meaning)
-            if meaning is not None:
-                await tell_of_others(store, meaning)
+            knowledge = await self._knowledge(store, metrics)
             engine = self._engine(store, blobs, knowledge)
             if self.demo:
                 await add_rows(store, self._clock())
@@ -230,17 +227,23 @@ class Application:
         )
         self._made = _faces(services)
         self._dispatch = dispatch = Dispatcher(services, self._made)
+        charges.on_spent = partial(engine.cancel, reason=EXHAUSTED)
 
         async def cancel(run: str, reason: str) -> bool:
             return await engine.cancel(run, reason=reason)
 
-        async def spent(run: str) -> None:
-            await engine.cancel(run, reason=EXHAUSTED)
-
-        charges.on_spent = spent
         sweeper = Sweeper(store, settings.retention, metrics, log, cancel=cancel, blobs=blobs, clock=self._clock)
         gauges.register(metrics, services, engine=engine, store=opened, dispatch=dispatch, sweeper=sweeper)
         self._sweeping = asyncio.create_task(sweeper.watch(), name="sweeper")
+
+    async def _knowledge(self, store: Store, metrics: Metrics) -> Knowledge:
+        """The search of knowledge sources: the app's own, or by words, and by meaning where a model is named."""
+        expense = Expense(store, self.settings.credits.balances, metrics, self._clock)
+        meaning = await meaning_of(self.settings.stackspot.knowledge, self.app, self._providers, expense)
+        knowledge = as_knowledge(self.app.knowledge, store, meaning)
+        if meaning is not None:
+            await tell_of_others(store, meaning)
+        return knowledge
 
     def _engine(self, store: Store, blobs: Blobs, knowledge: Knowledge) -> EmbeddedEngine:
         return EmbeddedEngine(
