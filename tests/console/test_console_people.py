@@ -193,7 +193,8 @@ def test_a_revoked_key_signs_the_page_out(visit: Visit, keyed: RunningServer) ->
     expect(account(page)).to_be_visible()
     command = [sys.executable, "-m", "dragoman", "keys", "revoke", "--data", str(keyed.data), secret]
     subprocess.run(command, capture_output=True, timeout=60, check=True)
-    page.get_by_role("link", name="Runs").first.click()
+    # Goes to the runs without a click: the page may have noticed by itself, and then there is no menu any more.
+    page.evaluate("history.pushState(null, '', '/console/runs'); dispatchEvent(new PopStateEvent('popstate'))")
     expect(page.get_by_role("heading", name="Sign in to Dragoman")).to_be_visible()
 
 
