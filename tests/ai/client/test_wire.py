@@ -13,13 +13,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 from tests.ai.client.acme import END, delta, manifest, whole
-from tests.ai.wires.server import CUT, HOLD, Provider, Received, Reply, Step, serving
+from tests.ai.wires.server import CUT, HOLD, SOON, Provider, Received, Reply, Step, serving
 
 from dragoman.ai.client import AiClient, CancelReason, CancelToken, create_cancel_pair
 from dragoman.ai.errors import AiLibError, RemoteError, TransportError
-
-SOON = 0.1
-"""Seconds within which a server has to see that its answer is not wanted any more."""
 
 
 def saying(*steps: Step, **options: Any) -> Reply:

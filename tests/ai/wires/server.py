@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +23,13 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 SECONDS = 10.0
+
+SOON = 0.1 if os.environ.get("DRAGOMAN_QUIET") else 2.0
+"""Seconds within which a provider sees that its answer is not wanted any more.
+
+A tenth, on a machine that does nothing else; elsewhere the clock says more of the machine than of the client, and the
+bound tells being closed from waiting for the end of something.
+"""
 
 
 class Stop(Enum):
