@@ -66,8 +66,8 @@ GATEWAY = (
     Fault(
         "a limit does not say when to come back",
         "server/openai/errors.py",
-        "if told.status in (408, 429, 503):",
-        "if told.status in (408, 503):",
+        "if told.status in (408, 429, 503) and",
+        "if told.status in (408, 503) and",
         f"{_FACE}/test_families.py::test_a_limit_of_the_provider_says_when_to_come_back",
     ),
     Fault(

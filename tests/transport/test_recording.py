@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64encode, urlsafe_b64encode
 from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
@@ -144,11 +146,22 @@ def test_what_stands_under_a_secret_name_is_taken_out_of_every_document(body: st
         assert b"".join(clean_reads(reads, [])).decode() == clean
 
 
-def test_a_known_secret_is_found_as_json_and_urls_spell_it() -> None:
-    secret = 'x"y\\z/é-1'
+def test_a_known_secret_is_found_as_json_urls_and_base64_spell_it() -> None:
+    secret = 'x"y\\z/é-1+>>>'
     known = known_secrets(Request("GET", "http://h"), [secret])
-    for form in (secret, json.dumps(secret, ensure_ascii=False), quote(secret, safe="")):
+    plain, ascii, url = json.dumps(secret, ensure_ascii=False), json.dumps(secret), quote(secret, safe="")
+    with_slash = quote(secret)
+    low = re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), url)
+    packed = [pack(secret.encode()).decode().rstrip("=") for pack in (b64encode, urlsafe_b64encode)]
+    in_json = [plain, ascii, plain.replace("/", "\\/"), ascii.replace("/", "\\/")]
+    for form in (secret, *in_json, url, with_slash, low, *packed):
         assert clean_reads([b"a " + form.strip('"').encode() + b" b"], known) == [b"a [redacted] b"]
+
+
+@pytest.mark.timeout(30)
+def test_a_secret_in_every_read_takes_time_in_proportion() -> None:
+    reads = clean_reads([S.encode(), b"; "] * 200_000, known_secrets(Request("GET", "http://h"), [S]))
+    assert reads == [b"[redacted]", b"; "] * 200_000
 
 
 @pytest.mark.parametrize(

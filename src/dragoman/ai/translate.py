@@ -335,24 +335,25 @@ class Hearing:
             return
         self._over = True
         usage = Usage(
-            _count(given.get("prompt_tokens")),
-            _count(given.get("completion_tokens")),
-            _count(given.get("cache_read_tokens")),
-            _count(given.get("cache_creation_tokens")),
-            _count(given.get("reasoning_tokens")),
+            believed_count(given.get("prompt_tokens")),
+            believed_count(given.get("completion_tokens")),
+            believed_count(given.get("cache_read_tokens")),
+            believed_count(given.get("cache_creation_tokens")),
+            believed_count(given.get("reasoning_tokens")),
         )
-        cost = _cost(given.get("cost"))
+        cost = believed_cost(given.get("cost"))
         if usage != Usage() or cost is not None:
             yield core.ModelUsage(usage, cost)
 
 
-def _count(value: Any) -> int | None:
+def believed_count(value: Any) -> int | None:
+    """A number of tokens as a provider tells it; None for one that cannot be."""
     is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
     return value if is_count else None
 
 
-def _cost(value: Any) -> float | None:
-    """A number of dollars; some providers give it with its parts."""
+def believed_cost(value: Any) -> float | None:
+    """A number of dollars; some providers give it with its parts. None for one that cannot be."""
     if isinstance(value, Mapping):
         value = value.get("total_cost")
     if not isinstance(value, int | float) or isinstance(value, bool):

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any, Protocol, cast
 
 from dragoman.ai.tokens.estimator import cost_of
+from dragoman.ai.translate import believed_cost
 from dragoman.core import events as ev
 from dragoman.core.ports import Clock, Store
 from dragoman.core.principal import Principal
@@ -41,10 +42,9 @@ _KNOWN_RUNS = 10_000
 
 def dollars(usage: Mapping[str, Any], model: str) -> float | None:
     """What the provider says that an answer cost, else what the model's prices make of the counts. Reads files."""
-    said = usage.get("cost")
-    said = said.get("total_cost") if isinstance(said, Mapping) else said
-    if isinstance(said, int | float) and not isinstance(said, bool):
-        return float(said) if said >= 0 else None
+    said = believed_cost(usage.get("cost"))
+    if said is not None:
+        return said
     estimate = cost_of({name: count for name, count in usage.items() if count is not None}, model)
     return estimate.total_cost if estimate is not None else None
 

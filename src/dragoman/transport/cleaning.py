@@ -7,10 +7,11 @@ by its name or form, `dragoman.core.redact` knows; others (a credential of the c
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import islice
 from urllib.parse import quote
 
 from pydantic_core import SchemaValidator, ValidationError, core_schema, from_json, to_json
@@ -23,6 +24,7 @@ __all__ = ["clean_headers", "clean_reads", "clean_request", "clean_text", "known
 SHORTEST_SECRET = 6
 """Characters. Anything shorter in a header is taken out there, and not wherever else it stands."""
 
+_ESCAPED = re.compile("%[0-9A-F]{2}")
 _STAND_IN = REDACTED.encode("ascii")
 _SCHEME = re.compile(r"\s*(?:bearer|basic|token|digest)\s+", re.IGNORECASE)
 _SIGNS = [SchemaValidator(core_schema.str_schema(pattern=sign)) for sign in SIGNS]
@@ -35,16 +37,25 @@ def known_secrets(request: Request, others: Iterable[str] = ()) -> list[str]:
     """What no exchange of this request may hold, whatever it looks like: `others`, and what its secret headers hold.
 
     No answer should repeat these, but some do. In the forms in which they may stand in a text, the longest first:
-    as they are, within JSON, within a URL.
+    as they are, within JSON, within a URL, as base64.
     """
     values = [value for name, value in request.headers.pairs() if is_secret_name(name)]
     secrets = {*others, *(_SCHEME.sub("", value, count=1).strip() for value in values)}
     return sorted({form for secret in secrets if len(secret) >= SHORTEST_SECRET for form in _forms(secret)}, key=_order)
 
 
-def _forms(secret: str) -> tuple[str, str, str]:
+def _forms(secret: str) -> set[str]:
     in_json = secret.replace("\\", "\\\\").replace('"', '\\"')
-    return secret, in_json, quote(secret, safe="", errors="replace")
+    in_ascii = json.dumps(secret)[1:-1]
+    in_urls = {quote(secret, safe=safe, errors="replace") for safe in ("", "/")}
+    packed = base64.b64encode(secret.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+    return {
+        *(secret, in_json, in_ascii),
+        *(form.replace("/", "\\/") for form in (in_json, in_ascii)),  # as some servers write it
+        *in_urls,
+        *(_ESCAPED.sub(lambda found: found[0].lower(), form) for form in in_urls),
+        *(packed, packed.replace("+", "-").replace("/", "_")),
+    }
 
 
 def _order(secret: str) -> tuple[int, str]:
@@ -174,7 +185,7 @@ def _cut(reads: list[bytes], body: bytes, cuts: list[Cut]) -> list[bytes]:
         end = begin + len(read)
         pieces: list[bytes] = []
         place = begin
-        for start, stop, instead in islice(cuts, first, None):
+        for start, stop, instead in map(cuts.__getitem__, range(first, len(cuts))):
             if start >= end:
                 break
             pieces.append(body[place : max(start, begin)])

@@ -278,7 +278,9 @@ async def test_what_is_over_can_be_cleaned_up(tmp_path: Path, time: Time) -> Non
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"{", b'{"key": 1}\n1', b"[]\n1", b"\xff\xfe", b"x" * 100, b'{"ends": null}\n1']
+    "damage",
+    [b"", b"{", b'{"key": 1}\n1', b"[]\n1", b"\xff\xfe", b"x" * 100, b'{"ends": null}\n1', b"[" * 16_000],
+    ids=lambda damage: repr(damage[:20]),
 )
 async def test_a_damaged_file_is_no_value(tmp_path: Path, damage: bytes) -> None:
     cache = DiskCache(tmp_path)
@@ -286,6 +288,8 @@ async def test_a_damaged_file_is_no_value(tmp_path: Path, damage: bytes) -> None
     (file,) = files(tmp_path)
     file.write_bytes(damage)
     assert await cache.find("a") == (False, None)
+    file.write_bytes(damage)
+    await cache.cleanup_expired()
     await cache.set("a", 2)
     assert await cache.get("a") == 2
 

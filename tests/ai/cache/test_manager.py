@@ -83,6 +83,24 @@ async def test_vectors_are_kept(manager: CacheManager) -> None:
     assert await manager.get_embedding("e", ["a", "b"]) is None
 
 
+def change(folder: Path, changed: bytes) -> None:
+    """Put something else in the place of what was kept."""
+    for file in folder.glob("*/*.json"):
+        file.write_bytes(file.read_bytes().replace(b'{\\"content\\":[[0.1]]}', changed).replace(b"[[0.1]]", changed))
+
+
+@pytest.mark.parametrize(
+    "changed", [b"[[0.1", b"5", b"[5]", b"[[true]]", b"[" * 5000, b"NaN"], ids=lambda one: repr(one[:9])
+)
+async def test_a_file_that_somebody_has_changed_is_no_answer(tmp_path: Path, changed: bytes) -> None:
+    manager = CacheManager(backend=DiskCache(tmp_path))
+    await manager.cache_embedding("e", "a", [[0.1]])
+    await manager.cache_response("m", HELLO, {"content": [[0.1]]})
+    change(tmp_path, changed)
+    assert await manager.get_embedding("e", "a") is None
+    assert await manager.get_response("m", HELLO) is None
+
+
 @pytest.mark.parametrize("part", ["tenant", "credential", "base_url", "provider"])
 async def test_nobody_gets_the_answer_of_another_scope(manager: CacheManager, part: str) -> None:
     ana, ben = cache_scope(**{part: "a"}), cache_scope(**{part: "b"})

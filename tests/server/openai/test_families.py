@@ -151,11 +151,14 @@ async def test_what_a_provider_says_of_itself_is_for_the_log(
 
 
 @EVERY
-async def test_a_limit_of_the_provider_says_when_to_come_back(start_inside: Any, speaker: Speaker) -> None:
-    async with serving([Reply.json(speaker.refused(429), 429, retry_after="7")]) as provider:
+@pytest.mark.parametrize(("said", "told"), [("7", "7"), ("9" * 9, "86400"), ("Fri, 31 Dec 9999 23:59:59 GMT", "86400")])
+async def test_a_limit_of_the_provider_says_when_to_come_back(
+    start_inside: Any, speaker: Speaker, said: str, told: str
+) -> None:
+    async with serving([Reply.json(speaker.refused(429), 429, retry_after=said)]) as provider:
         inside = await start_inside(app_of(provider.url, speaker.name))
         reply = await inside.ask("POST", CHAT, asking())
-    assert (reply.status, reply.headers["retry-after"]) == (429, "7")
+    assert (reply.status, reply.headers["retry-after"]) == (429, told)
     assert reply.json()["error"]["code"] == "rate_limit_exceeded"
 
 

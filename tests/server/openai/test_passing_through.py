@@ -206,6 +206,25 @@ async def test_a_conversation_that_is_too_long_is_told_as_openai_tells_it(
     assert told["param"] == (None if more.get("store") else "messages")
 
 
+@pytest.mark.parametrize("how", ["stream", "plain", "odd"])
+async def test_the_servers_key_goes_to_no_caller_wherever_a_provider_repeats_it(start_inside: Any, how: str) -> None:
+    key = "Zq7Very0Secret1Value2For3This4Test5"
+    said = json.dumps({"id": key, "headers": {"x": key}, "choices": [{"index": 0, "delta": {"content": "hi"}}]})
+    plain = {**OPENAI.plain("hi"), "system_fingerprint": key, "debug": {"authorization": [key]}}
+    odd = {**plain, "choices": [{"index": 0, "message": None, "finish_reason": "stop"}]}
+    answers = {
+        "stream": stream(OPENAI, [f": {key}\n\ndata: {said}\n\ndata: [DONE]\n\n".encode()]),
+        "plain": Reply.json(plain),
+        "odd": Reply.json(odd),
+    }
+    async with serving([answers[how]]) as provider:
+        inside = await start_inside(app_of(provider.url, api_key=key))
+        reply = await inside.ask("POST", CHAT, asking(stream=how == "stream"))
+    assert reply.status == 200
+    assert key.encode() not in reply.body
+    assert b"[redacted]" in reply.body
+
+
 async def test_of_several_calls_the_predecessor_of_tools_has_the_first(start_inside: Any) -> None:
     calls = [Call("add", {"a": 2}, "call_a"), Call("now", {"zone": "UTC"}, "call_b")]
     async with serving([stream(OPENAI, OPENAI.calls(calls)), Reply.json(OPENAI.plain("", calls))]) as provider:

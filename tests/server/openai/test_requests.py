@@ -105,6 +105,21 @@ WRONG: list[tuple[Any, str | None]] = [
     (asking(parallel_tool_calls="x"), "parallel_tool_calls"),
     (asking(user=1), "user"),
     (asking(modalities="text"), "modalities"),
+    (asking(**{f"k{n}": n for n in range(300)}), "body"),
+    (asking(tools=[TOOL] * 1025), "tools"),
+    (asking(functions=[{"name": "x"}] * 1025), "functions"),
+    (
+        asking(
+            tools=[TOOL],
+            tool_choice={"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [TOOL] * 1025}},
+        ),
+        "tool_choice.allowed_tools.tools",
+    ),
+    ({"model": "near", "messages": [{"role": "user", "content": "x"}] * 20_001}, "messages"),
+    (
+        {"model": "near", "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}] * 20_001}]},
+        "messages",
+    ),
 ]
 
 

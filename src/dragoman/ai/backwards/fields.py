@@ -18,6 +18,7 @@ __all__ = [
     "a_text",
     "a_whole_number",
     "an_object",
+    "at_most",
     "kind_of",
     "one_of",
     "refusal",
@@ -69,6 +70,14 @@ def a_list(field: str, value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise _wrong_type(field, "an array", value)
     return value
+
+
+def at_most(most: int, field: str, value: Any) -> list[Any]:
+    """An array of so many values at most."""
+    if len(a_list(field, value)) > most:
+        text = f"Invalid '{field}': array too long. Expected an array with maximum length {most}."
+        raise refusal(field, text, "array_above_max_length")
+    return a_list(field, value)
 
 
 def a_number(low: float, high: float) -> Check:

@@ -88,9 +88,9 @@ class ForwardReader:
         except DragomanError as error:
             return self._broken(error)
         if not piece:
-            return self._end(tap.close())
+            return self._end(self.response.passed_on(tap.close()))
         self._bytes += len(piece)
-        frames = tap.feed(piece)
+        frames = self.response.passed_on(tap.feed(piece))
         if tap.error is not None or tap.done:
             return self._end(frames)
         if self._bytes > MOST_BYTES:

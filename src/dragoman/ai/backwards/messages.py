@@ -24,6 +24,8 @@ _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _SOUNDS = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 _OWN = "openai_chat"
 """The family whose adapter is told the fields that are not read here."""
+MOST_PIECES = 20_000
+"""Messages of a request, with their parts and calls. Each costs the server work that others wait for."""
 _READ = frozenset(
     {
         *("role", "content", "name", "refusal", "audio", "tool_calls", "function_call", "tool_call_id"),
@@ -31,6 +33,9 @@ _READ = frozenset(
         *("annotations", "parsed", "reasoning"),  # in answers alone: a client that sends one back means nothing by them
     }
 )
+
+
+_LISTS = ("content", "tool_calls", "thinking_blocks")
 
 
 @dataclass(slots=True)
@@ -49,6 +54,9 @@ def read_messages(value: Any) -> Conversation:
             "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
         )
         raise refusal("messages", text, "empty_array")
+    if sum(map(_pieces, given)) > MOST_PIECES:
+        text = f"Invalid 'messages': array too long. Expected at most {MOST_PIECES} messages, parts and calls in all."
+        raise refusal("messages", text, "array_above_max_length")
     said = Conversation()
     for place, one in enumerate(given):
         where = f"messages[{place}]"
@@ -56,6 +64,12 @@ def read_messages(value: Any) -> Conversation:
         role = one_of(_ROLES)(f"{where}.role", _needed(where, message, "role"))
         said.messages.append(_READERS[role](where, message, said))
     return said
+
+
+def _pieces(message: Any) -> int:
+    """How many things there are in a message, itself included."""
+    parts = [message.get(name) for name in _LISTS] if isinstance(message, dict) else []
+    return 1 + sum(len(part) for part in parts if isinstance(part, list))
 
 
 def _needed(where: str, message: Mapping[str, Any], name: str) -> Any:

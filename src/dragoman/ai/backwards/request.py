@@ -20,6 +20,7 @@ from dragoman.ai.backwards.fields import (
     a_text,
     a_whole_number,
     an_object,
+    at_most,
     one_of,
     refusal,
 )
@@ -36,6 +37,8 @@ MOST_STOPS = 4
 MOST_TAGS = 16
 LONGEST_TAG, LONGEST_TAG_VALUE = 64, 512
 MOST_CANDIDATES = 128
+MOST_FIELDS = 256
+"""Of a request; each that nobody has documented is carried by itself to whoever may know it."""
 
 _PARAMETERS: Mapping[str, tuple[str, Check]] = {
     "temperature": ("temperature", a_number(0, 2)),
@@ -227,6 +230,9 @@ class Asked:
 def read_request(body: Any) -> Asked:
     """A request body. Raises ValidationError, whose `field` is OpenAI's `param` and whose `code` its code."""
     body = an_object("body", body)
+    if len(body) > MOST_FIELDS:
+        text = f"Invalid request: too many fields. Expected at most {MOST_FIELDS}."
+        raise refusal("body", text, "object_above_max_properties")
     given = {name: value for name, value in body.items() if value is not None}
     model = a_text("model", _required(given, "model"))
     if not model:
@@ -291,10 +297,7 @@ def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stops(value: Any) -> list[str]:
-    stops = [value] if isinstance(value, str) else a_list("stop", value)
-    if len(stops) > MOST_STOPS:
-        text = f"Invalid 'stop': array too long. Expected an array with maximum length {MOST_STOPS}."
-        raise refusal("stop", text, "array_above_max_length")
+    stops = [value] if isinstance(value, str) else at_most(MOST_STOPS, "stop", value)
     return [a_text(f"stop[{place}]", stop) for place, stop in enumerate(stops)]
 
 

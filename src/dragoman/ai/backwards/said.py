@@ -20,9 +20,11 @@ _NO_TEXT = frozenset({"role", "id", "type", "index"})
 class Said:
     """`take` every piece of an answer, which is whole frames; `tokens` is an estimate of what they say."""
 
-    __slots__ = ("_bytes", "_frames", "_last")
+    __slots__ = ("_bytes", "_frames", "_last", "_whole")
 
-    def __init__(self) -> None:
+    def __init__(self, whole: Any = None) -> None:
+        """`whole`: the body of an answer that came at once."""
+        self._whole = whole
         self._bytes = 0
         self._frames = 0
         self._last = b""
@@ -41,13 +43,15 @@ class Said:
 
     @property
     def has_begun(self) -> bool:
-        return bool(self._last)
+        return bool(self._last) or self._whole is not None
 
     def tokens(self) -> int:
         """At least one for each frame behind the first; more where frames hold long texts.
 
         What a frame has besides its text is the same in all of them: the last ones tell how much that is.
         """
+        if self._whole is not None:
+            return math.ceil(_said_in(self._whole, "message") / BYTES_PER_TOKEN)
         frames = texts = 0
         for frame in self._last.split(b"\n\n"):
             if frame.startswith(_BEGIN):
@@ -65,8 +69,13 @@ def _text_of(payload: bytes) -> int:
         value = from_json(payload)
     except ValueError:
         return 0
+    return _said_in(value, "delta")
+
+
+def _said_in(value: Any, name: str) -> int:
+    """Bytes of what is said in all choices, each of which has it under this name."""
     choices = value.get("choices") if isinstance(value, dict) else None
-    return sum(_said(one.get("delta")) for one in choices if isinstance(one, dict)) if isinstance(choices, list) else 0
+    return sum(_said(one.get(name)) for one in choices if isinstance(one, dict)) if isinstance(choices, list) else 0
 
 
 def _said(value: Any) -> int:

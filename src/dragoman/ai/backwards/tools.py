@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dragoman.ai.backwards.fields import a_boolean, a_list, a_text, an_object, one_of, refusal
+from dragoman.ai.backwards.fields import a_boolean, a_text, an_object, at_most, one_of, refusal
 from dragoman.ai.types.tool import FunctionDefinition, ToolDefinition
 
 __all__ = ["for_others", "read_choice", "read_tools"]
 
+MOST_TOOLS = 1024
+"""Of a request; OpenAI takes 128."""
 _WORDS = ("none", "auto", "required")
 _OLD_WORDS = ("none", "auto")
 
@@ -24,11 +26,11 @@ def read_tools(given: Mapping[str, Any]) -> tuple[list[Any], bool]:
         if "tools" in given:
             text = "'functions' and 'tools' cannot be used together."
             raise refusal("functions", text, "invalid_parameter_combination")
-        functions = a_list("functions", given["functions"])
+        functions = at_most(MOST_TOOLS, "functions", given["functions"])
         return [
             ToolDefinition(function=_function(f"functions[{place}]", one)) for place, one in enumerate(functions)
         ], True
-    tools = a_list("tools", given.get("tools", []))
+    tools = at_most(MOST_TOOLS, "tools", given.get("tools", []))
     return [_tool(f"tools[{place}]", one) for place, one in enumerate(tools)], False
 
 
@@ -74,7 +76,7 @@ def read_choice(given: Mapping[str, Any], tools: list[Any], *, old: bool) -> Any
     allowed = an_object("tool_choice.allowed_tools", choice.get("allowed_tools"))
     one_of(("auto", "required"))("tool_choice.allowed_tools.mode", allowed.get("mode"))
     where = "tool_choice.allowed_tools.tools"
-    for place, one in enumerate(a_list(where, allowed.get("tools"))):
+    for place, one in enumerate(at_most(MOST_TOOLS, where, allowed.get("tools"))):
         _chosen(f"{where}[{place}]", an_object(f"{where}[{place}]", one), tools)
     return choice
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dragoman.ai.backwards.fields import a_list, a_text, a_whole_number, an_object, one_of, refusal
+from dragoman.ai.backwards.fields import a_list, a_text, a_whole_number, an_object, at_most, one_of, refusal
 
 __all__ = ["AskedVectors", "embedding_list", "read_embedding_request"]
 
@@ -53,9 +53,7 @@ def _inputs(value: Any, most: int) -> tuple[list[str], list[list[int]] | None]:
         rows = [rows]
     if not rows:
         raise refusal("input", "Invalid 'input': empty array. Expected at least one input.", "empty_array")
-    if len(rows) > most:
-        text = f"Invalid 'input': array too long. Expected an array with maximum length {most}."
-        raise refusal("input", text, "array_above_max_length")
+    at_most(most, "input", rows)
     if isinstance(rows[0], list):
         for place, row in enumerate(rows):
             if not isinstance(row, list) or not row or not all(_is_token(one) for one in row):

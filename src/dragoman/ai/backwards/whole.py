@@ -46,7 +46,7 @@ class WholeReader:
     def answer(self) -> Answer:
         """The answer taken apart. Raises RemoteError and PipelineError, as `parse_answer` does."""
         response = self.response
-        body: Any = self.body if self.body is not None else response.content
+        body: Any = self.body if self.body is not None else response.passed_on(response.content)
         try:
             kind = response.headers.get("content-type")
             return parse_answer(self._manifest, body, status=response.status_code, content_type=kind)
@@ -57,7 +57,7 @@ class WholeReader:
     async def begin(self, failure: EarlyFailure) -> None:
         """Read it. Raises what it reports, or PipelineError for what is no answer."""
         try:
-            body = from_json(self.response.content)
+            body = from_json(self.response.passed_on(self.response.content))
         except ValueError:
             body = None
         if isinstance(body, dict) and _has_message(body) and error_of(self._manifest, body) is None:

@@ -219,7 +219,7 @@ class DiskCache(CacheBackend):
             return ends is not None and bool(now >= ends)
         except OSError:
             return False
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return True
 
     def _files(self, *, unfinished: bool = False) -> Iterator[_File]:

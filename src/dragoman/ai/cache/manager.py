@@ -184,8 +184,8 @@ class CacheManager:
         self, model: str, messages: Sequence[Any], *, scope: Any = None, **params: Any
     ) -> dict[str, Any] | None:
         """The kept answer of an equal request; None if there is none."""
-        found: dict[str, Any] | None = await self._counted(self.key(model, messages, scope=scope, **params))
-        return found
+        found = await self._counted(self.key(model, messages, scope=scope, **params))
+        return found if isinstance(found, dict) else None
 
     async def cache_response(
         self,
@@ -216,8 +216,8 @@ class CacheManager:
         if not self.enabled:
             return None
         key = self._keys.generate_for_embedding(model, input_text, dimensions, scope=scope, **params)
-        found: list[list[float]] | None = await self._counted(key)
-        return found
+        found = await self._counted(key)
+        return found if isinstance(found, list) and all(map(_is_vector, found)) else None
 
     async def cache_embedding(
         self,
@@ -272,8 +272,12 @@ class CacheManager:
         if key is None or not self.enabled:
             return None
         text = await self._look(key)
-        self._count("cache" if text is not None else "call")
-        return json.loads(text) if text is not None else None
+        found = None
+        if text is not None:
+            with suppress(ValueError, RecursionError):  # somebody has changed it
+                found = json.loads(text)
+        self._count("cache" if found is not None else "call")
+        return found
 
     async def _look(self, key: CacheKey) -> str | None:
         """The JSON that is kept under a key."""
@@ -302,6 +306,10 @@ def _text(value: Any, encode: Callable[[Any], Any] = _as_is) -> str | None:
         return json.dumps(encode(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         return None
+
+
+def _is_vector(value: Any) -> bool:
+    return isinstance(value, list) and all(type(number) in (int, float) for number in value)
 
 
 def _as_key(key: CacheKey | str) -> CacheKey:

@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from dragoman.ai.errors import AiLibError, PipelineError
 from dragoman.ai.transport.failures import named_failure
-from dragoman.ai.transport.scrubbing import conceal, conceal_error
+from dragoman.ai.transport.scrubbing import NO_WORD, conceal, conceal_error, scrubbed
 from dragoman.core.errors import DragomanError
 from dragoman.core.redact import redact_text
 from dragoman.transport.io import ByteStream
@@ -90,6 +90,13 @@ class HttpResponse:
         """The error, without the secret in any of its texts."""
         conceal_error(error, self._secret)
         return error
+
+    def passed_on(self, data: bytes) -> bytes:
+        """Bytes of an answer that go on to whoever asked us, and to whom the secret is no business."""
+        secret = self._secret
+        if secret is None or len(secret) < NO_WORD or secret.encode("utf-8", "surrogatepass") not in data:
+            return data
+        return scrubbed(data, secret)
 
     async def aiter_bytes(self) -> AsyncIterator[bytes]:
         """The body as it arrives; one that was read whole is one piece."""

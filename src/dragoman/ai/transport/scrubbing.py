@@ -1,10 +1,12 @@
 """Takes a known secret out of what a peer sent back: some echo it in their error messages.
 
-Only what tells of a failure is cleaned, never an answer: there a short key may be an ordinary word.
+What tells of a failure is cleaned, and an answer only where others than the key's owner see it as it came, and the
+key is too long to be an ordinary word.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +16,8 @@ from dragoman.core.redact import REDACTED
 
 SHORTEST = 6
 """Shorter secrets are left: their letters stand in ordinary words."""
+NO_WORD = 16
+"""Of so many characters a secret is no ordinary word."""
 
 
 def scrubbed(data: bytes, secret: str | None) -> bytes:
@@ -51,7 +55,8 @@ def conceal_error(error: BaseException, secret: str | None) -> None:
 def _forms(secret: str | None) -> tuple[str, ...]:
     if secret is None or len(secret) < SHORTEST:
         return ()
-    return tuple({secret, quote(secret, safe="")})
+    packed = base64.b64encode(secret.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+    return tuple({secret, quote(secret, safe="", errors="replace"), packed})
 
 
 def _conceal(value: Any, forms: tuple[str, ...]) -> Any:

@@ -15,7 +15,7 @@ from dragoman.server.http import Answer, Call, EventStream, Reply, Route
 from dragoman.server.limits import ClientGone
 from dragoman.server.openai.catalogue import Found, OneAgent, OwnModel, Provided, most_of
 from dragoman.server.openai.context import Context
-from dragoman.server.openai.direct import Label, Way, ask_own, ask_provider, stream_own, stream_provider
+from dragoman.server.openai.direct import Label, Used, Way, ask_own, ask_provider, stream_own, stream_provider
 from dragoman.server.openai.errors import Told, encode_told, judge
 from dragoman.server.openai.outgoing import Outgoing
 from dragoman.server.openai.runs import RunStream, abandon, answering, key_of, whole
@@ -61,7 +61,7 @@ class Completions:
 
     async def _plain(self, call: Call, asked: Asked, found: Provided | OwnModel) -> Answer:
         context = self._context
-        label, used = Label(asked, context.now()), partial(context.spending.settle, call.principal, found.name, asked)
+        label, used = Label(asked, context.now()), self._used(call, asked, found)
         last_call = context.last_call()
         try:
             async with last_call, call.while_present():
@@ -84,7 +84,7 @@ class Completions:
         self, call: Call, asked: Asked, found: Provided | OwnModel, release: Callable[[], None]
     ) -> Reply:
         context = self._context
-        label, used = Label(asked, context.now()), partial(context.spending.settle, call.principal, found.name, asked)
+        label, used = Label(asked, context.now()), self._used(call, asked, found)
         way = Way(used, partial(judge, model=found.name, expose=context.expose), context.last_call())
         if isinstance(found, Provided):
             source = stream_provider(found.model, asked, label, way, strict=context.settings.strict)
@@ -98,6 +98,11 @@ class Completions:
         except Exception as error:
             return encode_told(way.judge(error))
         return _stream(source)
+
+    def _used(self, call: Call, asked: Asked, found: Provided | OwnModel) -> Used:
+        """Counts what the answer has used; an answer of which no model has told anything, for the one asked first."""
+        name = found.model.name if isinstance(found, Provided) else found.name  # prices go by a provider's own names
+        return partial(self._context.spending.settle, call.principal, name, asked)
 
     # ------------------------------------------------------------------ runs
 

@@ -36,7 +36,7 @@ from dragoman.server.closing import ServerClosing
 from dragoman.server.openai.errors import Told
 from dragoman.server.openai.outgoing import CLOSING, LastCall, Outgoing
 
-__all__ = ["Label", "Way", "ask_own", "ask_provider", "stream_own", "stream_provider"]
+__all__ = ["Label", "Used", "Way", "ask_own", "ask_provider", "stream_own", "stream_provider"]
 
 FAMILY = "openai_chat"
 
@@ -119,13 +119,14 @@ async def ask_provider(model: ProviderModel, asked: Asked, label: Label, used: U
             call = asked.call(client.manifest, strict=strict)
             if not _is_forwarded(asked, client.manifest):
                 response = await client.ask(call)
-                used(response.usage, model=one.name)
-                return label.whole(response.candidates, response.usage)
+                body = label.whole(response.candidates, response.usage)
+                used(response.usage, model=one.name, said=Said(body))
+                return body
             lease = await client.ask_bytes(call, WholeReader)
             reader = lease.value
             await reader.aclose()
             await lease.release()
-        used(reader.usage, model=one.name)
+        used(reader.usage, model=one.name, said=Said(reader.body or {}))
         if reader.body is None:
             return label.whole(reader.answer().candidates, reader.usage)
         return passed_completion(reader.body, reader.usage, id=label.id, created=label.created, model=asked.model)

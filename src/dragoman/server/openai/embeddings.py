@@ -22,6 +22,8 @@ from dragoman.server.openai.errors import encode_told, judge
 
 AT_ONCE = 2048
 """Texts of one request to a provider, as far as its wire takes so many."""
+_OURS = frozenset({"batch_size", "dimensions", "purpose", "self", "texts"})
+"""Words that mean something to `embed_batch`, and are no caller's to say."""
 
 
 def routes(context: Context) -> tuple[Route, ...]:
@@ -50,15 +52,18 @@ class Embeddings:
                 found = await (_own(own, asked) if own is not None else _by_provider(model, asked))
             body = embedding_list(found.vectors, model=asked.model, encoding=asked.encoding, tokens=found.tokens)
         except ClientGone:
+            if model is not None:  # it has been asked
+                context.spending.settle_vectors(who, model.name, asked, None)
             raise
         except Exception as error:
             return encode_told(judge(error, asked.model, expose=context.expose))
         finally:
             place.release()
-        tokens = found.tokens or 0
-        context.spending.count(
-            who, asked.model, {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
-        )
+        if model is not None:
+            context.spending.settle_vectors(who, model.name, asked, found.tokens)
+        else:
+            tokens = found.tokens or 0
+            context.spending.count(who, asked.model, {"prompt_tokens": tokens, "completion_tokens": 0})
         return Answer.json(body)
 
     async def _provided(self, name: str) -> ProviderModel:
@@ -86,7 +91,9 @@ async def _by_provider(model: ProviderModel | None, asked: AskedVectors) -> Embe
         manifest = client.manifest
         endpoint = resolve_operation(manifest, EMBEDDINGS, client.model_id)
         family = adapter_named(endpoint.adapter) or manifest.adapter
-        extra: dict[str, Any] = asked.extra if family.startswith("openai") else {}
+        extra: dict[str, Any] = {}
+        if family.startswith("openai"):
+            extra = {name: value for name, value in asked.extra.items() if name not in _OURS}
         if asked.tokens is not None:
             if not family.startswith("openai"):
                 raise refusal("input", "This model takes texts alone, no tokens.", "unsupported_value")

@@ -27,6 +27,9 @@ ACCOUNT = "The provider of this model refused the server's own credentials; the 
 QUOTA = "The server's account with the provider of this model is used up."
 FAILED = "The model failed to answer."
 LATE = "The model did not answer in time."
+LONGEST_WAIT = 86_400
+"""Seconds that a caller is told to wait at most, whatever a provider says."""
+
 REPLAY_MISS = "replay_miss"
 UNRECORDED = "This server answers from a recording, which has no answer to this request."
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -90,7 +93,7 @@ def encode_told(told: Told, *, run_id: str | None = None) -> Answer:
     """The answer that tells it."""
     headers: dict[str, str] = {}
     if told.status in (408, 429, 503) and (told.again or told.retry_after is not None):
-        headers["retry-after"] = str(max(1, int((told.retry_after or 1.0) + 0.999)))
+        headers["retry-after"] = str(max(1, int(min(LONGEST_WAIT, told.retry_after or 1.0) + 0.999)))
     if told.status == 401:
         headers["www-authenticate"] = 'Bearer error="invalid_token"'
     if told.status >= 409 and not told.again:

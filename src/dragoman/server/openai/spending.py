@@ -14,7 +14,9 @@ from pydantic_core import to_json
 
 from dragoman.ai.backwards.request import Asked
 from dragoman.ai.backwards.said import Said
-from dragoman.ai.tokens.counter import get_token_counter
+from dragoman.ai.backwards.vectors import AskedVectors
+from dragoman.ai.tokens.counter import CharacterEstimator, TokenCounter, get_token_counter
+from dragoman.ai.translate import believed_count
 from dragoman.core.errors import LimitExceeded
 from dragoman.core.principal import Principal
 from dragoman.core.turns import Quota
@@ -27,6 +29,8 @@ from dragoman.server.services import Services
 PROMPT, COMPLETION = "prompt_tokens", "completion_tokens"
 ESTIMATED = "_estimated"
 """Behind the kind of tokens that nobody has counted."""
+MOST_COUNTED = 100_000
+"""Tokens of a prompt that a vocabulary is asked about: more take it seconds, and leaving costs a caller nothing."""
 
 
 class Spending:
@@ -89,11 +93,23 @@ class Spending:
         Where it was left or cut before its counts came, or has none, what is missing is estimated and called so.
         """
         has_counts = usage is not None and any(_tokens(usage, one) for one in (PROMPT, COMPLETION))
+        if usage is not None and not all(map(_is_believed, map(usage.get, (PROMPT, COMPLETION)))):
+            has_counts, usage = False, {name: usage[name] for name in usage if name not in (PROMPT, COMPLETION)}
         if is_whole and (has_counts or said is None or not said.has_begun):
             self.count(who, model or name, usage)
         else:
             tokens = said.tokens() if said is not None else 0
             self._later(self._settle_cut(who, model or name, asked, usage or {}, tokens))
+
+    def settle_vectors(self, who: Principal, model: str, asked: AskedVectors, reported: int | None) -> None:
+        """Count what vectors have cost; estimated where the provider has told nothing, or what cannot be."""
+        tokens, suffix = believed_count(reported) or 0, ""
+        if not tokens:
+            tokens, suffix = _input_tokens(asked), ESTIMATED
+        usage = {PROMPT: tokens, COMPLETION: 0, "total_tokens": tokens}
+        self._tell(usage, suffix)
+        if self._is_charged(who):
+            self._later(self._charge(who, model, usage))
 
     async def _settle_cut(self, who: Principal, model: str, asked: Asked, usage: Mapping[str, Any], said: int) -> None:
         reported = {one: _tokens(usage, one) for one in (PROMPT, COMPLETION)}
@@ -129,11 +145,25 @@ class Spending:
 
 
 def _prompt_tokens(asked: Asked, model: str) -> int:
-    counter = get_token_counter(model)
-    tools = asked.body.get("tools")
-    return counter.count_messages(asked.messages) + (counter.count(to_json(tools).decode()) if tools else 0)
+    given = asked.body.get("tools")
+    tools = to_json(given).decode() if given else ""
+
+    def counted(counter: TokenCounter) -> int:
+        return counter.count_messages(asked.messages) + counter.count(tools)
+
+    rough = counted(CharacterEstimator())
+    return rough if rough > MOST_COUNTED else counted(get_token_counter(model))
+
+
+def _input_tokens(asked: AskedVectors) -> int:
+    if asked.tokens is not None:
+        return sum(map(len, asked.tokens))
+    return sum(map(CharacterEstimator().count, asked.texts))
 
 
 def _tokens(usage: Mapping[str, Any], name: str) -> int:
-    value = usage.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return believed_count(usage.get(name)) or 0
+
+
+def _is_believed(value: Any) -> bool:
+    return value is None or believed_count(value) is not None
