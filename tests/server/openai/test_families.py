@@ -151,7 +151,7 @@ async def test_what_a_provider_says_of_itself_is_for_the_log(
 
 
 @EVERY
-@pytest.mark.parametrize(("said", "told"), [("7", "7"), ("9" * 9, "86400"), ("Fri, 31 Dec 9999 23:59:59 GMT", "86400")])
+@pytest.mark.parametrize(("said", "told"), [("7", "7"), ("90000", "86400"), ("Fri, 31 Dec 9999 23:59:59 GMT", "86400")])
 async def test_a_limit_of_the_provider_says_when_to_come_back(
     start_inside: Any, speaker: Speaker, said: str, told: str
 ) -> None:
