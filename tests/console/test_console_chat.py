@@ -359,6 +359,27 @@ def test_after_whatever_was_pressed_in_a_thread_one_writes_on(visitor: Visitor) 
     expect(page.get_by_role("heading", name="slow: 200 100")).to_be_visible()  # the title goes with the question
 
 
+@pytest.mark.parametrize("is_new", [True, False], ids=["new thread", "old thread"])
+def test_stop_holds_although_the_server_has_not_yet_taken_what_was_sent(visitor: Visitor, is_new: bool) -> None:
+    page = visitor.open()
+    if is_new:
+        visitor.expected.append(REFUSAL)  # of a thread that is not there yet
+    else:
+        send(page, "echo: first")
+        settled(page)
+    held: list[Any] = []
+    page.route("**/api/chat", lambda route: held.append(route))
+    with page.expect_request("**/api/chat"):
+        send(page, "slow: 200 100")
+    with page.expect_response(re.compile("/stop$")):  # refused, or about nothing: there is no answer yet
+        page.get_by_role("button", name="Stop the answer").click()
+    with page.expect_response(re.compile("/stop$")) as stopped:
+        held[0].continue_()
+    assert stopped.value.status == 200
+    settled(page)
+    assert visitor.own("GET", "/runs")["runs"][0]["status"] == "cancelled"
+
+
 def test_on_a_narrow_page_escape_closes_the_list_and_buttons_stand_in_one_row(visit: Visit) -> None:
     page = visit(size=NARROW).open()
     threads = page.get_by_role("button", name="Threads", exact=True)

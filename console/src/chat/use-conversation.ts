@@ -90,8 +90,18 @@ export function useConversation(id: string, isNew: boolean, hooks: ConversationH
   const turn = useRef(0);
   const loadingOlder = useRef(false);
   const sending = useRef<Sending | null>(null);
+  // "stop" was pressed before the server had taken what was sent: there was nothing yet that it could stop
+  const stopping = useRef(false);
   const latest = useRef(hooks);
   latest.current = hooks;
+
+  const stop = useRef(() => undefined as void);
+  stop.current = () => {
+    stopChat(id).catch((error: unknown) => {
+      if (!(error instanceof ApiError && error.status === 404)) toast(told(error), "bad");
+      else if (!stopping.current) void chatRef.current.stop();
+    });
+  };
 
   const transport = useMemo(
     () =>
@@ -99,6 +109,8 @@ export function useConversation(id: string, isNew: boolean, hooks: ConversationH
         agent: () => latest.current.agent(),
         answered: (call) => answered.current.has(call),
         onRun: (started) => {
+          if (stopping.current) stop.current();
+          stopping.current = false;
           isStored.current = true;
           sending.current = null;
           setRun(started);
@@ -262,6 +274,10 @@ export function useConversation(id: string, isNew: boolean, hooks: ConversationH
     void chatRef.current.stop(); // of the reading alone; its end is followed by a sync, and that by a replay
   }, [busy, lastMessage]);
 
+  useEffect(() => {
+    if (chat.status === "ready" || chat.status === "error") stopping.current = false;
+  }, [chat.status]);
+
   // somebody else moved the thread: another tab, another face
   useChangedRuns((changed) => {
     if (!busyRef.current && state === "ready" && isStored.current && changed.some((one) => one.thread === id && isNews(one, runs))) void sync();
@@ -326,10 +342,8 @@ export function useConversation(id: string, isNew: boolean, hooks: ConversationH
       else attempt(chat.regenerate(messageId === undefined ? {} : { messageId }));
     },
     stop: () => {
-      stopChat(id).catch((error: unknown) => {
-        if (error instanceof ApiError && error.status === 404) void chat.stop();
-        else toast(told(error), "bad");
-      });
+      stopping.current = chat.status === "submitted";
+      stop.current();
     },
     decide: (approval, approved, reason) => {
       turn.current += 1;
