@@ -54,7 +54,7 @@ from dragoman.server.sweeping import DAY, Sweeper
 from dragoman.server.tracing import Tracing, start_tracing
 from dragoman.store.backup import BLOBS_NAME
 from dragoman.store.blobs import FileBlobs, ObjectBlobs, open_bucket
-from dragoman.store.sqlite import open_store
+from dragoman.store.sqlite import SQLiteStore, open_store
 
 FACES: dict[str, Callable[[Services], Face | Sequence[Face]]] = {
     "kai": kai.face,
@@ -225,14 +225,21 @@ class Application:
             source=self._source,
             changes=changes,
         )
+        charges.on_spent = partial(engine.cancel, reason=EXHAUSTED)
+        self._begin(services, engine, opened)
+
+    def _begin(self, services: Services, engine: EmbeddedEngine, opened: SQLiteStore) -> None:
+        """The faces, and what sweeps and counts beside them."""
+        metrics, retention = services.metrics, services.settings.retention
         self._made = _faces(services)
         self._dispatch = dispatch = Dispatcher(services, self._made)
-        charges.on_spent = partial(engine.cancel, reason=EXHAUSTED)
 
         async def cancel(run: str, reason: str) -> bool:
             return await engine.cancel(run, reason=reason)
 
-        sweeper = Sweeper(store, settings.retention, metrics, log, cancel=cancel, blobs=blobs, clock=self._clock)
+        sweeper = Sweeper(
+            services.store, retention, metrics, services.log, cancel=cancel, blobs=services.blobs, clock=self._clock
+        )
         gauges.register(metrics, services, engine=engine, store=opened, dispatch=dispatch, sweeper=sweeper)
         self._sweeping = asyncio.create_task(sweeper.watch(), name="sweeper")
 

@@ -38,7 +38,23 @@ def warm_up() -> None:
     assert responses  # loaded for the first answer
 
 
-class AsyncDriver:
+class _MayTape:
+    """What both drivers tell of their recording."""
+
+    _taped: Taped | None
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether answers come from a recording."""
+        return self._taped is not None and self._taped.is_replaying
+
+    def hide(self, secret: str) -> None:
+        """This secret goes with requests: it is not to be recorded, wherever it may stand."""
+        if self._taped is not None:
+            self._taped.hide(secret)
+
+
+class AsyncDriver(_MayTape):
     """The awaiting driver, for asyncio and trio.
 
     Without `client` it makes one of its own, as `options` say, at the first request, and a new
@@ -87,16 +103,6 @@ class AsyncDriver:
             self._own, self._loop = clients.async_client(self._options), loop
         return self._own
 
-    @property
-    def is_replaying(self) -> bool:
-        """Whether answers come from a recording."""
-        return self._taped is not None and self._taped.is_replaying
-
-    def hide(self, secret: str) -> None:
-        """This secret goes with requests: it is not to be recorded, wherever it may stand."""
-        if self._taped is not None:
-            self._taped.hide(secret)
-
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(max(seconds, 0.0))
 
@@ -112,7 +118,7 @@ class AsyncDriver:
             await own.aclose()
 
 
-class BlockingDriver:
+class BlockingDriver(_MayTape):
     """The blocking driver; its coroutines never suspend. Threads may share it.
 
     As `AsyncDriver`, with an `httpx2.Client`.
@@ -158,16 +164,6 @@ class BlockingDriver:
 
                 self._own = clients.blocking_client(self._options)
             return self._own
-
-    @property
-    def is_replaying(self) -> bool:
-        """Whether answers come from a recording."""
-        return self._taped is not None and self._taped.is_replaying
-
-    def hide(self, secret: str) -> None:
-        """This secret goes with requests: it is not to be recorded, wherever it may stand."""
-        if self._taped is not None:
-            self._taped.hide(secret)
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(max(seconds, 0.0))  # noqa: ASYNC251 - this port blocks, that is its purpose

@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from tests.ai.client.acme import END, delta, manifest, whole
-from tests.ai.wires.server import CUT, HOLD, SOON, Provider, Received, Reply, Step, serving
+from tests.ai.wires.server import CUT, HOLD, Provider, Received, Reply, Step, gone_soon, measured_again, serving
 
 from dragoman.ai.client import AiClient, CancelReason, CancelToken, create_cancel_pair
 from dragoman.ai.errors import AiLibError, RemoteError, TransportError
@@ -31,11 +31,6 @@ async def talking(answering: Any, **settings: Any) -> AsyncIterator[tuple[Provid
             yield server, client
 
 
-async def gone_soon(server: Provider, since: float) -> None:
-    closed = await server.requests[-1].gone()
-    assert closed - since < SOON
-
-
 def now() -> float:
     return asyncio.get_running_loop().time()
 
@@ -45,6 +40,7 @@ WAITING: Sequence[Step] = (delta("a"), HOLD, delta("b"), *END)
 
 @pytest.mark.requirement("AIP-57")
 @pytest.mark.parametrize("reply", [saying(*WAITING), saying(*WAITING, hold=True)], ids=["between events", "before any"])
+@measured_again
 async def test_cancelling_closes_the_connection_within_100_ms_wherever_the_call_waits(reply) -> None:
     async with talking([reply]) as (server, client):
         handle, token = create_cancel_pair()
@@ -63,12 +59,13 @@ async def test_cancelling_closes_the_connection_within_100_ms_wherever_the_call_
                 await anyio.lowlevel.checkpoint()
             began = now()
             handle.cancel()
-        await gone_soon(server, began)
+        await gone_soon(server.requests[-1], began)
         assert len(seen) == (0 if reply.hold else 1)
         assert said == ["user_request"]
 
 
 @pytest.mark.requirement("AIP-57")
+@measured_again
 async def test_cancelling_a_plain_call_closes_its_connection() -> None:
     async with talking([Reply.json({}), saying(hold=True)]) as (server, client):
         handle, token = create_cancel_pair()
@@ -85,7 +82,7 @@ async def test_cancelling_a_plain_call_closes_its_connection() -> None:
             tasks.start_soon(end)
             with pytest.raises(AiLibError, match="shutdown"):
                 await client.chat().user("x").cancel(token).execute()
-        await gone_soon(server, began)
+        await gone_soon(server.requests[-1], began)
 
 
 @pytest.mark.requirement("AIP-57")
@@ -99,16 +96,18 @@ async def test_a_tokens_timeout_ends_a_waiting_stream() -> None:
 
 
 @pytest.mark.requirement("AIP-35")
+@measured_again
 async def test_leaving_a_loop_closes_the_connection_while_the_stream_is_still_held() -> None:
     async with talking([saying(*WAITING)]) as (server, client):
         stream = client.chat().user("x").stream()
         async for _ in stream:
             break
-        await gone_soon(server, now())
+        await gone_soon(server.requests[-1], now())
         assert [event async for event in stream] == []
 
 
 @pytest.mark.requirement("AIP-35", "AIP-115")
+@measured_again
 async def test_cancelling_the_reading_task_closes_the_connection() -> None:
     async with talking([saying(*WAITING)]) as (server, client):
         stream = client.chat().user("x").stream()
@@ -119,10 +118,11 @@ async def test_cancelling_the_reading_task_closes_the_connection() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await gone_soon(server, began)
+        await gone_soon(server.requests[-1], began)
 
 
 @pytest.mark.requirement("AIP-115")
+@measured_again
 async def test_closing_the_client_ends_a_stream_that_waits_with_an_error() -> None:
     async with talking([saying(*WAITING)]) as (server, client):
         stream = client.chat().user("x").stream()
@@ -134,7 +134,7 @@ async def test_closing_the_client_ends_a_stream_that_waits_with_an_error() -> No
         with anyio.fail_after(5):
             with pytest.raises(TransportError):
                 await task
-        await gone_soon(server, began)
+        await gone_soon(server.requests[-1], began)
 
 
 @pytest.mark.requirement("AIP-34")

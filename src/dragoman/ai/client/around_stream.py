@@ -26,7 +26,7 @@ from dragoman.ai.client.folding import Fold
 from dragoman.ai.client.response import ChatResponse
 from dragoman.ai.client.settings import CallOptions
 from dragoman.ai.client.stats import CallStats
-from dragoman.ai.client.waiting import bounded, cancelled_error
+from dragoman.ai.client.waiting import bounded, refuse_ended
 from dragoman.ai.errors import AiRuntimeError, ErrorClass
 from dragoman.ai.plugins.hooks import HookType
 from dragoman.ai.telemetry.watching import error_name
@@ -296,11 +296,7 @@ class AroundStream(EventStream):
 
     def response(self) -> ChatResponse:
         """The answer as far as it was handed out. Raises what it failed with, or AiRuntimeError when a token ended it."""
-        if self._error is not None:
-            raise self._error
-        token = self._options.token
-        if token is not None and token.is_cancelled:
-            raise cancelled_error(token)
+        refuse_ended(self._error, self._options.token)
         if not self.has_begun:
             raise AiRuntimeError("the stream was not read, so there is no answer")
         if self._is_changed:

@@ -19,7 +19,7 @@ from dragoman.ai.client.response import ChatResponse
 from dragoman.ai.client.settings import CallOptions
 from dragoman.ai.client.stats import CallStats
 from dragoman.ai.client.target import Target
-from dragoman.ai.client.waiting import Interruption, bounded, cancelled_error
+from dragoman.ai.client.waiting import Interruption, bounded, refuse_ended
 from dragoman.ai.errors import AiRuntimeError, ErrorClass
 from dragoman.ai.resilience.executor import Lease
 from dragoman.ai.types.events import StreamingEvent
@@ -124,11 +124,7 @@ class ChatStream(EventStream):
 
     def response(self) -> ChatResponse:
         """The answer as far as it was read. Raises what it failed with, or AiRuntimeError when a token ended it."""
-        if self._error is not None:
-            raise self._error
-        token = self._options.token
-        if token is not None and token.is_cancelled:
-            raise cancelled_error(token)
+        refuse_ended(self._error, self._options.token)
         if self._opening is None:
             raise AiRuntimeError("the stream was not read, so there is no answer")
         reader = self._opening.lease.value

@@ -84,3 +84,11 @@ def cancelled_error(token: CancelToken) -> AiRuntimeError:
     """The error of a call that has to give an answer and was cancelled instead."""
     reason = token.reason
     return AiRuntimeError(f"the call was cancelled: {reason or 'no reason given'}", error_class=ErrorClass.CANCELLED)
+
+
+def refuse_ended(error: BaseException | None, token: CancelToken | None) -> None:
+    """Raises what a stream failed with, or AiRuntimeError when a token ended it: then there is no answer."""
+    if error is not None:
+        raise error
+    if token is not None and token.is_cancelled:
+        raise cancelled_error(token)

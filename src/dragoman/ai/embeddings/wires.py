@@ -149,17 +149,8 @@ class Cohere:
         return Read(_counted([_vector(row) for row in rows], count), _usage(billed), _model(value))
 
 
-class Ollama:
-    most = 2048
-
-    def path(self, path: str, count: int) -> str:
-        return path
-
-    def told(self, purpose: Purpose | None) -> Mapping[str, Any]:
-        return {}
-
-    def body(self, model: str, texts: Sequence[str], dimensions: int | None, extra: Mapping[str, Any]) -> Any:
-        return _said({"model": model, "input": list(texts), "dimensions": dimensions, **extra})
+class Ollama(OpenAi):
+    """OpenAI's request, and an answer of its own."""
 
     def read(self, value: Any, count: int) -> Read:
         rows = value.get("embeddings") if isinstance(value, Mapping) else None

@@ -94,7 +94,7 @@ class Spending:
         """
         has_counts = usage is not None and any(_tokens(usage, one) for one in (PROMPT, COMPLETION))
         if usage is not None and not all(map(_is_believed, map(usage.get, (PROMPT, COMPLETION)))):
-            has_counts, usage = False, {name: usage[name] for name in usage if name not in (PROMPT, COMPLETION)}
+            has_counts, usage = False, {one: usage[one] for one in usage if one not in (PROMPT, COMPLETION)}
         if is_whole and (has_counts or said is None or not said.has_begun):
             self.count(who, model or name, usage)
         else:
